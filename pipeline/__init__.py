@@ -1,0 +1,1 @@
+"""A heart-disease model whose whole life runs on pull requests, merges and release tags."""

@@ -1,0 +1,1 @@
+"""Decisions and computations: no file, no network, no clock, no environment."""
