@@ -1,0 +1,51 @@
+# Every target sets up what it needs; `make` alone lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# Named after the lock's content: a changed lock makes the environment again, a touched one does not.
+READY  := $(VENV)/ready-$(shell cksum < requirements-dev.txt | tr -d ' ')
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): | requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+setup: $(READY) ## make .venv from the lock
+pipeline: $(READY) ## run the four tasks on the real data
+	$(BIN)/python -m pipeline
+
+data_acquisition_eda: $(READY) ## task 1: check and explore the data
+	$(BIN)/python -m pipeline.data_acquisition_eda
+feature_engineering: $(READY) ## task 2: train and examine four model families
+	$(BIN)/python -m pipeline.feature_engineering
+experiment_tracking: $(READY) ## task 3: register new versions, decide about the champion
+	$(BIN)/python -m pipeline.experiment_tracking
+model_packaging: $(READY) ## task 4: package the champion
+	$(BIN)/python -m pipeline.model_packaging
+
+test: $(READY) ## run every test, with the coverage floor
+	$(BIN)/python run_tests.py
+test-pythons: $(READY) ## run every test on each supported Python this machine has
+	$(BIN)/nox
+check: $(READY) ## format, lint, types, docstrings of the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/interrogate --quiet tests
+
+mlflow-ui: $(READY) ## the registry in a browser, at http://127.0.0.1:5000
+	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --port 5000
+lock: $(READY) ## write requirements*.txt again from requirements*.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --output-file requirements.txt requirements.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --output-file requirements-dev.txt requirements-dev.in
+clean: ## remove what the commands made, except the registry
+	rm -rf data/processed figures reports models packages environments .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging test test-pythons check mlflow-ui lock clean

@@ -1,0 +1,53 @@
+"""What every test may use. Each test works in a folder of its own, with the real data."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline import config
+
+ROOT = Path(__file__).parents[1]
+
+# The real models and data, examined less often: enough for every fact but the figures themselves.
+QUICK = {
+    "EVALUATION__FOLDS": "5",
+    "EVALUATION__REPEATS": "1",
+    "EVALUATION__ABLATION_REPEATS": "1",
+    "EVALUATION__BOOTSTRAP_SAMPLES": "100",
+    "MODELS__RANDOM_FOREST__N_ESTIMATORS": "20",
+    "MODELS__GRADIENT_BOOSTING__N_ESTIMATORS": "20",
+    "EVALUATION__WORKERS": "1",
+    "SOURCE__WAIT_SECONDS": "0",
+}
+
+
+def lay_out(folder: Path) -> None:
+    """Put into ``folder`` what a fresh clone holds, as far as the tasks read it."""
+    shutil.copy(ROOT / "config.yaml", folder)
+    shutil.copytree(ROOT / "data" / "raw", folder / "data" / "raw")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside():
+    for name in list(os.environ):
+        if name.startswith((config.PREFIX, "MLFLOW_", "GITHUB_")):
+            del os.environ[name]
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    """Return an empty clone as the current folder: raw data and settings, nothing made yet."""
+    lay_out(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name, value in QUICK.items():
+        monkeypatch.setenv(config.PREFIX + name, value)
+    return tmp_path
+
+
+@pytest.fixture
+def settings(workspace):
+    """Return the settings of the workspace."""
+    assert workspace.is_dir()
+    return config.load()
