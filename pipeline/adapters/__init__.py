@@ -1,0 +1,1 @@
+"""One module per outside thing. An adapter reads or writes; it decides nothing."""

@@ -1,0 +1,64 @@
+"""The command line of every task: help, progress, tables, and one line for each expected error."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pipeline.errors import PipelineError
+
+Item = TypeVar("Item")
+
+
+def run(command: Callable[..., None]) -> None:
+    """Run ``command`` as this process's command line; its docstring is the help page."""
+    app = typer.Typer(
+        add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False
+    )
+    app.command(context_settings={"help_option_names": ["-h", "--help"]})(_explained(command))
+    app()
+
+
+def _explained(command: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(command)
+    def explained(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except PipelineError as error:
+            sys.stderr.write(f"error: {error}\n")
+            raise typer.Exit(error.exit_code) from None
+
+    return explained
+
+
+def say(text: str) -> None:
+    """Print one line for the person who waits, without interpreting what is in it."""
+    Console().print(escape(text), soft_wrap=True, highlight=False)
+
+
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; the first column is left-aligned, the others as they come."""
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    Console().print(table)
+
+
+def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
+    """Pass ``items`` on, with a progress bar on standard error while they come."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield from progress.track(items, total=total, description=description)

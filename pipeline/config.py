@@ -1,0 +1,142 @@
+"""Settings: ``config.yaml``, overridden by environment variables. The one reader of both.
+
+``HEART_DISEASE_<SECTION>__<KEY>`` overrides a value of the file, ``MLFLOW_TRACKING_URI`` the
+registry's address. A key or a variable that no setting knows stops the run with its name.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+from pydantic_settings import (
+    SettingsError as SettingsException,
+)
+from yaml import YAMLError
+
+from pipeline.core.policies import ExamPlan, FeatureRecipe, ModelParameters, PromotionPolicy
+from pipeline.core.records import Record
+from pipeline.errors import SettingsError
+
+FILE: Final = Path("config.yaml")
+PREFIX: Final = "HEART_DISEASE_"
+TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
+
+
+class SourceSettings(Record):
+    """Where the data is downloaded from, and how patiently. Times are in seconds."""
+
+    url: str
+    timeout_seconds: Annotated[float, Field(gt=0)]
+    attempts: Annotated[int, Field(ge=1)]
+    wait_seconds: Annotated[float, Field(ge=0)]
+
+
+class RegistrySettings(Record):
+    """Where runs and versions are kept."""
+
+    experiment: str
+    tracking_uri: str
+
+
+class PackagingSettings(Record):
+    """What a deployment package holds, and how exactly ONNX must answer."""
+
+    tolerance: Annotated[float, Field(gt=0)]
+    golden_patients: Annotated[int, Field(ge=1)]
+    image: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Every setting of a run, frozen."""
+
+    model_config = SettingsConfigDict(
+        yaml_file=FILE,
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+    )
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    source: SourceSettings
+    features: FeatureRecipe
+    models: ModelParameters
+    evaluation: ExamPlan
+    promotion: PromotionPolicy
+    registry: RegistrySettings
+    packaging: PackagingSettings
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file; read nothing else."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+
+
+class CiRun(BaseSettings):
+    """What GitHub Actions says about the run it executes; all empty elsewhere."""
+
+    model_config = SettingsConfigDict(env_prefix="GITHUB_", frozen=True)
+
+    server_url: str = ""
+    repository: str = ""
+    run_id: str = ""
+
+    @property
+    def url(self) -> str:
+        """Return the address of the run's page, or nothing outside of CI."""
+        return f"{self.server_url}/{self.repository}/actions/runs/{self.run_id}" * bool(self.run_id)
+
+
+def load() -> Settings:
+    """Read the settings of the repository in the current folder.
+
+    Raises:
+        SettingsError: no ``config.yaml`` here, or a key or value that no setting accepts; the
+            message names each of them.
+
+    """
+    if not FILE.is_file():
+        raise SettingsError(f"no {FILE} in {Path.cwd()}: run from the root of the repository")
+    _refuse_unknown_variables()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SettingsError(f"{FILE}: " + "; ".join(map(_breach, error.errors()))) from None
+    except (SettingsException, YAMLError) as error:
+        raise SettingsError(f"{FILE}: {' '.join(str(error).split())}") from None
+    server = os.environ.get(TRACKING_URI)
+    if not server:
+        return settings
+    registry = settings.registry.model_copy(update={"tracking_uri": server})
+    return settings.model_copy(update={"registry": registry})
+
+
+def _refuse_unknown_variables() -> None:
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    given = (name for name in os.environ if name.upper().startswith(PREFIX))
+    unknown = [name for name in given if name.upper().split("__")[0] not in known]
+    if unknown:
+        raise SettingsError(
+            f"no setting is named {', '.join(sorted(unknown))}; known: {sorted(known)}"
+        )
+
+
+def _breach(error: ErrorDetails) -> str:
+    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"

@@ -1,0 +1,96 @@
+"""The choices a person may change, as values. ``config.yaml`` holds them, ``config`` reads them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from pipeline.core.records import Record
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Family = Literal["random_forest", "logistic_regression", "gradient_boosting", "svm"]
+FAMILIES: tuple[Family, ...] = ("random_forest", "logistic_regression", "gradient_boosting", "svm")
+
+
+class FeatureRecipe(Record):
+    """The numbers behind the engineered features: years and beats per minute."""
+
+    age_bands: tuple[float, ...]
+    maximum_heart_rate_intercept: Annotated[float, Field(gt=110, le=260)]
+
+    @field_validator("age_bands")
+    @classmethod
+    def _rising(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
+        if not edges or list(edges) != sorted(set(edges)):
+            raise ValueError("needs at least one edge, each above the one before")
+        return edges
+
+
+class ForestParameters(Record):
+    """Arguments of ``sklearn.ensemble.RandomForestClassifier``."""
+
+    n_estimators: Annotated[int, Field(ge=1)]
+    max_features: Literal["sqrt", "log2"]
+    min_samples_leaf: Annotated[int, Field(ge=1)]
+
+
+class LogisticParameters(Record):
+    """Arguments of ``sklearn.linear_model.LogisticRegression``."""
+
+    C: Annotated[float, Field(gt=0)]
+
+
+class BoostingParameters(Record):
+    """Arguments of ``sklearn.ensemble.GradientBoostingClassifier``."""
+
+    n_estimators: Annotated[int, Field(ge=1)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    max_depth: Annotated[int, Field(ge=1)]
+    subsample: Annotated[float, Field(gt=0, le=1)]
+
+
+class SvmParameters(Record):
+    """Arguments of ``sklearn.svm.SVC`` with a radial kernel."""
+
+    C: Annotated[float, Field(gt=0)]
+    gamma: Literal["scale", "auto"]
+
+
+class ModelParameters(Record):
+    """The hyperparameters of the four families."""
+
+    random_forest: ForestParameters
+    logistic_regression: LogisticParameters
+    gradient_boosting: BoostingParameters
+    svm: SvmParameters
+
+
+class ExamPlan(Record):
+    """How a model is examined. Two models are comparable when they sat the same plan."""
+
+    folds: Annotated[int, Field(ge=2)]
+    repeats: Annotated[int, Field(ge=1)]
+    threshold_folds: Annotated[int, Field(ge=2)]
+    ablation_repeats: Annotated[int, Field(ge=1)]
+    calibration_bins: Annotated[int, Field(ge=2)]
+    bootstrap_samples: Annotated[int, Field(ge=100)]
+    workers: int
+
+    @field_validator("workers")
+    @classmethod
+    def _some(cls, workers: int) -> int:
+        if workers == 0:
+            raise ValueError("is a number of processes, or -1 for every core")
+        return workers
+
+
+class PromotionPolicy(Record):
+    """What a model must reach before it may become the champion."""
+
+    metric: Literal["roc_auc", "pr_auc"]
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    minimum_roc_auc: Probability
+    maximum_brier: Probability
+    maximum_log_loss: Annotated[float, Field(gt=0)]
+    maximum_calibration_error: Probability
+    leak_roc_auc: Probability
+    margins: dict[str, Annotated[float, Field(ge=0)]]
