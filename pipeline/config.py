@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -28,6 +28,12 @@ from pipeline.errors import SettingsError
 FILE: Final = Path("config.yaml")
 PREFIX: Final = "HEART_DISEASE_"
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
+
+
+def _some(workers: int) -> int:
+    if workers == 0:
+        raise ValueError("is a number of processes, or -1 for every core")
+    return workers
 
 
 class SourceSettings(Record):
@@ -66,11 +72,13 @@ class Settings(BaseSettings):
         extra="forbid",
     )
 
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    workers: Annotated[int, Field(ge=-1), AfterValidator(_some)]
     source: SourceSettings
     features: FeatureRecipe
     models: ModelParameters
+    model_seed: Annotated[int, Field(ge=0, lt=2**32)]
     evaluation: ExamPlan
+    ablation_repeats: Annotated[int, Field(ge=1)]
     promotion: PromotionPolicy
     registry: RegistrySettings
     packaging: PackagingSettings

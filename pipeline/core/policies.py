@@ -65,29 +65,24 @@ class ModelParameters(Record):
 
 
 class ExamPlan(Record):
-    """How a model is examined. Two models are comparable when they sat the same plan."""
+    """How a model is examined. Two models are comparable when they sat the same plan.
+
+    Without ``threshold_folds`` no decision threshold is chosen.
+    """
 
     folds: Annotated[int, Field(ge=2)]
     repeats: Annotated[int, Field(ge=1)]
-    threshold_folds: Annotated[int, Field(ge=2)]
-    ablation_repeats: Annotated[int, Field(ge=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    threshold_folds: Annotated[int, Field(ge=2)] | None
     calibration_bins: Annotated[int, Field(ge=2)]
     bootstrap_samples: Annotated[int, Field(ge=100)]
-    workers: int
-
-    @field_validator("workers")
-    @classmethod
-    def _some(cls, workers: int) -> int:
-        if workers == 0:
-            raise ValueError("is a number of processes, or -1 for every core")
-        return workers
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
 
 
 class PromotionPolicy(Record):
     """What a model must reach before it may become the champion."""
 
     metric: Literal["roc_auc", "pr_auc"]
-    confidence: Annotated[float, Field(gt=0.5, lt=1)]
     minimum_roc_auc: Probability
     maximum_brier: Probability
     maximum_log_loss: Annotated[float, Field(gt=0)]

@@ -1,0 +1,93 @@
+"""The building blocks that scikit-learn does not have. Their meaning never changes.
+
+A model file names these classes and holds their parameters, and a champion is refitted by the
+code of a later commit when it sits an exam. So a block, once merged, keeps its behaviour for good:
+to do something else, add a class, and add it to ``persistence.TRUSTED_TYPES`` and to
+``conversion``. All of them compute in 32 bit, as the ONNX graph does: a tree's threshold then
+falls on the same side in both.
+"""
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+Matrix = npt.NDArray[np.float32]
+
+
+class _Block(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Learns nothing from the rows, only how many columns there are and what they are called."""
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803 (scikit-learn's name)
+        """Remember the columns."""
+        del y
+        validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan")
+        return self
+
+    def transform(self, X: Any) -> Matrix:  # noqa: N803
+        """Return the block's columns, shape (rows, outputs)."""
+        check_is_fitted(self)
+        given = validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan", reset=False)
+        return self._compute(given)
+
+    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
+        """Return one name for each output column."""
+        names = self.feature_names_in_ if input_features is None else input_features
+        return np.asarray(self._names([str(name) for name in names]), dtype=object)
+
+    def _compute(self, given: Matrix) -> Matrix:
+        raise NotImplementedError
+
+    def _names(self, names: list[str]) -> list[str]:
+        raise NotImplementedError
+
+
+class ShareOfPrediction(_Block):
+    """How much of an age-predicted value was reached: ``measured / (intercept - age)``.
+
+    Takes two columns, measured and age (years), and gives one, without unit.
+    """
+
+    def __init__(self, intercept: float) -> None:
+        """Keep the value predicted at age 0, in the unit of the measured column."""
+        self.intercept = intercept
+
+    def _compute(self, given: Matrix) -> Matrix:
+        measured, age = given[:, [0]], given[:, [1]]
+        return measured / (np.float32(self.intercept) - age)
+
+    def _names(self, names: list[str]) -> list[str]:
+        return [f"{names[0]}_share"]
+
+
+class Bands(_Block):
+    """Which edges a value has reached: one column of 0 and 1 for each edge, ``value >= edge``.
+
+    Takes one column. The coding is cumulative, so a linear model learns the step at each edge.
+    """
+
+    def __init__(self, edges: tuple[float, ...]) -> None:
+        """Keep the edges, rising, in the unit of the column."""
+        self.edges = edges
+
+    def _compute(self, given: Matrix) -> Matrix:
+        return (given >= np.asarray(self.edges, dtype=np.float32)).astype(np.float32)
+
+    def _names(self, names: list[str]) -> list[str]:
+        return [f"{names[0]}_from_{edge:g}" for edge in self.edges]
+
+
+class MissingFlags(_Block):
+    """Which values are missing: a column of 0 and 1 for each column, 1 where it is NaN.
+
+    ``SimpleImputer(add_indicator=True)`` does the same, but its ONNX conversion drops the flags
+    without a word (skl2onnx 1.20).
+    """
+
+    def _compute(self, given: Matrix) -> Matrix:
+        return np.isnan(given).astype(np.float32)
+
+    def _names(self, names: list[str]) -> list[str]:
+        return [f"{name}_missing" for name in names]
