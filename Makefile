@@ -32,8 +32,8 @@ model_packaging: $(READY) ## task 4: package the champion
 
 test: $(READY) ## run every test, with the coverage floor
 	$(BIN)/python run_tests.py
-test-pythons: $(READY) ## run every test on each supported Python this machine has
-	$(BIN)/nox
+test-pythons: $(READY) ## the tests on each supported Python this machine has; PYTHONS="3.12" chooses
+	$(BIN)/nox $(if $(PYTHONS),--pythons $(PYTHONS))
 check: $(READY) ## format, lint, types, docstrings of the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
