@@ -6,7 +6,7 @@ run wrote, or an error that says which command to run again.
 
 import os
 import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from pipeline.core import manifest
@@ -49,25 +49,38 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
-    """Return every file below ``folder`` by its relative POSIX path, sorted."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+    """Return every file below ``folder`` by its relative POSIX path, sorted.
+
+    Raises:
+        ArtifactError: something below is a link or no regular file, or cannot be read.
+
+    """
+    paths = _paths_below(folder)
+    if odd := [str(path) for path in paths if path.is_symlink() or not path.is_file()]:
+        raise ArtifactError(f"only plain files are read, so remove {', '.join(odd)}")
+    try:
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+    except OSError as error:
+        raise ArtifactError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 def write_folder(folder: Path, files: Files) -> None:
     """Make ``folder`` hold exactly ``files`` and their checksums.
 
     Raises:
-        ArtifactError: the file system refuses.
+        ArtifactError: the file system refuses; the folder then counts as unfinished.
+        ValueError: a path leads out of the folder or cannot stand in a list of checksums.
 
     """
-    (folder / CHECKSUMS).unlink(missing_ok=True)
-    for stale in files_below(folder).keys() - files.keys():
-        (folder / stale).unlink()
+    checksums = manifest.checksum_lines(manifest.digests(files)).encode()
+    try:
+        (folder / CHECKSUMS).unlink(missing_ok=True)
+        _remove_all_but(files, folder)
+    except OSError as error:
+        raise ArtifactError(f"cannot write {error.filename}: {error.strerror}") from error
     for path, content in files.items():
-        write_file(folder / PurePosixPath(path), content)
-    lines = manifest.checksum_lines(manifest.digests(files))
-    write_file(folder / CHECKSUMS, lines.encode())
+        write_file(folder / path, content)
+    write_file(folder / CHECKSUMS, checksums)
 
 
 def read_folder(folder: Path, made_by: str) -> dict[str, bytes]:
@@ -79,16 +92,27 @@ def read_folder(folder: Path, made_by: str) -> dict[str, bytes]:
 
     """
     remedy = f"run `python -m pipeline.{made_by}`"
-    try:
-        lines = (folder / CHECKSUMS).read_text(encoding="utf-8")
-    except OSError:
-        raise ArtifactError(f"{folder}/ is missing or unfinished: {remedy}") from None
+    if not (folder / CHECKSUMS).is_file():
+        raise ArtifactError(f"{folder}/ is missing or unfinished: {remedy}")
     files = files_below(folder)
-    del files[CHECKSUMS]
     try:
-        expected = manifest.parse_checksum_lines(lines)
+        expected = manifest.parse_checksum_lines(files.pop(CHECKSUMS).decode())
     except ValueError:
         raise ArtifactError(f"{folder / CHECKSUMS} is damaged: {remedy}") from None
     if found := manifest.differences(expected, manifest.digests(files)):
         raise ArtifactError(f"{folder}/: {'; '.join(found)}: {remedy}")
     return files
+
+
+def _paths_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+
+
+def _remove_all_but(files: Files, folder: Path) -> None:
+    for path in _paths_below(folder):
+        if path.is_symlink() or path.relative_to(folder).as_posix() not in files:
+            path.unlink()
+    folders = (path for path in folder.rglob("*") if path.is_dir())
+    for path in sorted(folders, reverse=True):
+        if not any(path.iterdir()):
+            path.rmdir()

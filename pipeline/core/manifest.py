@@ -6,7 +6,11 @@ the same files under the same names.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
+from typing import Final
+
+LINE: Final = re.compile(r"([0-9a-f]{64})  ([^\n\r]+)\n")
 
 Files = Mapping[str, bytes]
 Digests = Mapping[str, str]
@@ -23,7 +27,14 @@ def digests(files: Files) -> dict[str, str]:
 
 
 def checksum_lines(known: Digests) -> str:
-    """Return ``known`` in the format that ``sha256sum --check`` reads."""
+    """Return ``known`` in the format that ``sha256sum --check`` reads.
+
+    Raises:
+        ValueError: a path is not a relative POSIX path on one line.
+
+    """
+    if odd := sorted(path for path in known if not _is_plain(path)):
+        raise ValueError(f"not the path of a file below a folder: {', '.join(map(repr, odd))}")
     return "".join(f"{known[path]}  {path}\n" for path in sorted(known))
 
 
@@ -31,14 +42,17 @@ def parse_checksum_lines(text: str) -> dict[str, str]:
     """Read what `checksum_lines` wrote.
 
     Raises:
-        ValueError: a line is not ``<64 hexadecimal digits>  <path>``.
+        ValueError: the text is not sorted lines of ``<64 hexadecimal digits>  <path>``, whole.
 
     """
-    pairs = (line.split("  ", 1) for line in text.splitlines())
-    known = {path: digest for digest, path in pairs}
-    if any(len(digest) != len(sha256(b"")) for digest in known.values()):
-        raise ValueError("a digest has not 64 digits")
+    known = {path: digest for digest, path in LINE.findall(text)}
+    if checksum_lines(known) != text:
+        raise ValueError("not the checksums of a folder")
     return known
+
+
+def _is_plain(path: str) -> bool:
+    return not set("\n\r\0") & set(path) and not {"", ".", ".."} & set(path.split("/"))
 
 
 def folder_digest(known: Digests) -> str:
