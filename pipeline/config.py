@@ -6,22 +6,28 @@ registry's address. A key or a variable that no setting knows stops the run with
 
 import os
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
+import yaml
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
 from pydantic_settings import (
     SettingsError as SettingsException,
 )
-from yaml import YAMLError
 
-from pipeline.core.policies import ExamPlan, FeatureRecipe, ModelParameters, PromotionPolicy
+from pipeline.core.policies import (
+    DownloadPlan,
+    ExamPlan,
+    FeatureRecipe,
+    ModelParameters,
+    PromotionPolicy,
+)
 from pipeline.core.records import Record
 from pipeline.errors import SettingsError
 
@@ -34,15 +40,6 @@ def _some(workers: int) -> int:
     if workers == 0:
         raise ValueError("is a number of processes, or -1 for every core")
     return workers
-
-
-class SourceSettings(Record):
-    """Where the data is downloaded from, and how patiently. Times are in seconds."""
-
-    url: str
-    timeout_seconds: Annotated[float, Field(gt=0)]
-    attempts: Annotated[int, Field(ge=1)]
-    wait_seconds: Annotated[float, Field(ge=0)]
 
 
 class RegistrySettings(Record):
@@ -65,7 +62,6 @@ class Settings(BaseSettings):
     """Every setting of a run, frozen."""
 
     model_config = SettingsConfigDict(
-        yaml_file=FILE,
         env_prefix=PREFIX,
         env_nested_delimiter="__",
         frozen=True,
@@ -73,7 +69,7 @@ class Settings(BaseSettings):
     )
 
     workers: Annotated[int, Field(ge=-1), AfterValidator(_some)]
-    source: SourceSettings
+    source: DownloadPlan
     features: FeatureRecipe
     models: ModelParameters
     model_seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -93,8 +89,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the file; read nothing else."""
-        del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+        del init_settings, dotenv_settings, file_secret_settings
+        return env_settings, InitSettingsSource(settings_cls, _content_of_file())
 
 
 class CiRun(BaseSettings):
@@ -120,15 +116,14 @@ def load() -> Settings:
             message names each of them.
 
     """
-    if not FILE.is_file():
-        raise SettingsError(f"no {FILE} in {Path.cwd()}: run from the root of the repository")
     _refuse_unknown_variables()
     try:
         settings = Settings()
     except ValidationError as error:
-        raise SettingsError(f"{FILE}: " + "; ".join(map(_breach, error.errors()))) from None
-    except (SettingsException, YAMLError) as error:
-        raise SettingsError(f"{FILE}: {' '.join(str(error).split())}") from None
+        breaches = "; ".join(map(_breach, error.errors()))
+        raise SettingsError(f"in {FILE} or {PREFIX}* variables: {breaches}") from None
+    except SettingsException as error:
+        raise SettingsError(f"in {PREFIX}* variables: {error}") from None
     server = os.environ.get(TRACKING_URI)
     if not server:
         return settings
@@ -136,14 +131,33 @@ def load() -> Settings:
     return settings.model_copy(update={"registry": registry})
 
 
+def _content_of_file() -> dict[str, Any]:
+    if not FILE.is_file():
+        raise SettingsError(f"no {FILE} in {Path.cwd()}: run from the root of the repository")
+    try:
+        with FILE.open("rb") as file:
+            content = yaml.safe_load(file)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{FILE} is no YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise SettingsError(f"{FILE} holds no settings: it must be lines of `key: value`")
+    return content
+
+
 def _refuse_unknown_variables() -> None:
-    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
     given = (name for name in os.environ if name.upper().startswith(PREFIX))
-    unknown = [name for name in given if name.upper().split("__")[0] not in known]
-    if unknown:
-        raise SettingsError(
-            f"no setting is named {', '.join(sorted(unknown))}; known: {sorted(known)}"
-        )
+    if unknown := sorted(name for name in given if not _is_known(name.upper())):
+        known = ", ".join(f"{PREFIX}{name}".upper() for name in Settings.model_fields)
+        raise SettingsError(f"no setting is named {', '.join(unknown)}; known: {known}")
+
+
+def _is_known(variable: str) -> bool:
+    section, *keys = variable.removeprefix(PREFIX).lower().split("__")
+    if section not in Settings.model_fields:
+        return False
+    kind = Settings.model_fields[section].annotation
+    # Pydantic refuses a wrong key below a section; one below a single value it would ignore.
+    return not keys or (isinstance(kind, type) and issubclass(kind, Record))
 
 
 def _breach(error: ErrorDetails) -> str:

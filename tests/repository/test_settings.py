@@ -1,0 +1,225 @@
+"""Settings: one file, the environment over it, and a name for everything that is wrong."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pydantic
+import pytest
+import yaml
+
+from pipeline import config
+from pipeline.errors import SettingsError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """Return a folder with the repository's settings, as the current folder."""
+    (tmp_path / "config.yaml").write_bytes((ROOT / "config.yaml").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def change(path, value):
+    """Give the setting at ``path`` another value in the current folder's ``config.yaml``."""
+    content = yaml.safe_load(config.FILE.read_text())
+    *sections, key = path.split(".")
+    section = content
+    for name in sections:
+        section = section[name]
+    section[key] = value
+    config.FILE.write_text(yaml.safe_dump(content))
+
+
+@pytest.mark.usefixtures("clone")
+def test_the_settings_of_the_repository_load():
+    """As they are committed."""
+    content = yaml.safe_load(config.FILE.read_text())
+
+    assert config.load().evaluation.folds == content["evaluation"]["folds"]
+
+
+@pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize(
+    "path", ["evalution", "evaluation.fold", "models.svm.gama"], ids=["top", "section", "deeper"]
+)
+def test_a_misspelt_key_stops_with_its_name(path):
+    """At each level of the file."""
+    change(path, 3)
+
+    with pytest.raises(SettingsError, match=f"{path}: Extra inputs are not permitted"):
+        config.load()
+
+
+@pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        pytest.param("evaluation.folds", "ten", id="a word for a number"),
+        pytest.param("evaluation.folds", 2.5, id="half a fold"),
+        pytest.param("evaluation.folds", None, id="nothing"),
+        pytest.param("evaluation.folds", 1, id="below its range"),
+        pytest.param("packaging.port", 65536, id="above its range"),
+        pytest.param("promotion.minimum_roc_auc", float("nan"), id="no number"),
+        pytest.param("models.svm.gamma", "square", id="not among the choices"),
+        pytest.param("features.age_bands", [55, 45], id="not rising"),
+        pytest.param("evaluation", [], id="a list for a section"),
+        pytest.param("workers", 0, id="no worker at all"),
+    ],
+)
+def test_a_value_that_no_setting_accepts_stops_with_the_settings_name(path, value):
+    """Wrong type or out of range."""
+    change(path, value)
+
+    with pytest.raises(SettingsError, match=f" {path}: "):
+        config.load()
+
+
+@pytest.mark.usefixtures("clone")
+def test_every_breach_is_named_at_once():
+    """Two mistakes are one run, not two."""
+    change("evaluation.folds", 1)
+    change("packaging.port", 0)
+
+    with pytest.raises(SettingsError, match=r"evaluation\.folds: .*; packaging\.port: "):
+        config.load()
+
+
+@pytest.mark.usefixtures("clone")
+def test_a_missing_section_is_named():
+    """There are no hidden defaults: the file is the whole truth."""
+    content = yaml.safe_load(config.FILE.read_text())
+    config.FILE.write_text(yaml.safe_dump(content | {"source": {}}))
+
+    with pytest.raises(SettingsError, match=r"source\.url: Field required"):
+        config.load()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"- 1\n", b"hello", b"a: [1\nb: {", b"a: \xff", b"a:\t- x\n\t y:1"],
+    ids=["empty", "list", "word", "brackets", "no text", "tabs"],
+)
+def test_a_broken_file_is_one_line_with_its_name(clone, content):
+    """The parser's own account, which spans lines, is folded."""
+    (clone / "config.yaml").write_bytes(content)
+
+    with pytest.raises(SettingsError, match=r"^config\.yaml .*") as caught:
+        config.load()
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_says_where_to_run_from(tmp_path, monkeypatch):
+    """The usual reason: another current folder."""
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SettingsError, match=r"no config\.yaml in .*: run from the root"):
+        config.load()
+
+
+@pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize(
+    ("variable", "path", "value"),
+    [
+        ("HEART_DISEASE_WORKERS", "workers", 3),
+        ("heart_disease_workers", "workers", 3),
+        ("HEART_DISEASE_EVALUATION__FOLDS", "evaluation.folds", 3),
+        ("HEART_DISEASE_MODELS__SVM__C", "models.svm.C", 3.0),
+        ("HEART_DISEASE_REGISTRY__TRACKING_URI", "registry.tracking_uri", "3"),
+    ],
+)
+def test_the_environment_overrides_one_value_at_any_level(monkeypatch, variable, path, value):
+    """And leaves all the others as the file says."""
+    monkeypatch.setenv(variable, str(value))
+    overridden = config.load().model_dump()
+    monkeypatch.delenv(variable)
+    change(path, value)
+
+    assert overridden == config.load().model_dump()
+
+
+@pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize(
+    ("variable", "named"),
+    [
+        ("HEART_DISEASE_SED", "HEART_DISEASE_SED"),
+        ("HEART_DISEASE_WORKERS__X", "HEART_DISEASE_WORKERS__X"),
+        ("HEART_DISEASE_EVALUATION_FOLDS", "HEART_DISEASE_EVALUATION_FOLDS"),
+        ("HEART_DISEASE_EVALUATION__FOLD", r"evaluation\.fold"),
+        ("HEART_DISEASE_EVALUATION__FOLDS__X", r"evaluation\.folds"),
+        ("HEART_DISEASE_MODELS__SVM__GAMA", r"models\.svm\.gama"),
+        ("HEART_DISEASE_EVALUATION", "evaluation"),
+    ],
+)
+def test_a_misspelt_variable_stops_with_its_name(monkeypatch, variable, named):
+    """What would be ignored silently is what a person would search for longest."""
+    monkeypatch.setenv(variable, "3")
+
+    with pytest.raises(SettingsError, match=named):
+        config.load()
+
+
+@pytest.mark.usefixtures("clone")
+def test_mlflows_own_variable_names_the_registry(monkeypatch):
+    """A team that has a server has this variable already; it wins over everything."""
+    monkeypatch.setenv("HEART_DISEASE_REGISTRY__TRACKING_URI", "sqlite:///other.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example:5000")
+
+    assert config.load().registry.tracking_uri == "http://mlflow.example:5000"
+
+
+@pytest.mark.usefixtures("clone")
+def test_an_empty_mlflow_variable_counts_as_unset(monkeypatch):
+    """As CI sets a variable from a secret that does not exist."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+
+    assert config.load().registry.tracking_uri == "sqlite:///mlflow.db"
+
+
+@pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize(
+    ("section", "key"), [("", "workers"), ("evaluation", "folds"), ("registry", "tracking_uri")]
+)
+def test_settings_are_frozen(section, key):
+    """What a run began with is what it ends with."""
+    settings = config.load()
+
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        setattr(getattr(settings, section, settings), key, 3)
+
+
+def test_a_run_in_ci_knows_the_address_of_its_page(monkeypatch):
+    """From the three variables that GitHub Actions sets."""
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.example")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
+    monkeypatch.setenv("GITHUB_RUN_ID", "7")
+
+    assert config.CiRun().url == "https://github.example/owner/name/actions/runs/7"
+
+
+def test_a_run_at_home_has_no_page():
+    """An empty address, not half of one."""
+    assert config.CiRun().url == ""
+
+
+def test_a_command_with_wrong_settings_ends_with_exit_code_2(clone):
+    """As command lines do for wrong usage, with one line that has the name."""
+    change("evalution", 3)
+    code = "from pipeline import cli, config; cli.run(lambda: print(config.load()))"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=clone,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == config.SettingsError.exit_code == 2
+    assert done.stderr.startswith("error: in config.yaml")
+    assert "evalution" in done.stderr
+    assert done.stderr.count("\n") == 1
