@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.errors import PipelineError
 
@@ -31,7 +31,7 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except PipelineError as error:
-            sys.stderr.write(f"error: {error}\n")
+            sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
             raise typer.Exit(error.exit_code) from None
 
     return explained
@@ -39,23 +39,23 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
 
 def say(text: str) -> None:
     """Print one line for the person who waits, without interpreting what is in it."""
-    Console().print(escape(text), soft_wrap=True, highlight=False)
+    Console().print(Text(text), soft_wrap=True)
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; the first column is left-aligned, the others as they come."""
-    table = Table(title=title, title_justify="left")
+    """Print a table, without interpreting what is in it."""
+    table = Table(title=Text(title), title_justify="left")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(Text(column), overflow="fold")
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*map(Text, row))
     Console().print(table)
 
 
 def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
     """Pass ``items`` on, with a progress bar on standard error while they come."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

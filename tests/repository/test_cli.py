@@ -1,0 +1,125 @@
+"""The command line: one line for what a person can act on, a traceback for a defect."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import errors
+
+ROOT = Path(__file__).parents[2]
+EXPECTED = [
+    errors.PipelineError,
+    errors.SettingsError,
+    errors.NoChampionError,
+    errors.RegistryUnavailableError,
+]
+
+
+# Coverage measures these processes too; nothing else of this shell, such as colours, reaches them.
+ENVIRONMENT = {"PYTHONPATH": str(ROOT)} | {
+    name: value for name, value in os.environ.items() if name.startswith("COV")
+}
+
+
+def run(body, *arguments):
+    """Run a command whose function has ``body``, in a process of its own."""
+    code = (
+        f"from pipeline import cli, errors\ndef command() -> None:\n  'What it does.'\n  {body}\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code + "cli.run(command)", *arguments],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("kind", EXPECTED)
+def test_an_expected_error_is_one_line_and_its_own_exit_code(kind):
+    """On standard error, without a traceback."""
+    done = run(f"raise errors.{kind.__name__}('no [champion]: run :this: first')")
+
+    assert done.stderr == "error: no [champion]: run :this: first\n"
+    assert done.stdout == ""
+    assert done.returncode == kind.exit_code
+
+
+def test_an_error_that_quotes_several_lines_is_one_line_too():
+    """A vendor's message may hold line ends."""
+    done = run(r"raise errors.RegistryError('refused:\n  first\r\n  second')")
+
+    assert done.stderr == "error: refused: first second\n"
+
+
+def test_a_breached_contract_lists_every_breach_in_the_one_line():
+    """The error keeps them apart as well, for a report."""
+    error = errors.ContractError("a.data", ["age: 300", "sex: 7"])
+
+    assert str(error) == "a.data breaks the data contract: age: 300; sex: 7"
+    assert error.breaches == ("age: 300", "sex: 7")
+
+
+def test_exit_codes_of_expected_errors_are_none_that_mean_something_else():
+    """0 is success; from 126 on, the shell speaks."""
+    assert all(0 < kind.exit_code < 126 for kind in EXPECTED)
+
+
+def test_a_defect_keeps_its_traceback():
+    """A person who reports it needs every line."""
+    done = run("1 / 0")
+
+    assert "Traceback" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
+    assert done.returncode == 1
+
+
+def test_a_command_that_succeeds_ends_with_zero():
+    """And is quiet unless it has something to say."""
+    done = run("pass")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_shows_what_the_command_does(flag):
+    """The docstring is the help page; the command itself does not run."""
+    done = run("1 / 0", flag)
+
+    assert done.returncode == 0
+    assert "What it does." in done.stdout
+
+
+def test_an_unknown_option_ends_with_exit_code_2_and_its_name():
+    """As every command line does."""
+    done = run("pass", "--drrun")
+
+    assert done.returncode == 2
+    assert "--drrun" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["[bold]x[/bold]", "[/]", ":warning:", "a\\", "[red", "x" * 300])
+def test_a_message_is_printed_as_it_is(text):
+    """Markup, emoji names and long lines are content, not instructions."""
+    done = run(f"cli.say({text!r})")
+
+    assert done.stdout == text + "\n"
+
+
+def test_a_table_is_printed_as_it_is():
+    """Title, column names and cells: none of them is markup."""
+    done = run("cli.show_table('[t]', ['[c]', ':x:'], [['[bold]1', '[/]']])")
+
+    assert all(text in done.stdout for text in ["[t]", "[c]", ":x:", "[bold]1", "[/]"])
+
+
+def test_progress_goes_to_standard_error_and_passes_the_items_on():
+    """What a program reads from standard output has no bars in it."""
+    done = run("print(sum(cli.track([1, 2, 3], '[fit]', total=3)))")
+
+    assert done.stdout == "6\n"
+    assert "[fit]" in done.stderr
+    assert "3/3" in done.stderr

@@ -1,0 +1,110 @@
+"""`run_tests.py`: every test, or those of single tasks, and pytest's own arguments."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = {
+    "--task1": "tests/task1_data_acquisition_eda/",
+    "--task2": "tests/task2_feature_engineering/",
+    "--task3": "tests/task3_experiment_tracking/",
+    "--task4": "tests/task4_model_packaging/",
+}
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """Return a repository in small: one test per task and one more, and its own settings."""
+    for name in ["run_tests.py", "pyproject.toml"]:
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    for folder in [*FOLDERS.values(), "tests/repository/"]:
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "test_it.py").write_text("def test_leak(): pass\ndef test_b(): pass\n")
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline/__init__.py").write_text("def untested():\n    return 1\n")
+    return tmp_path
+
+
+def run(clone, *arguments):
+    """Run the script in a process of its own, whose coverage is not that of this suite."""
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    return subprocess.run(
+        [sys.executable, clone / "run_tests.py", *arguments],
+        cwd=clone.parent,
+        env=outside,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def collected(clone, *arguments):
+    """Return the folders of the tests that the script chooses."""
+    done = run(clone, *arguments, "--collect-only", "-q")
+    return {line.split("test_it.py")[0] for line in done.stdout.splitlines() if "::" in line}
+
+
+@pytest.mark.parametrize("task", FOLDERS)
+def test_a_task_chooses_its_folder(clone, task):
+    """And no other test."""
+    assert collected(clone, task) == {FOLDERS[task]}
+
+
+def test_tasks_combine(clone):
+    """In any order."""
+    assert collected(clone, "--task3", "--task1") == {FOLDERS["--task1"], FOLDERS["--task3"]}
+
+
+def test_without_a_task_every_test_runs(clone):
+    """Those of the repository itself too."""
+    assert collected(clone) == {*FOLDERS.values(), "tests/repository/"}
+
+
+def test_further_arguments_go_to_pytest(clone):
+    """With a task or without."""
+    assert "1 passed, 1 deselected" in run(clone, "--task2", "-k", "leak").stdout
+    assert "5 passed, 5 deselected" in run(clone, "-k", "leak").stdout
+
+
+def test_a_path_goes_to_pytest(clone):
+    """The tests that belong to no task are reached by their folder."""
+    assert collected(clone, "tests/repository") == {"tests/repository/"}
+
+
+def test_a_task_alone_does_not_fail_on_the_coverage_floor(clone):
+    """The floor is a promise about the whole suite."""
+    assert run(clone, "--task1").returncode == 0
+
+
+def test_the_whole_suite_fails_below_the_coverage_floor(clone):
+    """The function that no test of this small repository calls."""
+    done = run(clone)
+
+    assert done.returncode != 0
+    assert "Required test coverage of 90.0% not reached" in done.stdout + done.stderr
+
+
+def test_a_failing_test_is_a_failing_exit_code(clone):
+    """CI reads nothing else."""
+    (clone / FOLDERS["--task1"] / "test_it.py").write_text("def test_a(): assert False\n")
+
+    assert run(clone, "--task1").returncode == 1
+
+
+def test_help_shows_examples(clone):
+    """And every task by its name."""
+    shown = run(clone, "--help").stdout
+
+    assert "python run_tests.py --task1 --task3" in shown
+    assert all(name in shown for name in FOLDERS)
+
+
+def test_the_folders_of_this_repository_are_those_the_script_knows():
+    """A renamed folder would otherwise leave its tests out."""
+    existing = {f"tests/{path.name}/" for path in (ROOT / "tests").glob("task*")}
+
+    assert existing <= set(FOLDERS.values())
