@@ -11,6 +11,27 @@ Family = Literal["random_forest", "logistic_regression", "gradient_boosting", "s
 FAMILIES: tuple[Family, ...] = ("random_forest", "logistic_regression", "gradient_boosting", "svm")
 
 
+class DownloadPlan(Record):
+    """Where the data is downloaded from, and how patiently. Times are in seconds."""
+
+    url: str
+    timeout_seconds: Annotated[float, Field(gt=0)]
+    attempts: Annotated[int, Field(ge=1)]
+    wait_seconds: Annotated[float, Field(ge=0)]
+
+Metric = Literal[
+    "roc_auc",
+    "pr_auc",
+    "log_loss",
+    "brier",
+    "accuracy",
+    "f1",
+    "sensitivity",
+    "specificity",
+    "calibration_error",
+]
+
+
 class FeatureRecipe(Record):
     """The numbers behind the engineered features: years and beats per minute."""
 
@@ -88,4 +109,4 @@ class PromotionPolicy(Record):
     maximum_log_loss: Annotated[float, Field(gt=0)]
     maximum_calibration_error: Probability
     leak_roc_auc: Probability
-    margins: dict[str, Annotated[float, Field(ge=0)]]
+    margins: dict[Metric, Annotated[float, Field(ge=0)]]
