@@ -1,0 +1,96 @@
+"""Importing does nothing, and what must stay small stays small."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in (ROOT / "pipeline").rglob("*.py")
+    if path.name != "__main__.py"
+)
+
+# The service and its image hold none of these; the first two tasks need not wait for mlflow.
+HEAVY = ["pandas", "sklearn", "mlflow", "matplotlib"]
+LIGHT = ["contract", "manifest", "policies", "records"]
+# Set by vendors while they are imported: scikit-learn, and pandera for an engine not used here.
+VENDORS_OWN = {
+    *("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"),
+    *("PYARROW_IGNORE_TIMEZONE", "SPARK_LOCAL_IP"),
+}
+BEFORE_THE_REGISTRY = ["data_acquisition_eda", "feature_engineering"]
+
+REPORT = """
+import json, logging, os, sys
+before = dict(os.environ)
+import importlib
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+print(json.dumps({
+    "environment": sorted({name for name, _ in before.items() ^ os.environ.items()}),
+    "handlers": [str(handler) for handler in logging.getLogger().handlers],
+    "level": logging.getLogger().level,
+    "files": os.listdir(),
+    "modules": sorted(sys.modules),
+}))
+"""
+
+
+def after_importing(folder, *modules):
+    """Return what a fresh Python in ``folder`` says about itself after it imported ``modules``."""
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT, *modules],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1]) | {"output": done.stdout.count("\n") - 1}
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """Return what is left after every module of the pipeline was imported in an empty folder."""
+    return after_importing(tmp_path_factory.mktemp("empty"), *MODULES)
+
+
+def test_importing_makes_no_file(everything):
+    """No folder and no database appears where a person happens to be."""
+    assert everything["files"] == []
+
+
+def test_importing_sets_no_environment_variable(everything):
+    """What another program in the same process reads stays as it was."""
+    assert set(everything["environment"]) <= VENDORS_OWN
+
+
+def test_importing_configures_no_logging(everything):
+    """That belongs to the program, not to a module."""
+    assert (everything["handlers"], everything["level"]) == ([], 30)
+
+
+def test_importing_prints_nothing(everything):
+    """Standard output is for results."""
+    assert everything["output"] == 0
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_what_the_service_shares_imports_nothing_heavy(tmp_path, module):
+    """The image that serves has neither pandas nor mlflow."""
+    loaded = after_importing(tmp_path, f"pipeline.core.{module}")["modules"]
+
+    assert set(HEAVY).isdisjoint(loaded)
+
+
+@pytest.mark.parametrize(
+    "task", [task for task in BEFORE_THE_REGISTRY if f"pipeline.{task}" in MODULES]
+)
+def test_a_task_before_the_registry_does_not_wait_for_mlflow(tmp_path, task):
+    """Importing it takes seconds."""
+    assert "mlflow" not in after_importing(tmp_path, f"pipeline.{task}")["modules"]
