@@ -1,0 +1,152 @@
+"""What the pages say a person can type or open is there."""
+
+import hashlib
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FENCE = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
+INLINE = re.compile(r"`([^`\n]+)`")
+MAKE = re.compile(r"(?:^|[\s;&|])make((?: +[\w.=\"/-]+)*)", re.MULTILINE)
+MODULE = re.compile(r"python3? -m (pipeline[\w.]*)")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+TARGET = re.compile(r"^([a-z_-]+|\.PHONY):(?!=)(.*)$", re.MULTILINE)
+# Written so that this line does not hold the words itself.
+FORBIDDEN = re.compile(r"/work[/]|/root/[.]pyenv|bash_job[s]|pypi[.]org|pythonhoste[d]")
+
+
+def tracked():
+    """Return every file that is under version control and exists."""
+    command = ["git", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / name for name in listed.split("\0") if (ROOT / name).is_file()]
+
+
+def code(page):
+    """Return what a Markdown page sets as code: its blocks and its inline pieces."""
+    return "\n".join([*FENCE.findall(page), *INLINE.findall(FENCE.sub("", page))])
+
+
+def make_targets(page):
+    """Return the targets of every `make` that a page shows, without options and variables."""
+    words = " ".join(MAKE.findall(code(page))).split()
+    return {word for word in words if "=" not in word and not word.startswith("-")}
+
+
+def rules():
+    """Return the targets of the Makefile, each with the rest of its line."""
+    return dict(TARGET.findall((ROOT / "Makefile").read_text()))
+
+
+def broken_links(path):
+    """Return the relative links of a page that lead nowhere."""
+    links = LINK.findall(FENCE.sub("", path.read_text()))
+    relative = (link.split("#")[0] for link in links if "://" not in link)
+    return [link for link in relative if not (path.parent / link).exists()]
+
+
+def is_module(name):
+    """Say whether Python can run the module with ``-m``."""
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
+
+
+def text_of(path):
+    """Return a file's text, or nothing where it is no text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def short(path):
+    """Return a path as a person writes it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+FILES = tracked()
+PAGES = [path for path in FILES if path.suffix == ".md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=short)
+def test_every_make_target_that_a_page_names_exists(page):
+    """A person types what the page shows."""
+    assert make_targets(page.read_text()) <= rules().keys()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=short)
+def test_every_module_that_a_page_runs_exists(page):
+    """The same for `python -m`."""
+    named = MODULE.findall(page.read_text())
+
+    assert [name for name in named if not is_module(name)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=short)
+def test_every_link_to_a_file_leads_to_one(page):
+    """Relative to the page, as it is shown on the web."""
+    assert broken_links(page) == []
+
+
+@pytest.mark.parametrize("target", sorted(rules().keys() - {".PHONY"}))
+def test_every_make_target_has_a_help_text(target):
+    """And is listed by `make` alone."""
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert re.search(rf"^  {target} +\w", shown.stdout, re.MULTILINE)
+    assert target in rules()[".PHONY"].split()
+
+
+def test_decision_records_are_numbered_without_a_gap_and_all_listed():
+    """The index is the way in."""
+    folder = ROOT / "docs" / "decisions"
+    records = sorted(path.name for path in folder.glob("[0-9]*.md"))
+    listed = LINK.findall((folder / "README.md").read_text())
+
+    assert [name[:4] for name in records] == [f"{n:04}" for n in range(1, len(records) + 1)]
+    assert set(records) <= set(listed)
+
+
+def test_the_licence_is_the_unchanged_apache_text():
+    """The sha256 of the text that the Apache Software Foundation publishes."""
+    digest = hashlib.sha256((ROOT / "LICENSE").read_bytes()).hexdigest()
+
+    assert digest == "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+
+
+@pytest.mark.parametrize("path", FILES, ids=short)
+def test_a_file_holds_no_path_of_one_machine_and_no_host_of_a_package_registry(path):
+    """Everyone has another home folder, and perhaps a mirror."""
+    assert FORBIDDEN.findall(text_of(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("page", "targets"),
+    [
+        ("`make nothing`", {"nothing"}),
+        ("```\nmake one two\n$ make PYTHON=python3.12 -j2 three\n```", {"one", "two", "three"}),
+        ("`make test` and `A=1 make check && make lock`", {"test", "check", "lock"}),
+        ("make sure of it", set()),
+        ("`make`", set()),
+    ],
+)
+def test_make_targets_are_found_in_code_and_not_in_prose(page, targets):
+    """The checks above would be empty if this found nothing."""
+    assert make_targets(page) == targets
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path):
+    """Other links on the same page are left alone."""
+    page = tmp_path / "page.md"
+    page.write_text("[a](gone.md#part) [b](page.md) [c](https://example.com/x) [d](#part)")
+
+    assert broken_links(page) == ["gone.md"]
+
+
+@pytest.mark.parametrize(("name", "exists"), [("pipeline.nothing", False), ("pipeline.cli", True)])
+def test_a_module_that_does_not_exist_is_found(name, exists):
+    """By its file."""
+    assert is_module(name) is exists
