@@ -7,7 +7,14 @@ from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -62,3 +69,20 @@ def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         yield from progress.track(items, total=total, description=description)
+
+
+def track_bytes(
+    chunks: Iterable[bytes], total: int | None, description: str = "download"
+) -> Iterator[bytes]:
+    """Pass ``chunks`` on, with a bar of their bytes; ``total`` is None where nobody knows it."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(description, total=total)
+        for chunk in chunks:
+            progress.advance(task, len(chunk))
+            yield chunk

@@ -1,0 +1,129 @@
+"""From the bytes of the hospitals' files to tables that keep the contract, or every reason why not.
+
+The rows keep the order of the file. ``?``, and a zero where the contract says that nobody can have
+one, become NaN; ``num``, 0 to 4, becomes the target.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import pandas as pd
+
+from pipeline.core import schema
+from pipeline.core.contract import (
+    EXTERNAL,
+    FEATURES,
+    FIELDS,
+    HOSPITAL,
+    HOSPITALS,
+    MISSING,
+    RAW_COLUMNS,
+    RAW_TARGET,
+    TARGET,
+    TRAINING,
+    Hospital,
+)
+
+# Stricter than float(), which also reads "nan", "inf", "1e9" and "1_000".
+NUMBER: Final = r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+MISSING_OR_NUMBER: Final = rf"\{MISSING}|{NUMBER}"
+SEVERITY: Final = r"[0-4]"
+CELL_SHOWN: Final = 20
+ZERO_IS_MISSING: Final = tuple(field.name for field in FIELDS if field.zero_is_missing)
+
+
+@dataclass(frozen=True)
+class ParsedFile:
+    """One hospital's patients, and how many zeros of each field were read as missing."""
+
+    hospital: Hospital
+    table: pd.DataFrame
+    zeros: Mapping[str, int]
+
+
+def parse(contents: Mapping[str, bytes]) -> dict[str, ParsedFile]:
+    """Read the files of all hospitals, by hospital name, in the order of the contract.
+
+    Raises:
+        ContractError: lists every breach of every file.
+
+    """
+    read = [_read(hospital, contents[hospital.name]) for hospital in HOSPITALS]
+    found = [f"{parsed.hospital.file} {breach}" for parsed, breaches in read for breach in breaches]
+    schema.refuse("the raw data", found)
+    return {parsed.hospital.name: parsed for parsed, _ in read}
+
+
+def training_table(parsed: Mapping[str, ParsedFile]) -> pd.DataFrame:
+    """Return the patients that models train on: 303 rows, features then target."""
+    return schema.check_training(parsed[TRAINING.name].table)
+
+
+def external_table(parsed: Mapping[str, ParsedFile]) -> pd.DataFrame:
+    """Return the patients that no model trains on: 617 rows, hospital, features, target."""
+    tables = {hospital.name: parsed[hospital.name].table for hospital in EXTERNAL}
+    table = pd.concat(tables, names=[HOSPITAL]).reset_index(HOSPITAL)
+    return schema.check_external(table.reset_index(drop=True))
+
+
+def _read(hospital: Hospital, content: bytes) -> tuple[ParsedFile, list[str]]:
+    # Every byte is a character of latin-1: what is not ASCII is no number and is named as such.
+    texts = (line.decode("latin-1") for line in content.splitlines(keepends=True))
+    lines = dict(enumerate(texts, start=1))
+    text = _cells(lines)
+    unreadable = pd.DataFrame({column: ~_is_readable(text[column]) for column in RAW_COLUMNS})
+    published = text.mask(unreadable | text.isin([MISSING])).astype("float64")
+    zeros = published[list(FEATURES)].eq(0)
+    zeros[[name for name in FEATURES if name not in ZERO_IS_MISSING]] = False
+    table = published[list(FEATURES)].mask(zeros)
+    table[TARGET] = (published[RAW_TARGET] > 0).astype("int64")
+    found = [
+        *_line_breaches(lines),
+        *schema.count_breaches(hospital, len(lines)),
+        *_text_breaches(text, unreadable),
+        *schema.content_breaches(hospital, table, named=_places(unreadable)),
+    ]
+    counts = {name: int(zeros[name].sum()) for name in ZERO_IS_MISSING}
+    return ParsedFile(hospital, table.reset_index(drop=True), counts), found
+
+
+def _fields(line: str) -> list[str]:
+    return line.rstrip("\r\n").split(",")
+
+
+def _cells(lines: Mapping[int, str]) -> pd.DataFrame:
+    """Return the text of every cell, of the lines that have as many as they should."""
+    fields = {row: _fields(line) for row, line in lines.items()}
+    right = {row: cells for row, cells in fields.items() if len(cells) == len(RAW_COLUMNS)}
+    return pd.DataFrame(right.values(), index=list(right), columns=list(RAW_COLUMNS), dtype="str")
+
+
+def _is_readable(text: "pd.Series[str]") -> "pd.Series[bool]":
+    pattern = SEVERITY if text.name == RAW_TARGET else MISSING_OR_NUMBER
+    return text.str.fullmatch(pattern).astype(bool)
+
+
+def _places(cells: pd.DataFrame) -> set[schema.Cell]:
+    marked = ((row, name) for name in RAW_COLUMNS for row in cells.index[cells[name]])
+    return set(marked)
+
+
+def _line_breaches(lines: Mapping[int, str]) -> list[str]:
+    counts = {row: len(_fields(line)) for row, line in lines.items()}
+    wrong = [(row, f"has {n}") for row, n in counts.items() if n != len(RAW_COLUMNS)]
+    returns = [(row, "") for row, line in lines.items() if "\r" in line]
+    return [
+        *schema.breach(f"must have {len(RAW_COLUMNS)} fields in each line", wrong),
+        *schema.breach("must end its lines with LF alone", returns),
+    ]
+
+
+def _text_breaches(text: pd.DataFrame, unreadable: pd.DataFrame) -> list[str]:
+    found = []
+    for column in RAW_COLUMNS:
+        rule = "0, 1, 2, 3 or 4" if column == RAW_TARGET else f"a number or {MISSING}"
+        cells = text.loc[unreadable[column], column]
+        shown = [(row, f"has {cell[:CELL_SHOWN]!a}") for row, cell in cells.items()]
+        found += schema.breach(f"{column} must be {rule}", shown)
+    return found

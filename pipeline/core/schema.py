@@ -1,0 +1,236 @@
+"""The rules of the data contract for tables, and every breach of them in words.
+
+A table has the 13 features as float64, NaN for missing, then the target as int64: 1 when the
+angiogram found disease, 0 otherwise. The external table has the hospital's name before them.
+pandera carries the rules for columns and single values; what it lets through is checked besides.
+Rows are counted from 1 in every message.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from functools import cache
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from pandera.errors import SchemaErrors
+
+from pipeline.core.contract import (
+    EXTERNAL,
+    FEATURES,
+    FIELDS,
+    HOSPITAL,
+    TARGET,
+    TRAINING,
+    Field,
+    Hospital,
+    Kind,
+)
+from pipeline.errors import ContractError
+
+ROWS_SHOWN: Final = 5
+# A measurement never ranks the patients as well as this, a copy of the target does.
+COPY_AUC: Final = 0.99
+# Fewer patients than this on one side may be told apart by chance.
+COPY_PATIENTS: Final = 5
+COPY_CATEGORIES: Final = 10
+
+# Row and column of a cell that a message has named already.
+Cell = tuple[int, str]
+
+
+def check_training(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the training table as it came when it keeps the contract.
+
+    Raises:
+        ContractError: lists every breach.
+
+    """
+    refuse("the training table", table_breaches(TRAINING, numbered(table)))
+    return table
+
+
+def check_external(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the external table as it came when it keeps the contract, hospital by hospital.
+
+    Raises:
+        ContractError: lists every breach.
+
+    """
+    rows = numbered(table)
+    found = _value_breaches(_external_schema(), rows)
+    for hospital in EXTERNAL if HOSPITAL in rows else ():
+        patients = rows[rows[HOSPITAL] == hospital.name].drop(columns=HOSPITAL)
+        breaches = (*count_breaches(hospital, len(patients)), *_whole_breaches(hospital, patients))
+        found += [f"{hospital.name} {breach}" for breach in breaches]
+    refuse("the external table", found)
+    return table
+
+
+def table_breaches(hospital: Hospital, table: pd.DataFrame) -> list[str]:
+    """Name every breach in the patients of one hospital; the index of ``table`` counts rows."""
+    return [*count_breaches(hospital, len(table)), *content_breaches(hospital, table)]
+
+
+def count_breaches(hospital: Hospital, rows: int) -> list[str]:
+    """Say that the number of rows is not the hospital's; nothing when it is."""
+    return [f"has {rows} rows, not {hospital.rows}"] if rows != hospital.rows else []
+
+
+def content_breaches(
+    hospital: Hospital, table: pd.DataFrame, named: Collection[Cell] = ()
+) -> list[str]:
+    """Name every breach but a wrong number of rows, leaving out the cells ``named`` already."""
+    return [*_value_breaches(_table_schema(), table, named), *_whole_breaches(hospital, table)]
+
+
+def breach(rule: str, cells: Iterable[tuple[int, str]]) -> list[str]:
+    """Say which rows break ``rule`` and how, the first few by number; nothing when none does."""
+    found = [f"row {row} {what}".rstrip() for row, what in cells]
+    more = len(found) - ROWS_SHOWN
+    shown = ", ".join(found[:ROWS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return [f"{rule} ({shown})"] if found else []
+
+
+def refuse(table: str, breaches: Collection[str]) -> None:
+    """Do nothing without a breach.
+
+    Raises:
+        ContractError: there is one; the message lists each.
+
+    """
+    if breaches:
+        raise ContractError(table, breaches)
+
+
+def numbered(table: pd.DataFrame) -> pd.DataFrame:
+    """Return ``table`` with an index that counts the rows from 1."""
+    return table.set_axis(range(1, len(table) + 1), axis="index")
+
+
+# Columns and single values: pandera, built from the contract.
+
+
+@cache
+def _table_schema() -> pa.DataFrameSchema:
+    target = pa.Column("int64", pa.Check.isin([0, 1], error="must be 0 or 1"))
+    columns = {**{field.name: _column(field) for field in FIELDS}, TARGET: target}
+    return pa.DataFrameSchema(columns, strict=True, ordered=True)
+
+
+@cache
+def _external_schema() -> pa.DataFrameSchema:
+    names = [hospital.name for hospital in EXTERNAL]
+    known = pa.Check.isin(names, error=f"must be one of {', '.join(names)}")
+    columns = {HOSPITAL: pa.Column(str, known), **_table_schema().columns}
+    return pa.DataFrameSchema(columns, strict=True, ordered=True)
+
+
+def _column(field: Field) -> pa.Column:
+    allowed = f"must be {field.allowed}"
+    in_range = pa.Check.in_range(field.low, field.high, error=allowed)
+    checks = [pa.Check.isin(list(field.codes), error=allowed) if field.codes else in_range]
+    if field.kind is Kind.COUNT:
+        checks.append(pa.Check(_is_whole, error="must be a whole number"))
+    return pa.Column("float64", checks, nullable=field.nullable)
+
+
+def _is_whole(values: "pd.Series[float]") -> "pd.Series[bool]":
+    return values.mod(1).eq(0)
+
+
+def _value_breaches(
+    schema: pa.DataFrameSchema, table: pd.DataFrame, named: Collection[Cell] = ()
+) -> list[str]:
+    try:
+        schema.validate(table, lazy=True)
+    except SchemaErrors as errors:
+        cases = errors.failure_cases
+        return [*_column_breaches(schema, table, cases), *_cell_breaches(cases, named)]
+    return []
+
+
+def _column_breaches(
+    schema: pa.DataFrameSchema, table: pd.DataFrame, cases: pd.DataFrame
+) -> Iterator[str]:
+    by_check = cases.groupby("check")["failure_case"].agg(list).to_dict()
+    yield from (f"has no column {name}" for name in by_check.get("column_in_dataframe", ()))
+    yield from (f"has an unknown column {name}" for name in by_check.get("column_in_schema", ()))
+    if "column_ordered" in by_check:
+        yield f"must have its columns in the order {', '.join(schema.columns)}"
+    for name in sorted(_wrongly_typed(cases)):
+        yield f"{name} must be of type {schema.columns[name].dtype}, not {table[name].dtype}"
+
+
+def _cell_breaches(cases: pd.DataFrame, named: Collection[Cell]) -> Iterator[str]:
+    # What a column of the wrong type holds cannot be judged: pandera's own checks crash on it.
+    cells = cases[cases["index"].notna() & ~cases["column"].isin(_wrongly_typed(cases))]
+    for (column, check), group in cells.groupby(["column", "check"], sort=False):
+        rows = zip(group["index"], group["failure_case"], strict=True)
+        found = [(row, value) for row, value in rows if (row, column) not in named]
+        missing = check == "not_nullable"
+        rule = f"{column} {'must not be missing' if missing else check}"
+        yield from breach(rule, [(row, "" if missing else _shown(value)) for row, value in found])
+
+
+def _shown(value: object) -> str:
+    return f"has {str(value).removesuffix('.0')}"
+
+
+def _wrongly_typed(cases: pd.DataFrame) -> set[str]:
+    return set(cases.loc[cases["check"].str.startswith("dtype("), "column"])
+
+
+# Whole tables: what pandera lets through.
+
+
+def _whole_breaches(hospital: Hospital, table: pd.DataFrame) -> list[str]:
+    if [*table.columns] != [*FEATURES, TARGET] or not _is_numeric(table):
+        return []
+    return [*_repeated(hospital, table), *_single_class(table), *_copies(table)]
+
+
+def _is_numeric(table: pd.DataFrame) -> bool:
+    return all(pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes)
+
+
+def _repeated(hospital: Hospital, table: pd.DataFrame) -> list[str]:
+    rows = [(int(row), "") for row in table.index[table.duplicated()]]
+    rule = f"must not have more than {hospital.repeated_rows} rows that repeat an earlier one"
+    return breach(rule, rows) if len(rows) > hospital.repeated_rows else []
+
+
+def _single_class(table: pd.DataFrame) -> list[str]:
+    classes = table[TARGET].unique()
+    return [f"has only one class: {TARGET} is always {classes[0]}"] if len(classes) == 1 else []
+
+
+def _copies(table: pd.DataFrame) -> list[str]:
+    disease = table[TARGET].to_numpy() == 1
+    copies = [name for name in FEATURES if _tells_all(table[name], disease)]
+    return [f"{name} copies the target: it alone separates the classes" for name in copies]
+
+
+def _tells_all(values: "pd.Series[float]", disease: np.ndarray) -> bool:
+    return _decides(values, disease) or _ranks(values, disease)
+
+
+def _decides(values: "pd.Series[float]", disease: np.ndarray) -> bool:
+    """Whether every value, missing being one, is found in one class only."""
+    if disease.all() or not disease.any() or values.nunique() > COPY_CATEGORIES:
+        return False
+    classes = pd.Series(disease, index=values.index).groupby(values, dropna=False).nunique()
+    return bool((classes == 1).all())
+
+
+def _ranks(values: "pd.Series[float]", disease: np.ndarray) -> bool:
+    """Whether the values rank the classes apart, in either direction, where they are known."""
+    known = values.notna().to_numpy()
+    ranks = values[known].rank().to_numpy()
+    positives = int(disease[known].sum())
+    negatives = len(ranks) - positives
+    if min(positives, negatives) < COPY_PATIENTS:
+        return False
+    above = ranks[disease[known]].sum() - positives * (positives + 1) / 2
+    auc = above / (positives * negatives)
+    return bool(max(auc, 1 - auc) >= COPY_AUC)

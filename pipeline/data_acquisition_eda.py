@@ -1,0 +1,100 @@
+"""Task 1: verify the raw data, hold it to the data contract, and say what it looks like."""
+
+from typing import Annotated, Any
+
+import typer
+
+from pipeline import artifacts, cli, config
+from pipeline.adapters import source
+from pipeline.config import Settings
+from pipeline.core import encoding, manifest, parsing, profile, report
+from pipeline.core.contract import BY_NAME, FIELDS
+from pipeline.core.data_figures import data_figures
+from pipeline.core.drawing import figure_bytes
+from pipeline.core.manifest import Files
+from pipeline.core.profile import Profile
+
+FIGURES = artifacts.FIGURES / "data"
+PAGES = ("data-quality.md", "data-quality.html")
+
+
+def run(settings: Settings, *, refresh: bool = False) -> None:
+    """Read ``data/raw/``; write ``data/processed/``, ``figures/data/`` and the report."""
+    parsed = parsing.parse(_raw(settings, refresh=refresh))
+    processed = {
+        "training.parquet": encoding.table_bytes(parsing.training_table(parsed)),
+        "external.parquet": encoding.table_bytes(parsing.external_table(parsed)),
+    }
+    facts = profile.describe(parsed, manifest.folder_digest(manifest.digests(processed)))
+    figures = {name: figure_bytes(figure) for name, figure in data_figures(parsed).items()}
+    pages = _pages(facts, figures)
+
+    artifacts.write_folder(artifacts.PROCESSED, processed)
+    artifacts.write_folder(FIGURES, figures)
+    for name, text in pages.items():
+        artifacts.write_file(artifacts.REPORTS / name, text.encode())
+    _show(facts)
+
+
+def _raw(settings: Settings, *, refresh: bool) -> dict[str, bytes]:
+    if refresh:
+        for oddity in source.download(settings.source, artifacts.RAW, cli.track_bytes):
+            cli.say(f"warning: {oddity}")
+    return source.read(artifacts.RAW)
+
+
+def _pages(facts: Profile, figures: Files) -> dict[str, str]:
+    values: dict[str, Any] = {
+        "profile": facts,
+        "training": facts.hospitals[0],
+        "rows": sum(hospital.outcome.rows for hospital in facts.hospitals),
+        "titles": {hospital.name: hospital.title for hospital in facts.hospitals},
+        "fields": FIELDS,
+        "by_name": BY_NAME,
+        "measured": profile.by_field(facts.measured),
+        "categorical": profile.by_field(facts.categorical),
+        "meanings": profile.meanings,
+        "figures": figures,
+    }
+    return {name: report.render(f"{name}.j2", **values) for name in PAGES}
+
+
+def _show(facts: Profile) -> None:
+    rows = (
+        (
+            h.title,
+            str(h.outcome.rows),
+            report.percent(h.outcome.rate),
+            report.percent(h.missing_share, 1),
+        )
+        for h in facts.hospitals
+    )
+    cli.show_table("Data", ("hospital", "rows", "with disease", "missing cells"), rows)
+    cli.say(f"data digest   {facts.data_digest}")
+    cli.say(f"tables        {artifacts.PROCESSED}/")
+    cli.say(f"figures       {FIGURES}/")
+    cli.say(f"report        {artifacts.REPORTS / PAGES[-1]}")
+
+
+def main(
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Download the four files from UCI first.")
+    ] = False,
+) -> None:
+    """Verify the raw data, hold it to the data contract, and describe it.
+
+    Reads the four files in `data/raw/` and checks their sha256. Writes the training and the
+    external table into `data/processed/`, figures into `figures/data/`, and the report
+    `reports/data-quality.html` (and `.md`). A breach of the contract is named and nothing is
+    written.
+
+    Examples:
+    - `python -m pipeline.data_acquisition_eda` works on the files that are here
+    - `python -m pipeline.data_acquisition_eda --refresh` replaces them first
+
+    """
+    run(config.load(), refresh=refresh)
+
+
+if __name__ == "__main__":
+    cli.run(main)
