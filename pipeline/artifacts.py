@@ -18,6 +18,7 @@ PROCESSED: Final = Path("data/processed")
 FIGURES: Final = Path("figures")
 REPORTS: Final = Path("reports")
 MODELS: Final = Path("models")
+MODEL_FIGURES: Final = FIGURES / "models"
 PACKAGES: Final = Path("packages")
 ENVIRONMENTS: Final = Path("environments")
 

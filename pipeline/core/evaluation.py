@@ -1,5 +1,6 @@
 """How good a model is, and how sure we can be of it: figures from the answers of an exam."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -11,10 +12,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from pipeline.core.contract import HOSPITAL, TARGET
 from pipeline.core.exam import Vector
-from pipeline.core.policies import ExamPlan, Family
+from pipeline.core.policies import ExamPlan, Family, Metric
 from pipeline.core.records import Record
 
-METRIC_TITLES: Final = MappingProxyType(
+METRIC_TITLES: Final[Mapping[Metric, str]] = MappingProxyType(
     {
         "roc_auc": "ROC-AUC",
         "pr_auc": "PR-AUC",
@@ -27,8 +28,7 @@ METRIC_TITLES: Final = MappingProxyType(
         "calibration_error": "Calibration error",
     }
 )
-METRICS: Final = tuple(METRIC_TITLES)
-LOWER_IS_BETTER: Final = frozenset({"log_loss", "brier", "calibration_error"})
+LOWER_IS_BETTER: Final[frozenset[Metric]] = frozenset({"log_loss", "brier", "calibration_error"})
 
 
 class Estimate(Record):
@@ -56,8 +56,16 @@ class Evaluation(Record):
 
     family: Family
     threshold: float
-    metrics: dict[str, Estimate]
+    metrics: dict[Metric, Estimate]
     external: tuple[External, ...]
+
+
+class Ablation(Record):
+    """What an engineered feature adds to a family: with it minus without it, on equal folds."""
+
+    family: Family
+    feature: str
+    differences: dict[Metric, Estimate]
 
 
 def fold_metrics(answers: pd.DataFrame) -> pd.DataFrame:
@@ -111,11 +119,15 @@ def corrected_standard_error(values: Vector, folds: int) -> float:
     return float(np.sqrt(share * np.var(values, ddof=1)))
 
 
-def summarise(answers: pd.DataFrame, plan: ExamPlan) -> dict[str, Estimate]:
-    """Return each of `METRICS` with its corrected standard error and interval."""
+def summarise(answers: pd.DataFrame, plan: ExamPlan) -> dict[Metric, Estimate]:
+    """Return each metric of `METRIC_TITLES` with its corrected standard error and interval."""
     by_fold = fold_metrics(answers)
-    found = {str(name): _estimate(by_fold[name].to_numpy(), plan) for name in by_fold}
-    return {**found, "calibration_error": _cross_validated_calibration(answers, plan)}
+    return {
+        metric: _estimate(by_fold[metric].to_numpy(), plan)
+        if metric in by_fold
+        else _cross_validated_calibration(answers, plan)
+        for metric in METRIC_TITLES
+    }
 
 
 def _estimate(values: Vector, plan: ExamPlan) -> Estimate:
@@ -124,10 +136,12 @@ def _estimate(values: Vector, plan: ExamPlan) -> Estimate:
     return Estimate(mean=mean, standard_error=error, low=mean - reach, high=mean + reach)
 
 
-def paired_difference(
-    challenger: pd.DataFrame, champion: pd.DataFrame, metric: str, plan: ExamPlan
-) -> Estimate:
-    """Return challenger minus champion on equal folds, with the corrected interval.
+def paired_differences(
+    challenger: pd.DataFrame, champion: pd.DataFrame, plan: ExamPlan
+) -> dict[Metric, Estimate]:
+    """Return challenger minus champion on equal folds, metric by metric.
+
+    Without the calibration error, which single folds are too small for.
 
     Raises:
         ValueError: the two exams did not ask the same questions.
@@ -136,8 +150,12 @@ def paired_difference(
     asked = ["repeat", "fold", "row", "outcome"]
     if not challenger[asked].equals(champion[asked]):
         raise ValueError("the two models did not sit the same exam")
-    first, second = fold_metrics(challenger)[metric], fold_metrics(champion)[metric]
-    return _estimate((first - second).to_numpy(), plan)
+    gaps = fold_metrics(challenger) - fold_metrics(champion)
+    return {
+        metric: _estimate(gaps[metric].to_numpy(), plan)
+        for metric in METRIC_TITLES
+        if metric in gaps
+    }
 
 
 # --- calibration and the bootstrap: everything is a weighted sum, so 1000 resamples are one product

@@ -13,7 +13,7 @@ The exam's record is one table, the answers, with a row for each answer:
 Every figure about a model is a view of that table, so two models are compared answer by answer.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -21,13 +21,16 @@ import numpy.typing as npt
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone
-from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold, cross_val_predict
+from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
+from pipeline.core.contract import FEATURES, TARGET
 from pipeline.core.policies import ExamPlan
 
 Vector = npt.NDArray[np.float64]
+# Takes the answers of one fold after the other, and their number; gives them on as they come.
+Watch = Callable[[Iterable[pd.DataFrame], int], Iterable[pd.DataFrame]]
 
 UNCHOSEN_THRESHOLD: Final = 0.5
 
@@ -41,75 +44,74 @@ class Fold(NamedTuple):
     test: npt.NDArray[np.intp]
 
 
-def fold_plan(outcome: pd.Series, plan: ExamPlan) -> list[Fold]:
+def fold_plan(table: pd.DataFrame, plan: ExamPlan) -> list[Fold]:
     """Return the folds of an exam, by repeat. Fewer repeats are the first of more repeats."""
     splitter = RepeatedStratifiedKFold(
         n_splits=plan.folds, n_repeats=plan.repeats, random_state=plan.seed
     )
-    splits = splitter.split(np.zeros(len(outcome)), outcome)
+    splits = splitter.split(table, table[TARGET])
     return [Fold(*divmod(i, plan.folds), train, test) for i, (train, test) in enumerate(splits)]
 
 
+def _unwatched(answers: Iterable[pd.DataFrame], total: int) -> Iterable[pd.DataFrame]:
+    del total
+    return answers
+
+
 def sit(
-    model: Pipeline, features: pd.DataFrame, outcome: pd.Series, plan: ExamPlan, workers: int
-) -> Iterator[pd.DataFrame]:
-    """Yield the answers of each fold, in order, as they are done.
+    model: Pipeline, table: pd.DataFrame, plan: ExamPlan, workers: int, watch: Watch = _unwatched
+) -> pd.DataFrame:
+    """Return the answers of ``model`` in the exam on ``table``, which has the contract's columns.
 
     ``model`` is cloned for each fold and stays as it is. ``workers`` processes fit at once (-1:
-    one per core); the answers do not depend on their number.
+    one per core); the answers do not depend on their number. ``watch`` sees the folds go by.
     """
+    folds = fold_plan(table, plan)
     parallel = Parallel(n_jobs=workers, return_as="generator")
-    task = delayed(_sit_fold)
-    folds = fold_plan(outcome, plan)
-    yield from parallel(task(model, features, outcome, fold, plan) for fold in folds)
+    answers = parallel(delayed(_sit_fold)(model, table, fold, plan) for fold in folds)
+    return pd.concat(watch(answers, len(folds)), ignore_index=True)
 
 
-def _sit_fold(
-    model: Pipeline, features: pd.DataFrame, outcome: pd.Series, fold: Fold, plan: ExamPlan
-) -> pd.DataFrame:
-    known, known_outcome = features.iloc[fold.train], outcome.iloc[fold.train]
-    fitted = fit(model, known, known_outcome)
+def _sit_fold(model: Pipeline, table: pd.DataFrame, fold: Fold, plan: ExamPlan) -> pd.DataFrame:
+    known, asked = table.iloc[fold.train], table.iloc[fold.test]
     return pd.DataFrame(
         {
             "repeat": fold.repeat,
             "fold": fold.fold,
             "row": fold.test,
-            "outcome": outcome.iloc[fold.test].to_numpy(),
-            "probability": positive_probability(fitted, features.iloc[fold.test]),
-            "threshold": choose_threshold(model, known, known_outcome, plan),
+            "outcome": asked[TARGET].to_numpy(),
+            "probability": probability(fit(model, known), asked),
+            "threshold": choose_threshold(model, known, plan),
         }
     )
 
 
-def fit(model: Pipeline, features: pd.DataFrame, outcome: pd.Series) -> Pipeline:
-    """Return a fitted clone of ``model``.
+def fit(model: Pipeline, table: pd.DataFrame) -> Pipeline:
+    """Return a clone of ``model`` that is fitted to ``table``.
 
-    One thread each: the order of a sum, and so its last bit, depends on the number of threads.
+    One thread: the order of a sum, and so its last bit, depends on the number of threads.
     """
     with threadpool_limits(1):
-        return clone(model).fit(features, outcome)
+        return clone(model).fit(table[list(FEATURES)], table[TARGET])
 
 
-def positive_probability(fitted: Pipeline, features: pd.DataFrame) -> Vector:
+def probability(fitted: Pipeline, table: pd.DataFrame) -> Vector:
     """Return the probability of heart disease for each row, shape (rows,)."""
-    return np.asarray(fitted.predict_proba(features)[:, 1], dtype=np.float64)
+    return np.asarray(fitted.predict_proba(table[list(FEATURES)])[:, 1], dtype=np.float64)
 
 
-def choose_threshold(
-    model: Pipeline, features: pd.DataFrame, outcome: pd.Series, plan: ExamPlan
-) -> float:
+def choose_threshold(model: Pipeline, table: pd.DataFrame, plan: ExamPlan) -> float:
     """Choose the decision threshold from answers to rows that the answering model did not see.
 
     A plan without ``threshold_folds`` leaves it at one half.
     """
     if plan.threshold_folds is None:
         return UNCHOSEN_THRESHOLD
-    splitter = StratifiedKFold(plan.threshold_folds)
-    with threadpool_limits(1):
-        answers = cross_val_predict(
-            clone(model), features, outcome, cv=splitter, method="predict_proba"
-        )
-    return youden_threshold(outcome.to_numpy(), answers[:, 1])
+    splits = StratifiedKFold(plan.threshold_folds).split(table, table[TARGET])
+    answers = np.full(len(table), np.nan)
+    for train, test in splits:
+        answers[test] = probability(fit(model, table.iloc[train]), table.iloc[test])
+    return youden_threshold(table[TARGET].to_numpy(), answers)
 
 
 def youden_threshold(outcome: npt.NDArray[Any], probability: Vector) -> float:

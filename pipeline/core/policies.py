@@ -19,6 +19,7 @@ class DownloadPlan(Record):
     attempts: Annotated[int, Field(ge=1)]
     wait_seconds: Annotated[float, Field(ge=0)]
 
+
 Metric = Literal[
     "roc_auc",
     "pr_auc",

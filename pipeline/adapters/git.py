@@ -1,0 +1,38 @@
+"""What git says about the work tree."""
+
+import subprocess
+from pathlib import Path
+
+from pipeline.core.records import Record
+
+
+class WorkTree(Record):
+    """The commit that is checked out, or ``unknown``, and whether files differ from it."""
+
+    commit: str
+    modified: bool
+    user: str
+
+
+def work_tree(folder: Path) -> WorkTree:
+    """Describe the work tree at ``folder``; a folder without git is not an error."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    return WorkTree(
+        commit=commit or "unknown",
+        modified=bool(_git(folder, "status", "--porcelain", "--untracked-files=no")),
+        user=_git(folder, "config", "user.name") or "unknown",
+    )
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 (fixed arguments, no shell)
+            ["git", *arguments],  # noqa: S607 (the user's own git)
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()

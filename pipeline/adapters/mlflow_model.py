@@ -1,0 +1,62 @@
+"""A fitted pipeline as the folder that MLflow calls a model."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import mlflow.sklearn
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
+from sklearn.pipeline import Pipeline
+
+import pipeline as package
+from pipeline.artifacts import files_below
+from pipeline.core.contract import FEATURES
+from pipeline.core.manifest import Files
+from pipeline.core.persistence import TRUSTED_TYPES
+
+SKOPS: Final = "model.skops"
+# What a reader of the model needs of our code: the blocks that scikit-learn does not have.
+CODE: Final = ("__init__.py", "core/__init__.py", "core/transformers.py")
+
+
+def build(
+    pipeline: Pipeline, payload: Files, example: pd.DataFrame, requirements: Sequence[str]
+) -> dict[str, bytes]:
+    """Return the files of the model: MLflow's own around ``payload``.
+
+    ``payload`` holds ``model.skops``, which takes the place of the file that MLflow would write:
+    that one differs on every run. ``mlflow.sklearn.load_model`` reads the result, with the blocks
+    of `pipeline.core.transformers` beside it under ``code/``.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        code, target = Path(scratch, package.__name__), Path(scratch, "model")
+        _copy_code(code)
+        mlflow.sklearn.save_model(
+            pipeline,
+            target,
+            code_paths=[str(code)],
+            signature=_signature(),
+            input_example=example,
+            pip_requirements=list(requirements),
+            serialization_format="skops",
+            skops_trusted_types=list(TRUSTED_TYPES),
+            pyfunc_predict_fn="predict_proba",
+        )
+        return {**files_below(target), **payload}
+
+
+def _copy_code(target: Path) -> None:
+    source = Path(str(package.__file__)).parent
+    for name in CODE:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target / name)
+
+
+def _signature() -> ModelSignature:
+    # Doubles throughout: a signature of integers would refuse 2.0 and every missing value.
+    patients = Schema([ColSpec("double", name) for name in FEATURES])
+    return ModelSignature(inputs=patients, outputs=Schema([ColSpec("double")]))

@@ -1,0 +1,336 @@
+"""The MLflow registry: runs, versions, aliases. It does what it is told and decides nothing.
+
+A version is published in stages: its files are uploaded, downloaded again and compared with their
+manifest, and only then is it tagged complete. Whoever reads a version's files gets them verified.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import mlflow
+import requests
+from mlflow import MlflowClient
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    LoggedModelOutput,
+    LoggedModelStatus,
+    Metric,
+    Param,
+)
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from pipeline.artifacts import files_below, write_file
+from pipeline.core import manifest
+from pipeline.core.manifest import Files
+from pipeline.core.records import Record
+from pipeline.errors import NoChampionError, RegistryError, RegistryUnavailableError
+
+CHAMPION: Final = "champion"
+PREVIOUS_CHAMPION: Final = "previous_champion"
+
+KEY: Final = "key"
+MANIFEST: Final = "manifest"
+COMPLETE: Final = "complete"
+
+_ABSENT: Final = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
+# The client would repeat every request, creations too: one lost answer made two versions.
+_CLIENT: Final = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+class Version(Record):
+    """One version of a registered model."""
+
+    model_name: str
+    version: int
+    run_id: str
+    source: str
+    created_ms: int
+    tags: dict[str, str]
+
+    @property
+    def title(self) -> str:
+        """Return the version as people write it, for example ``heart_disease_svm/3``."""
+        return f"{self.model_name}/{self.version}"
+
+    @property
+    def complete(self) -> bool:
+        """Say whether every file of the version was seen to be stored."""
+        return self.tags.get(COMPLETE) == "true"
+
+
+class Submission(Record):
+    """Everything that is published as one new version, and as one run beside it.
+
+    ``files`` are the model's, ``figures`` the run's. ``key`` makes publishing idempotent: a second
+    submission with the same model name and key returns the version of the first.
+    """
+
+    model_name: str
+    description: str
+    run_name: str
+    key: str
+    files: Mapping[str, bytes]
+    figures: Mapping[str, bytes]
+    parameters: dict[str, str]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    dataset: str
+    dataset_digest: str
+    dataset_source: str
+
+
+class Registry:
+    """The registry at one tracking URI: a SQLite file or an MLflow server."""
+
+    def __init__(self, tracking_uri: str, experiment: str) -> None:
+        """Point MLflow at ``tracking_uri``; nothing is read or written yet.
+
+        MLflow resolves ``models:/`` addresses by its process-wide setting, so there can be one
+        registry in a process at a time.
+        """
+        os.environ.update(_CLIENT)
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        mlflow.set_tracking_uri(tracking_uri)
+        self._uri = tracking_uri
+        self._experiment = experiment
+        with self._explained():
+            self._client = MlflowClient(tracking_uri, tracking_uri)
+
+    def version(self, model_name: str, version: int) -> Version:
+        """Return one version.
+
+        Raises:
+            RegistryError: there is none.
+
+        """
+        with self._explained():
+            try:
+                return _version(self._client.get_model_version(model_name, str(version)))
+            except MlflowException as error:
+                if error.error_code not in _ABSENT:
+                    raise
+        raise RegistryError(f"{self._uri} holds no {model_name}/{version}")
+
+    def find_alias(self, model_name: str, alias: str) -> Version | None:
+        """Return the version that holds ``alias``, or None."""
+        with self._explained():
+            try:
+                return _version(self._client.get_model_version_by_alias(model_name, alias))
+            except MlflowException as error:
+                if error.error_code not in _ABSENT:
+                    raise
+        return None
+
+    def champion(self, model_name: str) -> Version:
+        """Return the version that holds the alias ``champion``.
+
+        Raises:
+            NoChampionError: no version holds it.
+
+        """
+        if (version := self.find_alias(model_name, CHAMPION)) is None:
+            raise NoChampionError(
+                f"no version holds {model_name}@{CHAMPION} in {self._uri}: "
+                "run `python -m pipeline.experiment_tracking` first"
+            )
+        return version
+
+    def versions(self, model_name: str, **tags: str) -> list[Version]:
+        """Return the versions with the given tags, oldest first."""
+        return self._search(model_name, *(f"tags.{k} = '{v}'" for k, v in tags.items()))
+
+    def _search(self, model_name: str, *conditions: str) -> list[Version]:
+        text = " and ".join([f"name = '{model_name}'", *conditions])
+        with self._explained():
+            found = self._client.search_model_versions(text)
+        return sorted(map(_version, found), key=lambda version: version.version)
+
+    def files(self, version: Version) -> dict[str, bytes]:
+        """Download a version's files and check them against its manifest.
+
+        Raises:
+            RegistryError: the version is incomplete, or a file is missing, changed or unexpected;
+                the message names each.
+
+        """
+        if not version.complete:
+            raise RegistryError(f"{version.title} is incomplete: its upload was never verified")
+        return self._verified(version)
+
+    def _verified(self, version: Version) -> dict[str, bytes]:
+        with self._explained(), tempfile.TemporaryDirectory() as folder:
+            address = f"models:/{version.title}"
+            try:
+                mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=folder)
+            except OSError as error:
+                raise RegistryError(f"the files of {version.title} are missing: {error}") from error
+            files = files_below(Path(folder))
+        expected = manifest.parse_checksum_lines(version.tags.get(MANIFEST, ""))
+        if found := manifest.differences(expected, manifest.digests(files)):
+            raise RegistryError(f"{version.title} is not what was published: {'; '.join(found)}")
+        return files
+
+    def publish(self, submission: Submission) -> Version:
+        """Create a version from ``submission``, or return the one that its key has already made.
+
+        Raises:
+            RegistryError: what is stored is not what was sent; the version stays incomplete.
+
+        """
+        made = self.versions(submission.model_name, **{KEY: submission.key})
+        version = made[-1] if made else self._create(submission)
+        return version if version.complete else self._complete(version)
+
+    def _complete(self, version: Version) -> Version:
+        self._verified(version)
+        return self.tag(version, {COMPLETE: "true"})
+
+    def tag(self, version: Version, tags: Mapping[str, str]) -> Version:
+        """Set ``tags`` on a version and return it as it is then."""
+        with self._explained():
+            for name, value in tags.items():
+                self._client.set_model_version_tag(
+                    version.model_name, str(version.version), name, value
+                )
+        return version.model_copy(update={"tags": {**version.tags, **tags}})
+
+    def set_alias(self, version: Version, alias: str) -> None:
+        """Point ``alias`` at a version, in one call."""
+        with self._explained():
+            self._client.set_registered_model_alias(version.model_name, alias, str(version.version))
+
+    def copy(self, version: Version, model_name: str) -> Version:
+        """Copy a version into another registered model, or return the copy made before."""
+        address = f"models:/{version.title}"
+        same_run = self._search(model_name, f"run_id = '{version.run_id}'")
+        made = [copied for copied in same_run if copied.source == address]
+        if made:
+            return made[-1]
+        with self._explained():
+            return _version(self._client.copy_model_version(address, model_name))
+
+    def _create(self, submission: Submission) -> Version:
+        with self._explained():
+            run_id = self._log_run(submission)
+            model_id = self._log_model(submission, run_id)
+            self._ensure_registered(submission)
+            lines = manifest.checksum_lines(manifest.digests(submission.files))
+            created = self._client.create_model_version(
+                submission.model_name,
+                source=f"models:/{model_id}",
+                run_id=run_id,
+                model_id=model_id,
+                tags={**submission.tags, KEY: submission.key, MANIFEST: lines},
+            )
+            self._client.set_terminated(run_id)
+            return _version(created)
+
+    def _log_run(self, submission: Submission) -> str:
+        run = self._client.create_run(
+            self._experiment_id(),
+            run_name=submission.run_name,
+            tags={**submission.tags, KEY: submission.key},
+        )
+        run_id = str(run.info.run_id)
+        parameters = [Param(name, value) for name, value in submission.parameters.items()]
+        self._client.log_batch(run_id, params=parameters)
+        data = Dataset(
+            submission.dataset,
+            submission.dataset_digest[:36],
+            "local",
+            submission.dataset_source,
+        )
+        self._client.log_inputs(run_id, datasets=[DatasetInput(data)])
+        with _as_folder(submission.figures) as folder:
+            self._client.log_artifacts(run_id, folder, "figures")
+        return run_id
+
+    def _log_model(self, submission: Submission, run_id: str) -> str:
+        model = self._client.create_logged_model(
+            self._experiment_id(),
+            name=submission.run_name,
+            source_run_id=run_id,
+            tags=submission.tags,
+            params=submission.parameters,
+            model_type="classifier",
+        )
+        with _as_folder(submission.files) as folder:
+            self._client.log_model_artifacts(model.model_id, folder)
+        self._client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+        now = int(model.creation_timestamp)
+        metrics = [
+            Metric(name, value, timestamp=now, step=0, model_id=model.model_id, run_id=run_id)
+            for name, value in submission.metrics.items()
+        ]
+        self._client.log_batch(run_id, metrics=metrics)
+        self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+        return str(model.model_id)
+
+    def _experiment_id(self) -> str:
+        found = self._client.get_experiment_by_name(self._experiment)
+        return str(
+            found.experiment_id if found else self._client.create_experiment(self._experiment)
+        )
+
+    def _ensure_registered(self, submission: Submission) -> None:
+        try:
+            self._client.create_registered_model(
+                submission.model_name, description=submission.description
+            )
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn MLflow's errors into one line that names the registry and the next step."""
+        try:
+            yield
+        except MlflowException as error:
+            line = " ".join(str(error).split())
+            if _is_unreachable(error):
+                raise RegistryUnavailableError(
+                    f"the registry at {self._uri} does not answer: start it, or unset "
+                    f"MLFLOW_TRACKING_URI to work with the embedded one ({line})"
+                ) from error
+            raise RegistryError(f"the registry at {self._uri} refused: {line}") from error
+
+
+@contextmanager
+def _as_folder(files: Files) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        for path, content in files.items():
+            write_file(Path(folder, path), content)
+        yield folder
+
+
+def _version(found: ModelVersion) -> Version:
+    return Version(
+        model_name=found.name,
+        version=int(found.version),
+        run_id=found.run_id,
+        source=found.source,
+        created_ms=found.creation_timestamp,
+        tags=dict(found.tags),
+    )
+
+
+def _is_unreachable(error: BaseException | None) -> bool:
+    """Look through the chain of causes: MLflow wraps what `requests` raised."""
+    if error is None:
+        return False
+    if isinstance(error, requests.ConnectionError | requests.Timeout):
+        return True
+    return _is_unreachable(error.__cause__ or error.__context__)

@@ -1,0 +1,96 @@
+"""A trained model and everything known about it, as one value and as a set of files.
+
+These files are what task 2 writes, task 3 publishes, the gate reads back for the champion and
+task 4 packages.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+from pydantic import ValidationError
+from sklearn.pipeline import Pipeline
+
+from pipeline.core import manifest, persistence
+from pipeline.core.encoding import json_bytes, read_table, table_bytes
+from pipeline.core.evaluation import Evaluation
+from pipeline.core.manifest import Files
+from pipeline.core.policies import ExamPlan, FeatureRecipe
+from pipeline.core.records import Record
+from pipeline.errors import ArtifactError
+
+SKOPS: Final = "model.skops"
+ONNX: Final = "model.onnx"
+METRICS: Final = "metrics.json"
+PARAMETERS: Final = "parameters.json"
+ANSWERS: Final = "answers.parquet"
+
+
+class Parameters(Record):
+    """All that a training depends on, beside the code and the lock."""
+
+    data_digest: str
+    seed: int
+    hyperparameters: dict[str, Any]
+    features: FeatureRecipe
+    exam: ExamPlan
+
+    def flat(self) -> dict[str, str]:
+        """Return every value as text under its dotted name, as a registry keeps parameters."""
+        return _flat(self.model_dump(mode="json"))
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A fitted pipeline, its ONNX form, its parameters, its answers in the exam, its figures."""
+
+    pipeline: Pipeline
+    skops: bytes
+    onnx: bytes
+    parameters: Parameters
+    evaluation: Evaluation
+    answers: pd.DataFrame
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 of the model file: equal for equal trainings."""
+        return manifest.sha256(self.skops)
+
+    def files(self) -> dict[str, bytes]:
+        """Return the model as files; `read` is the inverse."""
+        return {
+            SKOPS: self.skops,
+            ONNX: self.onnx,
+            PARAMETERS: json_bytes(self.parameters),
+            METRICS: json_bytes(self.evaluation),
+            ANSWERS: table_bytes(self.answers),
+        }
+
+
+def read(files: Files, origin: str) -> TrainedModel:
+    """Read what `TrainedModel.files` wrote; further files are left alone.
+
+    Raises:
+        ArtifactError: a file is missing or unreadable; the message names ``origin``.
+
+    """
+    try:
+        return TrainedModel(
+            pipeline=persistence.load(files[SKOPS]),
+            skops=files[SKOPS],
+            onnx=files[ONNX],
+            parameters=Parameters.model_validate_json(files[PARAMETERS]),
+            evaluation=Evaluation.model_validate_json(files[METRICS]),
+            answers=read_table(files[ANSWERS]),
+        )
+    except KeyError as error:
+        raise ArtifactError(f"{origin} has no file {error}") from error
+    except ValidationError as error:
+        raise ArtifactError(f"{origin}: {' '.join(str(error).split())}") from error
+
+
+def _flat(value: Any, name: str = "") -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {name: str(value)}
+    inner = (_flat(v, f"{name}.{k}".lstrip(".")) for k, v in value.items())
+    return {key: text for part in inner for key, text in part.items()}
