@@ -66,6 +66,20 @@ def test_a_link_to_a_folder_is_replaced_and_not_followed(folder, tmp_path):
     assert artifacts.read_folder(folder, "some_task") == {"link/b": b"6"}
 
 
+@pytest.mark.parametrize("target", ["a file", "an empty folder"])
+def test_a_link_where_a_file_is_needed_now_is_replaced_and_not_followed(folder, tmp_path, target):
+    """What the link points to stays as it was."""
+    (tmp_path / "a file").write_bytes(b"5")
+    (tmp_path / "an empty folder").mkdir()
+    (folder / "link").symlink_to(tmp_path / target)
+
+    artifacts.write_folder(folder, {"link": b"6"})
+
+    assert artifacts.read_folder(folder, "some_task") == {"link": b"6"}
+    assert (tmp_path / "a file").read_bytes() == b"5"
+    assert (tmp_path / "an empty folder").is_dir()
+
+
 @pytest.mark.parametrize("path", ["../up", "/up", "a/../../up", "", "two\nlines"], ids=repr)
 def test_a_path_that_leads_out_is_refused_before_anything_is_removed(folder, path):
     """The folder stays as it was."""

@@ -1,10 +1,12 @@
 """Values to bytes and back: exact, and the same bytes every time."""
 
+import io
 import json
 import math
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.core import encoding
@@ -51,6 +53,13 @@ def test_the_index_of_a_table_is_not_written():
     moved = TABLE.set_axis([7, 8, 9])
 
     assert encoding.table_bytes(moved) == encoding.table_bytes(TABLE)
+
+
+def test_a_table_carries_no_metadata_of_pandas():
+    """It names the version of pandas, which is not part of the data."""
+    content = encoding.table_bytes(TABLE)
+
+    assert pq.read_schema(io.BytesIO(content)).metadata is None
 
 
 def test_another_value_becomes_other_bytes():
