@@ -101,6 +101,7 @@ class CiRun(BaseSettings):
     server_url: str = ""
     repository: str = ""
     run_id: str = ""
+    actor: str = ""
 
     @property
     def url(self) -> str:

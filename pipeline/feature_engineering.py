@@ -89,9 +89,8 @@ def _train(
             family=family,
             threshold=exam.choose_threshold(model, training, plan),
             metrics=evaluation.summarise(answers, plan),
-            external=evaluation.validate_externally(
-                exam.probability(fitted, external), external, plan
-            ),
+            external=evaluation.by_hospital(exam.probability(fitted, external), external, plan),
+            slices=evaluation.by_slice(answers, training, settings.features.age_bands, plan),
         ),
     )
 

@@ -4,11 +4,12 @@ A version is published in stages: its files are uploaded, downloaded again and c
 manifest, and only then is it tagged complete. Whoever reads a version's files gets them verified.
 """
 
+import io
 import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Final
 
@@ -177,6 +178,8 @@ class Registry:
             except OSError as error:
                 raise RegistryError(f"the files of {version.title} are missing: {error}") from error
             files = files_below(Path(folder))
+        # MLflow's client writes this one beside what it downloads.
+        files.pop("registered_model_meta", None)
         expected = manifest.parse_checksum_lines(version.tags.get(MANIFEST, ""))
         if found := manifest.differences(expected, manifest.digests(files)):
             raise RegistryError(f"{version.title} is not what was published: {'; '.join(found)}")
@@ -211,6 +214,15 @@ class Registry:
         with self._explained():
             self._client.set_registered_model_alias(version.model_name, alias, str(version.version))
 
+    def ensure_registered(self, model_name: str, description: str) -> None:
+        """Create a registered model unless there is one of that name."""
+        with self._explained():
+            try:
+                self._client.create_registered_model(model_name, description=description)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+
     def copy(self, version: Version, model_name: str) -> Version:
         """Copy a version into another registered model, or return the copy made before."""
         address = f"models:/{version.title}"
@@ -218,14 +230,15 @@ class Registry:
         made = [copied for copied in same_run if copied.source == address]
         if made:
             return made[-1]
-        with self._explained():
+        # MLflow prints two lines about a copy that say nothing a person asked for.
+        with self._explained(), redirect_stderr(io.StringIO()):
             return _version(self._client.copy_model_version(address, model_name))
 
     def _create(self, submission: Submission) -> Version:
         with self._explained():
             run_id = self._log_run(submission)
             model_id = self._log_model(submission, run_id)
-            self._ensure_registered(submission)
+            self.ensure_registered(submission.model_name, submission.description)
             lines = manifest.checksum_lines(manifest.digests(submission.files))
             created = self._client.create_model_version(
                 submission.model_name,
@@ -283,15 +296,6 @@ class Registry:
         return str(
             found.experiment_id if found else self._client.create_experiment(self._experiment)
         )
-
-    def _ensure_registered(self, submission: Submission) -> None:
-        try:
-            self._client.create_registered_model(
-                submission.model_name, description=submission.description
-            )
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

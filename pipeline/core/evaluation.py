@@ -1,6 +1,7 @@
 """How good a model is, and how sure we can be of it: figures from the answers of an exam."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -10,10 +11,14 @@ import pandas as pd
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from pipeline.core.contract import HOSPITAL, TARGET
+from pipeline.core.contract import BY_NAME, HOSPITAL, TARGET
 from pipeline.core.exam import Vector
 from pipeline.core.policies import ExamPlan, Family, Metric
 from pipeline.core.records import Record
+
+Outcomes = npt.NDArray[Any]
+# A figure of each resample: outcome, probability, calibration bins, weights (samples, rows).
+Figure = Callable[[Outcomes, Vector, int, Vector], Vector]
 
 METRIC_TITLES: Final[Mapping[Metric, str]] = MappingProxyType(
     {
@@ -40,10 +45,10 @@ class Estimate(Record):
     high: float
 
 
-class External(Record):
-    """How a fitted model does at a hospital that it was not trained on."""
+class Group(Record):
+    """How a model does among some patients: those of one hospital, one sex, one age band."""
 
-    hospital: str
+    name: str
     rows: int
     positives: int
     roc_auc: Estimate
@@ -57,7 +62,8 @@ class Evaluation(Record):
     family: Family
     threshold: float
     metrics: dict[Metric, Estimate]
-    external: tuple[External, ...]
+    external: tuple[Group, ...]
+    slices: tuple[Group, ...]
 
 
 class Ablation(Record):
@@ -89,9 +95,7 @@ def _metrics(answers: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _operating_point(
-    outcome: npt.NDArray[Any], predicted: npt.NDArray[np.bool_]
-) -> dict[str, float]:
+def _operating_point(outcome: Outcomes, predicted: npt.NDArray[np.bool_]) -> dict[str, float]:
     hit = float(np.sum(predicted & (outcome == 1)))
     alarm = float(np.sum(predicted & (outcome == 0)))
     positives, negatives = float(np.sum(outcome == 1)), float(np.sum(outcome == 0))
@@ -103,7 +107,7 @@ def _operating_point(
     }
 
 
-def log_loss(outcome: npt.NDArray[Any], probability: Vector) -> float:
+def log_loss(outcome: Outcomes, probability: Vector) -> float:
     """Return the mean of -log(probability given to what happened), in nats."""
     given = np.where(outcome == 1, probability, 1 - probability)
     return float(-np.mean(np.log(np.clip(given, np.finfo(np.float64).eps, None))))
@@ -168,40 +172,30 @@ def _calibration_bins(probability: Vector, bins: int) -> npt.NDArray[np.float64]
     return np.equal.outer(members, np.arange(len(edges) + 1)).astype(np.float64)
 
 
-def calibration_error(
-    outcome: npt.NDArray[Any], probability: Vector, bins: int, weights: Vector | None = None
-) -> Vector:
+def calibration_error(outcome: Outcomes, probability: Vector, bins: int, weights: Vector) -> Vector:
     """Return the expected calibration error: how far promised and observed rates lie apart.
 
     The mean over equally filled bins of |observed - promised|, for each row of ``weights``, shape
-    (samples, rows); without weights for the table itself, shape (1,).
+    (samples, rows).
     """
-    weights = np.ones((1, len(outcome))) if weights is None else weights
     gaps = weights * (outcome - probability) @ _calibration_bins(probability, bins)
     return np.asarray(np.abs(gaps).sum(axis=1) / weights.sum(axis=1), dtype=np.float64)
 
 
 def _cross_validated_calibration(answers: pd.DataFrame, plan: ExamPlan) -> Estimate:
     """Average the calibration error of whole repeats; the interval resamples patients."""
-    repeats = [group.sort_values("row") for _, group in answers.groupby("repeat", sort=True)]
-    weights = bootstrap_weights(repeats[0]["outcome"].to_numpy(), plan)
-
-    def over_repeats(weights: Vector | None) -> Vector:
-        errors = [
-            calibration_error(
-                repeat["outcome"].to_numpy(),
-                repeat["probability"].to_numpy(),
-                plan.calibration_bins,
-                weights,
-            )
-            for repeat in repeats
-        ]
-        return np.asarray(np.mean(errors, axis=0), dtype=np.float64)
-
-    return _bootstrapped(float(over_repeats(None)[0]), over_repeats(weights), plan)
+    outcome, repeats = _by_row(answers)
+    return _bootstrap(calibration_error, outcome, repeats, plan)
 
 
-def bootstrap_weights(outcome: npt.NDArray[Any], plan: ExamPlan) -> Vector:
+def _by_row(answers: pd.DataFrame) -> tuple[Outcomes, list[Vector]]:
+    """Return the outcome of each row, and what each repeat answered for it."""
+    outcome = answers.groupby("row")["outcome"].first().to_numpy()
+    wide = answers.pivot_table(index="row", columns="repeat", values="probability")
+    return outcome, [wide[repeat].to_numpy() for repeat in wide]
+
+
+def bootstrap_weights(outcome: Outcomes, plan: ExamPlan) -> Vector:
     """Return how often each row is drawn in each resample, shape (samples, rows).
 
     Drawn with replacement within each outcome, so no resample lacks a class.
@@ -214,11 +208,12 @@ def bootstrap_weights(outcome: npt.NDArray[Any], plan: ExamPlan) -> Vector:
     return weights
 
 
-def weighted_roc_auc(outcome: npt.NDArray[Any], probability: Vector, weights: Vector) -> Vector:
+def weighted_roc_auc(outcome: Outcomes, probability: Vector, bins: int, weights: Vector) -> Vector:
     """Return the AUC of each resample, shape (samples,): how often a positive outranks a negative.
 
     Ties count one half.
     """
+    del bins
     positive, negative = outcome == 1, outcome == 0
     gap = np.sign(probability[positive][:, None] - probability[negative][None, :])
     wins = weights[:, positive] @ ((gap + 1) / 2) * weights[:, negative]
@@ -226,47 +221,76 @@ def weighted_roc_auc(outcome: npt.NDArray[Any], probability: Vector, weights: Ve
     return np.asarray(wins.sum(axis=1) / pairs, dtype=np.float64)
 
 
-def _bootstrapped(value: float, resampled: Vector, plan: ExamPlan) -> Estimate:
+def weighted_brier(outcome: Outcomes, probability: Vector, bins: int, weights: Vector) -> Vector:
+    """Return the Brier score of each resample, shape (samples,)."""
+    del bins
+    return np.asarray(weights @ (probability - outcome) ** 2 / weights.sum(axis=1))
+
+
+def _bootstrap(
+    figure: Figure, outcome: Outcomes, repeats: Sequence[Vector], plan: ExamPlan
+) -> Estimate:
+    """Return a figure averaged over the repeats; its interval resamples patients."""
+
+    def over_repeats(weights: Vector) -> Vector:
+        found = [figure(outcome, answers, plan.calibration_bins, weights) for answers in repeats]
+        return np.asarray(np.mean(found, axis=0), dtype=np.float64)
+
+    resampled = over_repeats(bootstrap_weights(outcome, plan))
     low, high = np.quantile(resampled, [(1 - plan.confidence) / 2, (1 + plan.confidence) / 2])
-    error = float(resampled.std(ddof=1))
-    return Estimate(mean=value, standard_error=error, low=float(low), high=float(high))
+    return Estimate(
+        mean=float(over_repeats(np.ones((1, len(outcome))))[0]),
+        standard_error=float(resampled.std(ddof=1)),
+        low=float(low),
+        high=float(high),
+    )
 
 
-def validate_externally(
-    probability: Vector, table: pd.DataFrame, plan: ExamPlan
-) -> tuple[External, ...]:
+def _group(name: str, outcome: Outcomes, repeats: Sequence[Vector], plan: ExamPlan) -> Group:
+    return Group(
+        name=name,
+        rows=len(outcome),
+        positives=int(outcome.sum()),
+        roc_auc=_bootstrap(weighted_roc_auc, outcome, repeats, plan),
+        brier=_bootstrap(weighted_brier, outcome, repeats, plan),
+        calibration_error=_bootstrap(calibration_error, outcome, repeats, plan),
+    )
+
+
+def by_hospital(probability: Vector, table: pd.DataFrame, plan: ExamPlan) -> tuple[Group, ...]:
     """Return how a fitted model's answers do at each hospital of ``table``.
 
     ``table`` has the columns ``hospital`` and ``disease``; ``probability`` one value for each of
-    its rows. Intervals are percentiles of a bootstrap over patients.
+    its rows.
     """
     answers = table[[HOSPITAL, TARGET]].assign(probability=probability)
-    groups = answers.groupby(HOSPITAL, sort=False)
-    return tuple(_external(str(name), group, plan) for name, group in groups)
-
-
-def _external(hospital: str, answers: pd.DataFrame, plan: ExamPlan) -> External:
-    outcome, probability = answers[TARGET].to_numpy(), answers["probability"].to_numpy()
-    once, often = np.ones((1, len(outcome))), bootstrap_weights(outcome, plan)
-
-    def auc(weights: Vector) -> Vector:
-        return weighted_roc_auc(outcome, probability, weights)
-
-    def brier(weights: Vector) -> Vector:
-        return np.asarray(weights @ (probability - outcome) ** 2 / weights.sum(axis=1))
-
-    def calibration(weights: Vector) -> Vector:
-        return calibration_error(outcome, probability, plan.calibration_bins, weights)
-
-    auc_found, brier_found, calibration_found = (
-        _bootstrapped(float(figure(once)[0]), figure(often), plan)
-        for figure in (auc, brier, calibration)
+    return tuple(
+        _group(str(name), group[TARGET].to_numpy(), [group["probability"].to_numpy()], plan)
+        for name, group in answers.groupby(HOSPITAL, sort=False)
     )
-    return External(
-        hospital=hospital,
-        rows=len(answers),
-        positives=int(outcome.sum()),
-        roc_auc=auc_found,
-        brier=brier_found,
-        calibration_error=calibration_found,
+
+
+def by_slice(
+    answers: pd.DataFrame, table: pd.DataFrame, age_bands: Sequence[float], plan: ExamPlan
+) -> tuple[Group, ...]:
+    """Return how the answers of an exam on ``table`` do for each sex and each age band.
+
+    A slice in which everybody has the same outcome cannot be judged and is left out.
+    """
+    outcome, repeats = _by_row(answers)
+    return tuple(
+        _group(name, outcome[members], [answered[members] for answered in repeats], plan)
+        for name, members in _slices(table, age_bands)
+        if len(set(outcome[members])) > 1
     )
+
+
+def _slices(
+    table: pd.DataFrame, age_bands: Sequence[float]
+) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+    for code, sex in BY_NAME["sex"].codes.items():
+        yield sex, (table["sex"] == code).to_numpy()
+    edges = (BY_NAME["age"].low, *age_bands, BY_NAME["age"].high + 1)
+    for start, end in pairwise(edges):
+        members = table["age"].between(start, end, inclusive="left")
+        yield f"age {start:g} to {end - 1:g}", members.to_numpy()

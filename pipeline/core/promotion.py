@@ -12,7 +12,15 @@ from pipeline.core.evaluation import LOWER_IS_BETTER, METRIC_TITLES, Estimate
 from pipeline.core.policies import Family, Metric, PromotionPolicy
 from pipeline.core.records import Record
 
+# The registered model that is served; its versions are the history of promotions.
+SERVED: Final = "heart_disease"
+
 Metrics = Mapping[Metric, Estimate]
+
+
+def registered_name(family: Family) -> str:
+    """Return the name of a family's registered model."""
+    return f"{SERVED}_{family}"
 
 
 class Outcome(StrEnum):
@@ -59,7 +67,7 @@ class Comparison(Record):
     identical: bool = False
 
 
-FIRST: Final = "no champion yet, and every absolute check passed"
+FIRST: Final = "the first one, and fit to serve"
 
 
 def decide(metrics: Metrics, comparison: Comparison | None, policy: PromotionPolicy) -> Verdict:

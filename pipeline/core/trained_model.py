@@ -24,6 +24,8 @@ ONNX: Final = "model.onnx"
 METRICS: Final = "metrics.json"
 PARAMETERS: Final = "parameters.json"
 ANSWERS: Final = "answers.parquet"
+# What it takes to load the skops file.
+REQUIREMENTS: Final = ("numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 
 class Parameters(Record):
