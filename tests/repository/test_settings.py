@@ -163,6 +163,15 @@ def test_a_misspelt_variable_stops_with_its_name(monkeypatch, variable, named):
 
 
 @pytest.mark.usefixtures("clone")
+def test_a_variable_that_is_no_json_where_a_section_is_expected_is_named(monkeypatch):
+    """A whole section can be given as JSON, and mistyped."""
+    monkeypatch.setenv("HEART_DISEASE_EVALUATION", "{folds")
+
+    with pytest.raises(SettingsError, match=r'in HEART_DISEASE_.* variables: .*"evaluation"'):
+        config.load()
+
+
+@pytest.mark.usefixtures("clone")
 def test_mlflows_own_variable_names_the_registry(monkeypatch):
     """A team that has a server has this variable already; it wins over everything."""
     monkeypatch.setenv("HEART_DISEASE_REGISTRY__TRACKING_URI", "sqlite:///other.db")
