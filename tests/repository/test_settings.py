@@ -54,6 +54,15 @@ def test_a_misspelt_key_stops_with_its_name(path):
 
 
 @pytest.mark.usefixtures("clone")
+def test_a_margin_of_a_metric_that_does_not_exist_is_named():
+    """It would protect nothing."""
+    change("promotion.margins.brierr", 0.1)
+
+    with pytest.raises(SettingsError, match=r"promotion\.margins\.brierr"):
+        config.load()
+
+
+@pytest.mark.usefixtures("clone")
 @pytest.mark.parametrize(
     ("path", "value"),
     [
