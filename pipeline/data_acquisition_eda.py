@@ -27,23 +27,17 @@ def run(settings: Settings, *, refresh: bool = False) -> None:
     }
     facts = profile.describe(parsed, manifest.folder_digest(manifest.digests(processed)))
     figures = {name: figure_bytes(figure) for name, figure in data_figures(parsed).items()}
-    pages = _pages(facts, figures)
+    reports = pages(facts, figures)
 
     artifacts.write_folder(artifacts.PROCESSED, processed)
     artifacts.write_folder(FIGURES, figures)
-    for name, text in pages.items():
+    for name, text in reports.items():
         artifacts.write_file(artifacts.REPORTS / name, text.encode())
     _show(facts)
 
 
-def _raw(settings: Settings, *, refresh: bool) -> dict[str, bytes]:
-    if refresh:
-        for oddity in source.download(settings.source, artifacts.RAW, cli.track_bytes):
-            cli.say(f"warning: {oddity}")
-    return source.read(artifacts.RAW)
-
-
-def _pages(facts: Profile, figures: Files) -> dict[str, str]:
+def pages(facts: Profile, figures: Files) -> dict[str, str]:
+    """Return the data-quality report as Markdown and as a page that holds its ``figures``."""
     values: dict[str, Any] = {
         "profile": facts,
         "training": facts.hospitals[0],
@@ -57,6 +51,13 @@ def _pages(facts: Profile, figures: Files) -> dict[str, str]:
         "figures": figures,
     }
     return {name: report.render(f"{name}.j2", **values) for name in PAGES}
+
+
+def _raw(settings: Settings, *, refresh: bool) -> dict[str, bytes]:
+    if refresh:
+        for oddity in source.download(settings.source, artifacts.RAW, cli.track_bytes):
+            cli.say(f"warning: {oddity}")
+    return source.read(artifacts.RAW)
 
 
 def _show(facts: Profile) -> None:

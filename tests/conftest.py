@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import config
+from pipeline.adapters import source
+from pipeline.core import parsing
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,6 +46,18 @@ def workspace(tmp_path, monkeypatch):
     for name, value in QUICK.items():
         monkeypatch.setenv(config.PREFIX + name, value)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def raw_files():
+    """Return the content of each hospital's file by the hospital's name."""
+    return source.read(ROOT / "data" / "raw")
+
+
+@pytest.fixture(scope="session")
+def parsed(raw_files):
+    """Return every hospital's file as a table, for tests that change none of them."""
+    return parsing.parse(raw_files)
 
 
 @pytest.fixture

@@ -65,12 +65,31 @@ def download(plan: DownloadPlan, folder: Path, watch: Watch) -> tuple[str, ...]:
     """
     try:
         archive = _retried(plan)(_fetch, plan, watch)
-        contents = _members(archive)
+        contents = unpack(archive)
     except (_InterruptedError, SourceError) as error:
         remedy = "nothing was replaced; try later, or work without --refresh on the files here"
         raise SourceError(f"cannot refresh {folder} from {plan.url}: {error}: {remedy}") from None
     _replace(folder, contents)
     return _oddities(plan.url, archive)
+
+
+def unpack(archive: bytes) -> dict[Hospital, bytes]:
+    """Return the content of each hospital's file in ``archive``.
+
+    Raises:
+        SourceError: the archive is damaged, or a file in it is missing or not the one we know.
+
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as unzipped:
+            known = {PurePosixPath(info.filename).name: info for info in unzipped.infolist()}
+            contents = {hospital: _member(unzipped, known, hospital) for hospital in HOSPITALS}
+    except DAMAGED_ARCHIVE:
+        raise SourceError(f"the answer of {len(archive)} bytes is no intact zip archive") from None
+    wrong = [_fault(hospital.file, hospital, content) for hospital, content in contents.items()]
+    if faults := [fault for fault in wrong if fault]:
+        raise SourceError(f"in the archive, {'; '.join(faults)}")
+    return {hospital: content for hospital, content in contents.items() if content is not None}
 
 
 def _content(path: Path) -> bytes | None:
@@ -133,19 +152,6 @@ def _chunks(response: requests.Response, plan: DownloadPlan) -> Iterator[bytes]:
         if time.monotonic() > end:
             raise _InterruptedError(f"the answer took longer than {TIMEOUTS_PER_ATTEMPT} timeouts")
         yield chunk
-
-
-def _members(archive: bytes) -> dict[Hospital, bytes]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as unzipped:
-            known = {PurePosixPath(info.filename).name: info for info in unzipped.infolist()}
-            contents = {hospital: _member(unzipped, known, hospital) for hospital in HOSPITALS}
-    except DAMAGED_ARCHIVE:
-        raise SourceError(f"the answer of {len(archive)} bytes is no intact zip archive") from None
-    wrong = [_fault(hospital.file, hospital, content) for hospital, content in contents.items()]
-    if faults := [fault for fault in wrong if fault]:
-        raise SourceError(f"in the archive, {'; '.join(faults)}")
-    return {hospital: content for hospital, content in contents.items() if content is not None}
 
 
 def _member(

@@ -125,7 +125,8 @@ def wilson_interval(positives: int, rows: int) -> tuple[float, float]:
     share, scale = positives / rows, 1 + z**2 / rows
     centre = (share + z**2 / (2 * rows)) / scale
     half = z / scale * (share * (1 - share) / rows + z**2 / (4 * rows**2)) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # Rounding alone could put the share of none or of all outside.
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def outcome_by_category(table: pd.DataFrame) -> Iterator[CategoryFacts]:
