@@ -74,14 +74,23 @@ def write_folder(folder: Path, files: Files) -> None:
 
     """
     checksums = manifest.checksum_lines(manifest.digests(files)).encode()
+    write_sealed_folder(folder, {**files, CHECKSUMS: checksums}, seal=CHECKSUMS)
+
+
+def write_sealed_folder(folder: Path, files: Files, seal: str) -> None:
+    """Make ``folder`` hold exactly ``files``; the file ``seal`` goes first and comes back last.
+
+    Raises:
+        ArtifactError: the file system refuses; the folder then lacks its seal.
+
+    """
     try:
-        (folder / CHECKSUMS).unlink(missing_ok=True)
+        (folder / seal).unlink(missing_ok=True)
         _remove_all_but(files, folder)
     except OSError as error:
         raise ArtifactError(f"cannot write {error.filename}: {error.strerror}") from error
-    for path, content in files.items():
-        write_file(folder / path, content)
-    write_file(folder / CHECKSUMS, checksums)
+    for path in sorted(files, key=lambda path: path == seal):
+        write_file(folder / path, files[path])
 
 
 def read_folder(folder: Path, made_by: str) -> dict[str, bytes]:

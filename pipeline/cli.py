@@ -86,3 +86,8 @@ def track_bytes(
         for chunk in chunks:
             progress.advance(task, len(chunk))
             yield chunk
+
+
+def watch(description: str) -> Callable[[Iterable[Item], int], Iterable[Item]]:
+    """Return a `track` that waits to be told the items and their number."""
+    return lambda items, total: track(items, description, total)

@@ -1,10 +1,11 @@
 """Task 2: from the checked tables to four fitted and examined model families."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
+from sklearn.pipeline import Pipeline
 
 from pipeline import artifacts, cli, config
 from pipeline.config import Settings
@@ -33,6 +34,22 @@ PAGES = ("model-evaluation.md", "model-evaluation.html")
 Models = Mapping[Family, TrainedModel]
 
 
+class Data(NamedTuple):
+    """The checked tables of task 1, and the digest of the files they stand in."""
+
+    training: pd.DataFrame
+    external: pd.DataFrame
+    digest: str
+
+
+class Training(NamedTuple):
+    """What fitting a family gives: its answers in the exam, the fitted pipeline, its threshold."""
+
+    answers: pd.DataFrame
+    fitted: Pipeline
+    threshold: float
+
+
 def run(settings: Settings) -> float:
     """Train, examine and convert the four families; write ``models/`` and their figures.
 
@@ -40,16 +57,17 @@ def run(settings: Settings) -> float:
         The seconds spent on fitting.
 
     """
-    data = artifacts.read_folder(artifacts.PROCESSED, made_by="data_acquisition_eda")
-    training = schema.check_training(read_table(data["training.parquet"]))
-    external = schema.check_external(read_table(data["external.parquet"]))
-    digest = manifest.folder_digest(manifest.digests(data))
-
+    data = _data()
     started = perf_counter()
-    models = {f: _train(f, training, external, digest, settings) for f in FAMILIES}
-    ablations = [_ablate(m, f, training, settings) for f in ENGINEERED for m in models.values()]
+    trainings = {family: _train(family, data.training, settings) for family in FAMILIES}
+    ablations = [
+        _ablate(family, feature, trainings[family].answers, data.training, settings)
+        for feature in ENGINEERED
+        for family in FAMILIES
+    ]
     seconds = perf_counter() - started
 
+    models = {f: _describe(f, trained, data, settings) for f, trained in trainings.items()}
     answers = {family: model.answers for family, model in models.items()}
     drawn = model_figures(answers, settings.evaluation.calibration_bins)
     figures = {name: figure_bytes(figure) for name, figure in drawn.items()}
@@ -62,24 +80,40 @@ def run(settings: Settings) -> float:
     return seconds
 
 
-def _train(
-    family: Family,
-    training: pd.DataFrame,
-    external: pd.DataFrame,
-    data_digest: str,
-    settings: Settings,
-) -> TrainedModel:
-    plan = settings.evaluation
-    model = modeling.build(family, settings.models, settings.features, settings.model_seed)
-    answers = exam.sit(model, training, plan, settings.workers, cli.watch(FAMILY_TITLES[family]))
-    fitted = exam.fit(model, training)
+def _data() -> Data:
+    files = artifacts.read_folder(artifacts.PROCESSED, made_by="data_acquisition_eda")
+    return Data(
+        training=schema.check_training(read_table(files["training.parquet"])),
+        external=schema.check_external(read_table(files["external.parquet"])),
+        digest=manifest.folder_digest(manifest.digests(files)),
+    )
+
+
+def _build(family: Family, settings: Settings, without: Collection[str] = ()) -> Pipeline:
+    models, recipe = settings.models, settings.features
+    return modeling.build(family, models, recipe, settings.model_seed, without)
+
+
+def _train(family: Family, training: pd.DataFrame, settings: Settings) -> Training:
+    model, plan = _build(family, settings), settings.evaluation
+    watch = cli.watch(FAMILY_TITLES[family])
+    return Training(
+        answers=exam.sit(model, training, plan, settings.workers, watch),
+        fitted=exam.fit(model, training),
+        threshold=exam.choose_threshold(model, training, plan),
+    )
+
+
+def _describe(family: Family, trained: Training, data: Data, settings: Settings) -> TrainedModel:
+    plan, bands = settings.evaluation, settings.features.age_bands
+    abroad = exam.probability(trained.fitted, data.external)
     return TrainedModel(
-        pipeline=fitted,
-        skops=persistence.dump(fitted),
-        onnx=conversion.convert(fitted),
-        answers=answers,
+        pipeline=trained.fitted,
+        skops=persistence.dump(trained.fitted),
+        onnx=conversion.convert(trained.fitted),
+        answers=trained.answers,
         parameters=Parameters(
-            data_digest=data_digest,
+            data_digest=data.digest,
             seed=settings.model_seed,
             hyperparameters=getattr(settings.models, family).model_dump(),
             features=settings.features,
@@ -87,31 +121,30 @@ def _train(
         ),
         evaluation=Evaluation(
             family=family,
-            threshold=exam.choose_threshold(model, training, plan),
-            metrics=evaluation.summarise(answers, plan),
-            external=evaluation.by_hospital(exam.probability(fitted, external), external, plan),
-            slices=evaluation.by_slice(answers, training, settings.features.age_bands, plan),
+            threshold=trained.threshold,
+            metrics=evaluation.summarise(trained.answers, plan),
+            external=evaluation.by_hospital(abroad, data.external, plan),
+            slices=evaluation.by_slice(trained.answers, data.training, bands, plan),
         ),
     )
 
 
 def _ablate(
-    model: TrainedModel, feature: str, training: pd.DataFrame, settings: Settings
+    family: Family,
+    feature: str,
+    answers: pd.DataFrame,
+    training: pd.DataFrame,
+    settings: Settings,
 ) -> Ablation:
     """Sit a shorter exam without ``feature``; its folds are the first of the long one."""
-    family = model.evaluation.family
     repeats = min(settings.ablation_repeats, settings.evaluation.repeats)
     shorter = {"repeats": repeats, "threshold_folds": None}
     plan = settings.evaluation.model_copy(update=shorter)
-    unfitted = modeling.build(
-        family, settings.models, settings.features, settings.model_seed, without=[feature]
-    )
     watch = cli.watch(f"{FAMILY_TITLES[family]} without {feature}")
-    without = exam.sit(unfitted, training, plan, settings.workers, watch)
-    complete = model.answers[model.answers["repeat"] < repeats]
-    differences = evaluation.paired_differences(
-        complete.assign(threshold=exam.UNCHOSEN_THRESHOLD), without, plan
-    )
+    model = _build(family, settings, without=[feature])
+    without = exam.sit(model, training, plan, settings.workers, watch)
+    complete = answers[answers["repeat"] < repeats].assign(threshold=exam.UNCHOSEN_THRESHOLD)
+    differences = evaluation.paired_differences(complete, without, plan)
     return Ablation(family=family, feature=feature, differences=differences)
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -32,9 +33,11 @@ def build(
     that one differs on every run. ``mlflow.sklearn.load_model`` reads the result, with the blocks
     of `pipeline.core.transformers` beside it under ``code/``.
     """
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         code, target = Path(scratch, package.__name__), Path(scratch, "model")
         _copy_code(code)
+        # MLflow writes the model with skops, which warns as in `persistence.dump`.
+        warnings.simplefilter("ignore", FutureWarning)
         mlflow.sklearn.save_model(
             pipeline,
             target,

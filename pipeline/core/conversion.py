@@ -5,6 +5,7 @@ missing, and gives ``probability``, shape (rows,), of heart disease.
 """
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -41,7 +42,10 @@ def convert(pipeline: Pipeline) -> bytes:
     columns = [(name, FloatTensorType([None, 1])) for name in FEATURES]
     options = {id(pipeline): {"zipmap": False}}
     opsets = {"": OPSET, "ai.onnx.ml": 3}
-    model = to_onnx(pipeline, initial_types=columns, options=options, target_opset=opsets)
+    with warnings.catch_warnings():
+        # skl2onnx reads attributes that scikit-learn is about to drop.
+        warnings.simplefilter("ignore", FutureWarning)
+        model = to_onnx(pipeline, initial_types=columns, options=options, target_opset=opsets)
     model = select_model_inputs_outputs(model, outputs=["probabilities"])
     nodes = [_split(), *model.graph.node, _second_column()]
     used = {name for node in nodes for name in node.input}

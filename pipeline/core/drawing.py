@@ -86,6 +86,9 @@ def figure_bytes(figure: Figure) -> bytes:
     """Return ``figure`` as PNG; the same figure always becomes the same bytes."""
     buffer = io.BytesIO()
     with _style():
+        # A layout is refined at every drawing: it is made once and then kept.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     return buffer.getvalue()
 

@@ -67,7 +67,10 @@ class Evaluation(Record):
 
 
 class Ablation(Record):
-    """What an engineered feature adds to a family: with it minus without it, on equal folds."""
+    """What an engineered feature adds to a family: with it minus without it, on equal folds.
+
+    Both decide at one half: no threshold is chosen for an ablation.
+    """
 
     family: Family
     feature: str
@@ -290,7 +293,8 @@ def _slices(
 ) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
     for code, sex in BY_NAME["sex"].codes.items():
         yield sex, (table["sex"] == code).to_numpy()
-    edges = (BY_NAME["age"].low, *age_bands, BY_NAME["age"].high + 1)
-    for start, end in pairwise(edges):
-        members = table["age"].between(start, end, inclusive="left")
-        yield f"age {start:g} to {end - 1:g}", members.to_numpy()
+    bands = np.searchsorted(age_bands, table["age"], side="right")
+    inner = [f"age {start:g} to {end - 1:g}" for start, end in pairwise(age_bands)]
+    names = [f"age below {age_bands[0]:g}", *inner, f"age {age_bands[-1]:g} and over"]
+    for band, name in enumerate(names):
+        yield name, bands == band

@@ -96,8 +96,9 @@ def fit(model: Pipeline, table: pd.DataFrame) -> Pipeline:
 
 
 def probability(fitted: Pipeline, table: pd.DataFrame) -> Vector:
-    """Return the probability of heart disease for each row, shape (rows,)."""
-    return np.asarray(fitted.predict_proba(table[list(FEATURES)])[:, 1], dtype=np.float64)
+    """Return the probability of heart disease for each row, shape (rows,). One thread, as `fit`."""
+    with threadpool_limits(1):
+        return np.asarray(fitted.predict_proba(table[list(FEATURES)])[:, 1], dtype=np.float64)
 
 
 def choose_threshold(model: Pipeline, table: pd.DataFrame, plan: ExamPlan) -> float:

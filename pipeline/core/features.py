@@ -32,9 +32,16 @@ def preprocessing(
 ) -> ColumnTransformer:
     """Return the unfitted preprocessing of a table with the contract's 13 columns, by name.
 
-    Trees take ``scaled=False``: they do not need it, and unscaled values are exactly the same
-    numbers in 64 and in 32 bit. ``without`` leaves engineered features out, for the ablation.
+    Trees take ``scaled=False``: they do not need it, and they round to 32 bit, where an unscaled
+    value is the same number in scikit-learn and in ONNX. ``without`` leaves features of
+    `ENGINEERED` out, for the ablation.
+
+    Raises:
+        ValueError: ``without`` names something else.
+
     """
+    if unknown := sorted(set(without) - set(ENGINEERED)):
+        raise ValueError(f"no engineered feature is named {', '.join(unknown)}")
     scale = [StandardScaler()] if scaled else []
     categories = [[float(code) for code in f.codes] for f in FIELDS if f.name in NOMINAL]
     encode = OneHotEncoder(categories=categories, handle_unknown="ignore", sparse_output=False)

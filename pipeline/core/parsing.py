@@ -49,25 +49,14 @@ def parse(contents: Mapping[str, bytes]) -> dict[str, ParsedFile]:
         ContractError: lists every breach of every file.
 
     """
-    read = [_read(hospital, contents[hospital.name]) for hospital in HOSPITALS]
+    read = [parse_file(hospital, contents[hospital.name]) for hospital in HOSPITALS]
     found = [f"{parsed.hospital.file} {breach}" for parsed, breaches in read for breach in breaches]
     schema.refuse("the raw data", found)
     return {parsed.hospital.name: parsed for parsed, _ in read}
 
 
-def training_table(parsed: Mapping[str, ParsedFile]) -> pd.DataFrame:
-    """Return the patients that models train on: 303 rows, features then target."""
-    return schema.check_training(parsed[TRAINING.name].table)
-
-
-def external_table(parsed: Mapping[str, ParsedFile]) -> pd.DataFrame:
-    """Return the patients that no model trains on: 617 rows, hospital, features, target."""
-    tables = {hospital.name: parsed[hospital.name].table for hospital in EXTERNAL}
-    table = pd.concat(tables, names=[HOSPITAL]).reset_index(HOSPITAL)
-    return schema.check_external(table.reset_index(drop=True))
-
-
-def _read(hospital: Hospital, content: bytes) -> tuple[ParsedFile, list[str]]:
+def parse_file(hospital: Hospital, content: bytes) -> tuple[ParsedFile, list[str]]:
+    """Return what can be read of one hospital's file, and every breach of the contract in it."""
     # Every byte is a character of latin-1: what is not ASCII is no number and is named as such.
     texts = (line.decode("latin-1") for line in content.splitlines(keepends=True))
     lines = dict(enumerate(texts, start=1))
@@ -86,6 +75,18 @@ def _read(hospital: Hospital, content: bytes) -> tuple[ParsedFile, list[str]]:
     ]
     counts = {name: int(zeros[name].sum()) for name in ZERO_IS_MISSING}
     return ParsedFile(hospital, table.reset_index(drop=True), counts), found
+
+
+def training_table(parsed: Mapping[str, ParsedFile]) -> pd.DataFrame:
+    """Return the patients that models train on: 303 rows, features then target."""
+    return schema.check_training(parsed[TRAINING.name].table)
+
+
+def external_table(parsed: Mapping[str, ParsedFile]) -> pd.DataFrame:
+    """Return the patients that no model trains on: 617 rows, hospital, features, target."""
+    tables = {hospital.name: parsed[hospital.name].table for hospital in EXTERNAL}
+    table = pd.concat(tables, names=[HOSPITAL]).reset_index(HOSPITAL)
+    return schema.check_external(table.reset_index(drop=True))
 
 
 def _fields(line: str) -> list[str]:

@@ -8,6 +8,7 @@ a model. (Dumping a model that was loaded may give other bytes: the original is 
 
 import io
 import json
+import warnings
 import zipfile
 from typing import Any, Final
 
@@ -29,11 +30,16 @@ TRUSTED_TYPES: Final = (
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.tree._tree.Tree",
 )
+# What zipfile, json, numpy and skops raise over a damaged file.
+UNREADABLE: Final = (zipfile.BadZipFile, AttributeError, KeyError, TypeError, ValueError)
 
 
 def dump(pipeline: Pipeline) -> bytes:
     """Return ``pipeline`` as a skops file that depends on nothing but the pipeline."""
-    return _canonical(skops.io.dumps(pipeline))
+    with warnings.catch_warnings():
+        # skops reads every attribute, also those that scikit-learn is about to drop.
+        warnings.simplefilter("ignore", FutureWarning)
+        return _canonical(skops.io.dumps(pipeline))
 
 
 def load(content: bytes) -> Pipeline:
@@ -47,8 +53,8 @@ def load(content: bytes) -> Pipeline:
         return skops.io.loads(content, trusted=list(TRUSTED_TYPES))
     except UntrustedTypesFoundException as error:
         raise ArtifactError(f"the model file is refused: {' '.join(str(error).split())}") from error
-    except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
-        raise ArtifactError(f"the model file is damaged: {error}") from error
+    except UNREADABLE as error:
+        raise ArtifactError(f"the model file is damaged: {' '.join(str(error).split())}") from error
 
 
 def _canonical(content: bytes) -> bytes:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from pipeline.core.evaluation import Estimate
+
 # A value that nobody has.
 NONE: Final = "\N{EN DASH}"
 
@@ -27,6 +29,21 @@ def percent(share: float, digits: int = 0) -> str:
 def number(value: float | None) -> str:
     """Return ``value`` with up to five digits and a true minus sign; a dash for None."""
     return NONE if value is None else f"{value:.5g}".replace("-", "\N{MINUS SIGN}")
+
+
+def estimate(found: Estimate) -> str:
+    """Return a mean with its standard error."""
+    return f"{found.mean:.3f} ± {found.standard_error:.3f}"
+
+
+def interval(found: Estimate) -> str:
+    """Return a mean with its interval."""
+    return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def difference(found: Estimate) -> str:
+    """Return a signed difference with its interval."""
+    return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 
 def cell(text: object) -> str:
@@ -49,5 +66,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(percent=percent, number=number, cell=cell, data_uri=data_uri)
+    environment.filters.update(
+        {
+            shown.__name__: shown
+            for shown in (percent, number, estimate, interval, difference, cell, data_uri)
+        }
+    )
     return environment

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pandas as pd
+from pyarrow import ArrowInvalid
 from pydantic import ValidationError
 from sklearn.pipeline import Pipeline
 
@@ -87,7 +88,7 @@ def read(files: Files, origin: str) -> TrainedModel:
         )
     except KeyError as error:
         raise ArtifactError(f"{origin} has no file {error}") from error
-    except ValidationError as error:
+    except (ArtifactError, ValidationError, ArrowInvalid) as error:
         raise ArtifactError(f"{origin}: {' '.join(str(error).split())}") from error
 
 

@@ -7,7 +7,7 @@ to do something else, add a class, and add it to ``persistence.TRUSTED_TYPES`` a
 falls on the same side in both.
 """
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,21 @@ Matrix = npt.NDArray[np.float32]
 class _Block(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Learns nothing from the rows, only how many columns there are and what they are called."""
 
+    # How many columns the block takes; None is any number.
+    takes: ClassVar[int | None] = None
+
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803 (scikit-learn's name)
-        """Remember the columns."""
+        """Remember the columns.
+
+        Raises:
+            ValueError: they are more or fewer than the block takes.
+
+        """
         del y
         validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan")
+        if self.takes not in {None, self.n_features_in_}:
+            found = f"not {self.n_features_in_}"
+            raise ValueError(f"{type(self).__name__} takes {self.takes} columns, {found}")
         return self
 
     def transform(self, X: Any) -> Matrix:  # noqa: N803
@@ -50,6 +61,8 @@ class ShareOfPrediction(_Block):
     Takes two columns, measured and age (years), and gives one, without unit.
     """
 
+    takes = 2
+
     def __init__(self, intercept: float) -> None:
         """Keep the value predicted at age 0, in the unit of the measured column."""
         self.intercept = intercept
@@ -65,8 +78,11 @@ class ShareOfPrediction(_Block):
 class Bands(_Block):
     """Which edges a value has reached: one column of 0 and 1 for each edge, ``value >= edge``.
 
-    Takes one column. The coding is cumulative, so a linear model learns the step at each edge.
+    Takes one column. The coding is cumulative, so a linear model learns the step at each edge. A
+    missing value has reached none.
     """
+
+    takes = 1
 
     def __init__(self, edges: tuple[float, ...]) -> None:
         """Keep the edges, rising, in the unit of the column."""

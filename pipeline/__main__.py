@@ -1,0 +1,60 @@
+"""The four tasks in order, in one process, with the time each took."""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import NamedTuple
+
+from pipeline import (
+    cli,
+    config,
+    data_acquisition_eda,
+    experiment_tracking,
+    feature_engineering,
+    model_packaging,
+)
+from pipeline.config import Settings
+
+TASKS: tuple[Callable[[Settings], float | None], ...] = (
+    data_acquisition_eda.run,
+    feature_engineering.run,
+    experiment_tracking.run,
+    model_packaging.run,
+)
+
+
+class Timing(NamedTuple):
+    """How long a task took, and how much of that was fitting, in seconds."""
+
+    task: str
+    seconds: float
+    fitting: float
+
+    def row(self) -> tuple[str, ...]:
+        """Return the timing as a row of the table."""
+        rest = self.seconds - self.fitting
+        return self.task, *(f"{part:.1f}" for part in (self.seconds, self.fitting, rest))
+
+
+def main() -> None:
+    """Run the four tasks: check the data, train, register and decide, package the champion.
+
+    Example:
+        python -m pipeline
+    """
+    settings = config.load()
+    timings = [_timed(task, settings) for task in TASKS]
+    total = Timing("all", sum(t.seconds for t in timings), sum(t.fitting for t in timings))
+    columns = ("task", "seconds", "of these fitting", "all else")
+    cli.show_table("Time", columns, (timing.row() for timing in (*timings, total)))
+
+
+def _timed(task: Callable[[Settings], float | None], settings: Settings) -> Timing:
+    name = task.__module__.removeprefix("pipeline.")
+    cli.say(f"\n== {name}")
+    started = perf_counter()
+    fitting = task(settings) or 0.0
+    return Timing(name, perf_counter() - started, fitting)
+
+
+if __name__ == "__main__":
+    cli.run(main)
