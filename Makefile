@@ -2,13 +2,18 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Named after the lock's content: a changed lock makes the environment again, a touched one does not.
-READY  := $(VENV)/ready-$(shell cksum < requirements-dev.txt | tr -d ' ')
+# Named after the Python and the lock's content: a change of either makes the environment again.
+READY  := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-$(shell cksum < requirements-dev.txt | tr -d ' ')
+
+# The registry is yours: nothing about its use is sent anywhere.
+export MLFLOW_DISABLE_TELEMETRY ?= true
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION ?= false
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 help: ## list the targets
+	@echo 'make <target>; a task takes options in ARGS: make experiment_tracking ARGS=--dry-run'
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): | requirements-dev.txt
@@ -22,13 +27,13 @@ pipeline: $(READY) ## run the four tasks on the real data
 	$(BIN)/python -m pipeline
 
 data_acquisition_eda: $(READY) ## task 1: check and explore the data
-	$(BIN)/python -m pipeline.data_acquisition_eda
+	$(BIN)/python -m pipeline.data_acquisition_eda $(ARGS)
 feature_engineering: $(READY) ## task 2: train and examine four model families
-	$(BIN)/python -m pipeline.feature_engineering
+	$(BIN)/python -m pipeline.feature_engineering $(ARGS)
 experiment_tracking: $(READY) ## task 3: register new versions, decide about the champion
-	$(BIN)/python -m pipeline.experiment_tracking
+	$(BIN)/python -m pipeline.experiment_tracking $(ARGS)
 model_packaging: $(READY) ## task 4: package the champion
-	$(BIN)/python -m pipeline.model_packaging
+	$(BIN)/python -m pipeline.model_packaging $(ARGS)
 
 test: $(READY) ## run every test, with the coverage floor
 	$(BIN)/python run_tests.py
@@ -41,11 +46,14 @@ check: $(READY) ## format, lint, types, docstrings of the tests
 	$(BIN)/interrogate --quiet tests
 
 mlflow-ui: $(READY) ## the registry in a browser, at http://127.0.0.1:5000
-	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --port 5000
+	@case "$$MLFLOW_TRACKING_URI" in \
+	http*) echo "the registry's page is $$MLFLOW_TRACKING_URI";; \
+	*) $(BIN)/mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --port 5000;; \
+	esac
 lock: $(READY) ## write requirements*.txt again from requirements*.in
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --output-file requirements.txt requirements.in
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --output-file requirements-dev.txt requirements-dev.in
 clean: ## remove what the commands made, except the registry
-	rm -rf data/processed figures reports models packages environments .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf data/processed figures reports models packages environments .nox .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging test test-pythons check mlflow-ui lock clean
