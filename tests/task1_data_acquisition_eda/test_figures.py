@@ -13,7 +13,7 @@ from pipeline.core.drawing import figure_bytes
 NAMES = ["distributions.png", "outcome-by-category.png", "correlations.png", "missingness.png"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def figures(parsed):
     """Return the figures of the real data by file name."""
     return data_figures.data_figures(parsed)
@@ -100,3 +100,9 @@ def test_the_colours_are_okabe_and_itos():
     published = {"#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"}
     assert {*drawing.SERIES} <= published
     assert len({*drawing.SERIES}) == len(drawing.SERIES)
+
+
+def test_a_figure_that_is_saved_twice_gives_the_same_bytes(parsed):
+    """Saving a figure does not move anything in it."""
+    figure = data_figures.distributions(parsed["cleveland"].table)
+    assert figure_bytes(figure) == figure_bytes(figure)

@@ -365,6 +365,31 @@ class TestFailedDownload:
         server.archive = bomb.replace(size, (18461).to_bytes(4, "little"))
         assert "is no intact zip archive" in refused(plan("good"), folder)
 
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            pytest.param((b"PK\x03\x04", 28, 1), id="compressed data that makes no sense"),
+            pytest.param((b"PK\x03\x04", 29, 37), id="data that ends too early"),
+            pytest.param((b"PK\x01\x02", 6, 44), id="a version of zip to come"),
+            pytest.param((b"PK\x01\x02", 8, 1), id="an encrypted member"),
+            pytest.param((b"PK\x01\x02", 16, 1), id="another checksum"),
+            pytest.param((b"PK\x05\x06", 16, 1), id="a directory before the start"),
+        ],
+    )
+    def test_each_way_of_being_damaged_is_known(self, plan, server, folder, damage):
+        """Python reports damage by many kinds of exception; a person gets one line."""
+        start, offset, change = damage
+        archive = bytearray(server.archive)
+        archive[archive.find(start) + offset] += change
+        server.archive = bytes(archive)
+        assert "is no intact zip archive" in refused(plan("good"), folder)
+
+    @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_other_kinds_of_compression_are_refused(self, plan, server, folder, good, method):
+        """What UCI never used is not unpacked, as it could fill the memory."""
+        server.archive = zipped(good, method)
+        assert "is neither stored nor deflated" in refused(plan("good"), folder)
+
     def test_a_folder_that_refuses_keeps_its_files(self, plan, folder, monkeypatch):
         """A full disk is an expected failure that replaces nothing and leaves no rest behind."""
 
@@ -382,7 +407,7 @@ class TestFailedDownload:
     @given(data=st.data())
     def test_no_damage_to_the_archive_escapes(self, good, data):
         """Whatever byte is changed and wherever it ends: four right files, or one clear error."""
-        archive = bytearray(zipped(good, zipfile.ZIP_STORED))
+        archive = bytearray(zipped(good, data.draw(st.sampled_from(source.COMPRESSIONS))))
         # The last bytes hold the directory, where a change is most confusing.
         near_end = st.integers(max(0, len(archive) - 600), len(archive) - 1)
         place = data.draw(st.one_of(near_end, st.integers(0, len(archive) - 1)))
