@@ -28,6 +28,9 @@ ANSWERS: Final = "answers.parquet"
 # What it takes to load the skops file.
 REQUIREMENTS: Final = ("numpy", "pandas", "scikit-learn", "scipy", "skops")
 
+# What pyarrow raises over a damaged file, depending on the place.
+BROKEN_TABLE: Final = (ArrowInvalid, OSError)
+
 
 class Parameters(Record):
     """All that a training depends on, beside the code and the lock."""
@@ -88,7 +91,7 @@ def read(files: Files, origin: str) -> TrainedModel:
         )
     except KeyError as error:
         raise ArtifactError(f"{origin} has no file {error}") from error
-    except (ArtifactError, ValidationError, ArrowInvalid) as error:
+    except (ArtifactError, ValidationError, *BROKEN_TABLE) as error:
         raise ArtifactError(f"{origin}: {' '.join(str(error).split())}") from error
 
 

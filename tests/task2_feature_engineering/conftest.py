@@ -1,0 +1,73 @@
+"""What the tests of task 2 share: the real tables, and the four families trained quickly once."""
+
+import pandas as pd
+import pytest
+
+from pipeline import config
+from pipeline.core import conversion, exam, modeling, parsing
+from pipeline.core.contract import FEATURES
+from pipeline.core.policies import FAMILIES
+from tests.conftest import QUICK, ROOT
+
+
+@pytest.fixture(scope="session")
+def quick():
+    """Return the settings of the repository, with fewer trees and a shorter exam."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        for name, value in QUICK.items():
+            patch.setenv(config.PREFIX + name, value)
+        return config.load()
+
+
+@pytest.fixture(scope="session")
+def plan(quick):
+    """Return an exam of five folds, asked once."""
+    return quick.evaluation
+
+
+@pytest.fixture(scope="session")
+def training(parsed):
+    """Return the training table; no test changes it."""
+    return parsing.training_table(parsed)
+
+
+@pytest.fixture(scope="session")
+def external(parsed):
+    """Return the table of the other hospitals; no test changes it."""
+    return parsing.external_table(parsed)
+
+
+@pytest.fixture(scope="session")
+def patients(training, external):
+    """Return the features of all 920 patients."""
+    return pd.concat([training, external], ignore_index=True)[list(FEATURES)]
+
+
+@pytest.fixture(scope="session")
+def build(quick):
+    """Return a function that builds the unfitted pipeline of a family."""
+
+    def built(family, **more):
+        return modeling.build(family, quick.models, quick.features, quick.model_seed, **more)
+
+    return built
+
+
+@pytest.fixture(scope="session")
+def fitted(build, training):
+    """Return each family's pipeline, fitted to the training table."""
+    return {family: exam.fit(build(family), training) for family in FAMILIES}
+
+
+@pytest.fixture(scope="session")
+def converted(fitted):
+    """Return each family's ONNX model."""
+    return {family: conversion.convert(pipeline) for family, pipeline in fitted.items()}
+
+
+@pytest.fixture(scope="session")
+def answers(build, training, plan):
+    """Return each family's answers in the exam, asked twice."""
+    twice = plan.model_copy(update={"repeats": 2})
+    return {family: exam.sit(build(family), training, twice, 1) for family in FAMILIES}

@@ -1,0 +1,453 @@
+"""Figures from answers: held against scikit-learn, formulas by hand, and laws."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from pipeline.core import evaluation, exam
+from pipeline.core.evaluation import LOWER_IS_BETTER, METRIC_TITLES, Ablation, Estimate
+from pipeline.core.policies import FAMILIES, ExamPlan
+
+PLAN = ExamPlan(
+    folds=5,
+    repeats=2,
+    seed=1,
+    threshold_folds=None,
+    calibration_bins=10,
+    bootstrap_samples=200,
+    confidence=0.95,
+)
+LABELS = {"accuracy", "f1", "sensitivity", "specificity"}
+BY_FOLD = [name for name in METRIC_TITLES if name != "calibration_error"]
+probabilities = st.integers(0, 8).map(lambda eighths: eighths / 8) | st.floats(0, 1)
+rows = st.lists(st.tuples(st.integers(0, 1), probabilities), min_size=2, max_size=60).filter(
+    lambda pairs: {outcome for outcome, _ in pairs} == {0, 1}
+)
+
+
+def answered(pairs, threshold=0.5):
+    """Return the answers of an exam with a single fold."""
+    outcome, probability = zip(*pairs, strict=True)
+    table = pd.DataFrame({"outcome": outcome, "probability": np.array(probability, dtype=float)})
+    return table.assign(repeat=0, fold=0, row=range(len(pairs)), threshold=threshold)
+
+
+def split(pairs):
+    """Return outcomes and probabilities as two arrays."""
+    outcome, probability = zip(*pairs, strict=True)
+    return np.array(outcome), np.array(probability, dtype=float)
+
+
+def once(count):
+    """Return the weights of one resample in which every row is drawn once."""
+    return np.ones((1, count))
+
+
+@given(rows, st.floats(0.01, 0.99))
+def test_the_metrics_of_a_fold_are_scikit_learn_s(pairs, threshold):
+    """Each of the eight, on any answers, at any threshold."""
+    outcome, probability = split(pairs)
+    called = probability >= threshold
+
+    found = evaluation.fold_metrics(answered(pairs, threshold)).iloc[0]
+
+    expected = {
+        "roc_auc": metrics.roc_auc_score(outcome, probability),
+        "pr_auc": metrics.average_precision_score(outcome, probability),
+        "log_loss": metrics.log_loss(outcome, probability),
+        "brier": metrics.brier_score_loss(outcome, probability),
+        "accuracy": metrics.accuracy_score(outcome, called),
+        "f1": metrics.f1_score(outcome, called, zero_division=0),
+        "sensitivity": metrics.recall_score(outcome, called, zero_division=0),
+        "specificity": metrics.recall_score(outcome, called, pos_label=0, zero_division=0),
+    }
+    assert found.to_dict() == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_a_probability_at_the_threshold_calls_ill():
+    """As the service decides too."""
+    found = evaluation.fold_metrics(answered([(1, 0.5), (0, 0.4)], threshold=0.5)).iloc[0]
+
+    assert (found["sensitivity"], found["specificity"]) == (1, 1)
+
+
+def test_a_fold_is_decided_at_its_own_threshold():
+    """Two folds with the same answers and other thresholds differ in what they call ill."""
+    pairs = [(1, 0.4), (0, 0.3)]
+    both = pd.concat([answered(pairs, 0.35), answered(pairs, 0.45).assign(fold=1)])
+
+    found = evaluation.fold_metrics(both)
+
+    assert list(found["sensitivity"]) == [1, 0]
+    assert list(found["roc_auc"]) == [1, 1]
+
+
+def test_there_is_a_row_of_metrics_for_each_fold(answers):
+    """In the order of repeats and folds, without the calibration error."""
+    found = evaluation.fold_metrics(answers["svm"])
+
+    assert list(found.index) == [(repeat, fold) for repeat in (0, 1) for fold in range(5)]
+    assert list(found.columns) == BY_FOLD
+
+
+def test_a_certain_and_wrong_answer_costs_much_but_not_everything():
+    """The logarithm of 0 is cut off, so that one answer cannot hide all others."""
+    assert evaluation.log_loss(np.array([1]), np.array([0.0])) == pytest.approx(36.04, abs=0.01)
+
+
+def test_the_standard_error_is_nadeau_and_bengio_s():
+    """By hand: variance 1 of three folds, times one third plus one half."""
+    found = evaluation.corrected_standard_error(np.array([1.0, 2.0, 3.0]), folds=3)
+
+    assert found == pytest.approx(math.sqrt((1 / 3 + 1 / 2) * 1))
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=50), st.integers(2, 20))
+def test_the_corrected_error_is_never_below_the_naive_one(values, folds):
+    """Overlapping training sets make us less sure, not more."""
+    naive = np.std(values, ddof=1) / math.sqrt(len(values))
+
+    assert evaluation.corrected_standard_error(np.array(values), folds) >= naive
+
+
+def test_more_repeats_do_not_make_the_error_vanish():
+    """The same patients, asked more often, are no new patients."""
+    few, many = (np.tile([0.8, 0.9], count) for count in (5, 5000))
+
+    small = evaluation.corrected_standard_error(many, 10)
+
+    assert small > 0.9 * evaluation.corrected_standard_error(few, 10) / math.sqrt(2)
+    assert small == pytest.approx(0.05 * math.sqrt(1 / 9), rel=1e-2)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_summary_has_every_metric_of_the_titles(answers, plan, family):
+    """In their order, so that every table has the same rows."""
+    assert list(evaluation.summarise(answers[family], plan)) == list(METRIC_TITLES)
+
+
+def test_a_summary_averages_the_folds(answers, plan):
+    """Mean and corrected error of what the folds have."""
+    found = evaluation.summarise(answers["random_forest"], plan)
+
+    by_fold = evaluation.fold_metrics(answers["random_forest"])
+    for name in BY_FOLD:
+        assert found[name].mean == pytest.approx(by_fold[name].mean())
+        expected = evaluation.corrected_standard_error(by_fold[name].to_numpy(), plan.folds)
+        assert found[name].standard_error == pytest.approx(expected)
+
+
+def test_an_interval_is_student_s_around_the_mean():
+    """By hand: two folds, so one degree of freedom and a 95 % quantile of 12.706."""
+    pairs = [(1, 0.8), (0, 0.1), (1, 0.6), (0, 0.7)]
+    both = pd.concat([answered(pairs[:2]), answered(pairs[2:]).assign(fold=1)])
+    plan = PLAN.model_copy(update={"folds": 2, "repeats": 1})
+
+    found = evaluation.summarise(both, plan)["roc_auc"]
+
+    assert (found.mean, found.standard_error) == (0.5, pytest.approx(math.sqrt(1.5 * 0.5)))
+    assert found.high - found.mean == pytest.approx(12.706 * math.sqrt(0.75), rel=1e-4)
+    assert found.mean - found.low == pytest.approx(found.high - found.mean)
+
+
+def assert_sure(found):
+    """Assert that each estimate has an interval around its value."""
+    assert all(each.low < each.mean < each.high for each in found)
+    assert all(each.standard_error > 0 for each in found)
+
+
+def figures(groups):
+    """Return the estimates of groups of patients."""
+    return [each for g in groups for each in (g.roc_auc, g.brier, g.calibration_error)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_interval_of_the_exam_holds_its_value(answers, plan, family):
+    """Of the calibration error too, which every resample makes greater."""
+    assert_sure(evaluation.summarise(answers[family], plan).values())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_interval_of_a_slice_holds_its_value(answers, training, plan, family):
+    """However few patients are in it."""
+    assert_sure(figures(evaluation.by_slice(answers[family], training, (45, 55, 65), plan)))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_interval_of_a_hospital_holds_its_value(fitted, external, plan, family):
+    """That of Switzerland too, whose 8 healthy patients make it wide."""
+    probability = exam.probability(fitted[family], external)
+
+    assert_sure(figures(evaluation.by_hospital(probability, external, plan)))
+
+
+def test_intervals_of_shares_stay_within_zero_and_one():
+    """Where every resample is perfect, nothing else can be said."""
+    pairs = [(0, 0.0)] * 5 + [(1, 1.0)] * 5
+    table = pd.DataFrame({"hospital": "va", "disease": [outcome for outcome, _ in pairs]})
+
+    (found,) = evaluation.by_hospital(split(pairs)[1], table, PLAN)
+
+    assert (found.roc_auc.low, found.roc_auc.high) == (1, 1)
+    assert (found.brier.low, found.brier.high) == (0, 0)
+
+
+def test_greater_confidence_takes_a_wider_interval(answers, plan):
+    """Around the same mean."""
+    narrow, wide = (
+        evaluation.summarise(answers["svm"], plan.model_copy(update={"confidence": confidence}))
+        for confidence in (0.8, 0.99)
+    )
+
+    for name in METRIC_TITLES:
+        assert narrow[name].mean == wide[name].mean
+        assert wide[name].low < narrow[name].low < narrow[name].high < wide[name].high
+
+
+@given(rows)
+def test_the_weighted_auc_with_unit_weights_is_scikit_learn_s(pairs):
+    """Ties count one half."""
+    outcome, probability = split(pairs)
+
+    found = evaluation.weighted_roc_auc(outcome, probability, 10, once(len(pairs)))
+
+    assert found == pytest.approx([metrics.roc_auc_score(outcome, probability)])
+
+
+@given(rows, st.data())
+def test_whole_weights_mean_repeated_rows(pairs, data):
+    """For the AUC, the Brier score and the calibration error alike."""
+    outcome, probability = split(pairs)
+    weights = np.array(
+        data.draw(st.lists(st.integers(1, 4), min_size=len(pairs), max_size=len(pairs)))
+    )
+    repeated = outcome.repeat(weights), probability.repeat(weights)
+
+    for figure in (evaluation.weighted_roc_auc, evaluation.weighted_brier):
+        weighted = figure(outcome, probability, 10, weights[None, :].astype(float))
+        assert weighted == pytest.approx(figure(*repeated, 10, once(weights.sum())))
+
+
+def test_each_resample_has_a_figure_of_its_own():
+    """Row by row of the weights."""
+    outcome, probability = np.array([0, 1, 1]), np.array([0.3, 0.2, 0.8])
+    weights = np.array([[1, 1, 1], [1, 2, 0], [1, 0, 2]], dtype=float)
+
+    found = evaluation.weighted_roc_auc(outcome, probability, 10, weights)
+
+    assert list(found) == [0.5, 0, 1]
+
+
+def test_the_brier_score_is_the_mean_square_of_what_was_missed():
+    """By hand, and weighted."""
+    outcome, probability = np.array([0, 1]), np.array([0.5, 0.8])
+
+    found = evaluation.weighted_brier(outcome, probability, 10, np.array([[1.0, 1], [3, 1]]))
+
+    assert found == pytest.approx([(0.25 + 0.04) / 2, (3 * 0.25 + 0.04) / 4])
+
+
+def test_the_calibration_error_by_hand():
+    """Two groups: 0.1 promised and 0.5 observed; 0.8 promised and 0.5 observed."""
+    outcome, probability = np.array([0, 1, 0, 1]), np.array([0.1, 0.1, 0.8, 0.8])
+
+    found = evaluation.calibration_error(outcome, probability, 2, once(4))
+
+    assert found == pytest.approx([(0.4 + 0.3) / 2])
+
+
+def test_the_calibration_error_weighs_groups_by_their_patients():
+    """By hand: three of four resampled patients stand in the first group."""
+    outcome, probability = np.array([0, 1, 0, 1]), np.array([0.1, 0.1, 0.8, 0.8])
+    weights = np.array([[2.0, 1, 0, 1]])
+
+    found = evaluation.calibration_error(outcome, probability, 2, weights)
+
+    assert found == pytest.approx([(abs(1 - 3 * 0.1) + abs(1 - 0.8)) / 4])
+
+
+def test_kept_promises_have_no_calibration_error():
+    """Of those promised 0.25 a quarter is ill, of those promised 0.75 three quarters."""
+    outcome = np.array([0, 0, 0, 1, 0, 1, 1, 1])
+    probability = np.array([0.25] * 4 + [0.75] * 4)
+
+    assert evaluation.calibration_error(outcome, probability, 2, once(8)) == pytest.approx([0])
+
+
+@given(rows)
+def test_the_calibration_error_lies_between_the_whole_gap_and_one(pairs):
+    """Groups can hide no more than the gap between all promises and all outcomes."""
+    outcome, probability = split(pairs)
+
+    found = evaluation.calibration_error(outcome, probability, 10, once(len(pairs)))[0]
+
+    assert abs(outcome.mean() - probability.mean()) - 1e-12 <= found <= 1
+
+
+def test_one_promise_to_all_is_one_group():
+    """Equal answers cannot be split into ten groups."""
+    outcome, probability = np.array([0, 0, 0, 1]), np.full(4, 0.5)
+
+    assert evaluation.calibration_error(outcome, probability, 10, once(4)) == pytest.approx([0.25])
+
+
+@given(rows.map(split), st.integers(0, 2**32 - 1))
+def test_resamples_keep_the_number_of_each_class(given_answers, seed):
+    """So that none of them lacks a class."""
+    outcome, _ = given_answers
+    plan = PLAN.model_copy(update={"seed": seed, "bootstrap_samples": 100})
+
+    weights = evaluation.bootstrap_weights(outcome, plan)
+
+    assert weights.shape == (100, len(outcome))
+    assert (weights[:, outcome == 1].sum(axis=1) == (outcome == 1).sum()).all()
+    assert (weights[:, outcome == 0].sum(axis=1) == (outcome == 0).sum()).all()
+
+
+def test_resamples_depend_on_the_seed_alone():
+    """The same seed draws the same, another seed something else."""
+    outcome = np.array([0, 1] * 20)
+    other = PLAN.model_copy(update={"seed": 2})
+
+    first = evaluation.bootstrap_weights(outcome, PLAN)
+
+    np.testing.assert_array_equal(first, evaluation.bootstrap_weights(outcome, PLAN))
+    assert not (first == evaluation.bootstrap_weights(outcome, other)).all()
+
+
+def test_every_patient_is_drawn_about_once_on_average():
+    """Nobody is favoured."""
+    plan = PLAN.model_copy(update={"bootstrap_samples": 4000})
+
+    weights = evaluation.bootstrap_weights(np.array([0] * 30 + [1] * 20), plan)
+
+    assert weights.mean(axis=0) == pytest.approx(np.ones(50), abs=0.1)
+
+
+def test_equal_answers_differ_by_nothing(answers, plan):
+    """A model compared with itself: zero, without any doubt."""
+    found = evaluation.paired_differences(answers["svm"], answers["svm"], plan)
+
+    assert list(found) == BY_FOLD
+    nothing = Estimate(mean=0, standard_error=0, low=0, high=0)
+    assert all(difference == nothing for difference in found.values())
+
+
+def test_a_difference_turns_its_sign_with_the_order(answers, plan):
+    """Challenger minus champion is minus champion minus challenger."""
+    one, two = answers["svm"], answers["random_forest"]
+
+    forth = evaluation.paired_differences(one, two, plan)
+    back = evaluation.paired_differences(two, one, plan)
+
+    for name, found in forth.items():
+        assert found.mean == pytest.approx(-back[name].mean)
+        assert (found.low, found.high) == pytest.approx((-back[name].high, -back[name].low))
+        assert found.standard_error == pytest.approx(back[name].standard_error)
+
+
+def test_a_difference_is_the_difference_of_the_means(answers, plan):
+    """Paired folds change its error, not its value."""
+    one, two = answers["svm"], answers["random_forest"]
+
+    found = evaluation.paired_differences(one, two, plan)
+
+    ours, theirs = evaluation.summarise(one, plan), evaluation.summarise(two, plan)
+    for name in BY_FOLD:
+        assert found[name].mean == pytest.approx(ours[name].mean - theirs[name].mean)
+
+
+@pytest.mark.parametrize("column", ["repeat", "fold", "row", "outcome"])
+def test_other_questions_cannot_be_compared(answers, plan, column):
+    """Not even when a single one differs."""
+    changed = answers["svm"].copy()
+    changed.loc[0, column] = 1 - changed.loc[0, column]
+
+    with pytest.raises(ValueError, match="did not sit the same exam"):
+        evaluation.paired_differences(answers["svm"], changed, plan)
+
+
+def test_fewer_questions_cannot_be_compared(answers, plan):
+    """A longer exam is not the same exam."""
+    shorter = answers["svm"].query("repeat == 0")
+
+    with pytest.raises(ValueError, match="did not sit the same exam"):
+        evaluation.paired_differences(answers["svm"], shorter, plan)
+
+
+def test_hospitals_are_judged_one_by_one(fitted, external, plan):
+    """With their own patients, by scikit-learn's figures."""
+    probability = exam.probability(fitted["svm"], external)
+
+    found = evaluation.by_hospital(probability, external, plan)
+
+    assert [(place.name, place.rows, place.positives) for place in found] == [
+        ("hungarian", 294, 106),
+        ("switzerland", 123, 115),
+        ("va", 200, 149),
+    ]
+    for place in found:
+        there = (external["hospital"] == place.name).to_numpy()
+        outcome, answered_there = external["disease"][there], probability[there]
+        assert place.roc_auc.mean == pytest.approx(metrics.roc_auc_score(outcome, answered_there))
+        assert place.brier.mean == pytest.approx(metrics.brier_score_loss(outcome, answered_there))
+
+
+def test_few_patients_of_a_class_make_a_wide_interval(fitted, external, plan):
+    """Switzerland has 8 patients without disease: its AUC ranks nothing."""
+    hungary, switzerland, _ = evaluation.by_hospital(
+        exam.probability(fitted["svm"], external), external, plan
+    )
+
+    widths = [place.roc_auc.high - place.roc_auc.low for place in (hungary, switzerland)]
+    assert widths[1] > 2 * widths[0]
+
+
+def test_slices_are_each_sex_and_each_age_band(answers, training, plan):
+    """Both divide all 303 patients."""
+    found = evaluation.by_slice(answers["svm"], training, (45, 55, 65), plan)
+
+    assert [(group.name, group.rows) for group in found[:2]] == [("female", 97), ("male", 206)]
+    assert len(found) == 6
+    assert sum(group.rows for group in found[2:]) == 303
+    assert sum(group.positives for group in found[2:]) == 139
+
+
+def test_a_slice_is_judged_by_its_own_patients(answers, training, plan):
+    """The mean over the repeats of scikit-learn's AUC among the women."""
+    women = evaluation.by_slice(answers["svm"], training, (45, 55, 65), plan)[0]
+
+    among = answers["svm"][answers["svm"]["row"].isin(training.index[training["sex"] == 0])]
+    by_repeat = [
+        metrics.roc_auc_score(repeat["outcome"], repeat["probability"])
+        for _, repeat in among.groupby("repeat")
+    ]
+    assert women.roc_auc.mean == pytest.approx(np.mean(by_repeat))
+
+
+def test_a_slice_with_one_outcome_only_is_left_out(answers, training, plan):
+    """No AUC can be had of it."""
+    edges = (training["age"].min() + 1, 55)
+
+    found = evaluation.by_slice(answers["svm"], training, edges, plan)
+
+    assert len(found) == 4
+    assert sum(group.rows for group in found[2:]) < 303
+
+
+def test_every_metric_that_is_better_low_has_a_title():
+    """And no other figure is among them."""
+    assert set(METRIC_TITLES) >= LOWER_IS_BETTER == {"log_loss", "brier", "calibration_error"}
+
+
+def test_an_ablation_survives_its_file(answers, plan):
+    """As JSON and back."""
+    differences = evaluation.paired_differences(answers["svm"], answers["random_forest"], plan)
+    found = Ablation(family="svm", feature="age_bands", differences=differences)
+
+    assert Ablation.model_validate_json(found.model_dump_json()) == found

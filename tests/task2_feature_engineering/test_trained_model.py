@@ -1,0 +1,133 @@
+"""A trained model as one value and as a set of files."""
+
+import dataclasses
+
+import pandas as pd
+import pytest
+
+from pipeline.core import conversion, evaluation, exam, manifest, persistence, trained_model
+from pipeline.core.evaluation import Evaluation
+from pipeline.core.trained_model import Parameters, TrainedModel
+from pipeline.errors import ArtifactError
+
+NAMES = ["answers.parquet", "metrics.json", "model.onnx", "model.skops", "parameters.json"]
+
+
+@pytest.fixture(scope="module")
+def model(fitted, answers, training, external, quick):
+    """Return the logistic regression with everything known about it."""
+    pipeline, given = fitted["logistic_regression"], answers["logistic_regression"]
+    plan, abroad = quick.evaluation, exam.probability(pipeline, external)
+    return TrainedModel(
+        pipeline=pipeline,
+        skops=persistence.dump(pipeline),
+        onnx=conversion.convert(pipeline),
+        answers=given,
+        parameters=Parameters(
+            data_digest="abc",
+            seed=quick.model_seed,
+            hyperparameters=quick.models.logistic_regression.model_dump(),
+            features=quick.features,
+            exam=plan,
+        ),
+        evaluation=Evaluation(
+            family="logistic_regression",
+            threshold=0.4,
+            metrics=evaluation.summarise(given, plan),
+            external=evaluation.by_hospital(abroad, external, plan),
+            slices=evaluation.by_slice(given, training, (50,), plan),
+        ),
+    )
+
+
+def test_a_model_is_these_files(model):
+    """Under the names that every later task reads."""
+    assert sorted(model.files()) == NAMES
+
+
+def test_reading_is_the_inverse_of_writing(model, patients):
+    """Every figure, every answer and the pipeline itself come back."""
+    again = trained_model.read(model.files(), "models/x")
+
+    assert (again.skops, again.onnx) == (model.skops, model.onnx)
+    assert again.parameters == model.parameters
+    assert again.evaluation == model.evaluation
+    pd.testing.assert_frame_equal(again.answers, model.answers, check_exact=True)
+    expected = exam.probability(model.pipeline, patients)
+    assert (exam.probability(again.pipeline, patients) == expected).all()
+
+
+def test_writing_what_was_read_gives_the_same_files(model):
+    """Byte for byte: a model can go through any number of hands."""
+    again = trained_model.read(model.files(), "models/x")
+
+    assert again.files() == model.files()
+
+
+def test_further_files_are_left_alone(model):
+    """A registry keeps its own beside them."""
+    again = trained_model.read({**model.files(), "MLmodel": b"\xff"}, "version 3")
+
+    assert again.files() == model.files()
+
+
+def test_the_digest_is_that_of_the_model_file(model):
+    """Equal for equal trainings, whatever else is known about them."""
+    other = dataclasses.replace(model, onnx=b"")
+
+    assert model.digest == manifest.sha256(model.skops) == other.digest
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_missing_file_is_named_with_its_origin(model, name):
+    """So that a person knows where to look."""
+    files = {path: content for path, content in model.files().items() if path != name}
+
+    with pytest.raises(ArtifactError, match=f"^models/svm has no file '{name}'$"):
+        trained_model.read(files, "models/svm")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"{}", b'{"seed": 1}'])
+@pytest.mark.parametrize("name", ["metrics.json", "parameters.json"])
+def test_unreadable_figures_name_their_origin(model, name, content):
+    """In one line."""
+    with pytest.raises(ArtifactError, match=r"^heart_disease version 3: ") as caught:
+        trained_model.read({**model.files(), name: content}, "heart_disease version 3")
+
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["model.skops", "answers.parquet"])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda _: b"", lambda _: b"x", lambda whole: whole[:-9], lambda whole: whole[9:]],
+    ids=["empty", "another", "without its end", "without its start"],
+)
+def test_a_damaged_file_names_its_origin(model, name, damage):
+    """The model and the table of answers as well."""
+    files = model.files()
+
+    with pytest.raises(ArtifactError, match=r"^models/svm: "):
+        trained_model.read({**files, name: damage(files[name])}, "models/svm")
+
+
+def test_an_unknown_figure_is_refused_with_its_name(model):
+    """A file of a later version is not read as if it were ours."""
+    files = model.files()
+    more = files["metrics.json"].replace(b'"threshold"', b'"costs": 1, "threshold"', 1)
+
+    with pytest.raises(ArtifactError, match="costs"):
+        trained_model.read({**files, "metrics.json": more}, "models/svm")
+
+
+def test_flat_parameters_have_dotted_names_and_texts(model):
+    """As a registry keeps them, nothing left out."""
+    flat = model.parameters.flat()
+
+    assert flat["data_digest"] == "abc"
+    assert flat["seed"] == "20260101"
+    assert flat["hyperparameters.C"] == "0.3"
+    assert flat["features.age_bands"] == "[45.0, 55.0, 65.0]"
+    assert flat["exam.folds"] == "5"
+    assert all(isinstance(text, str) for text in flat.values())
+    assert len(flat) == 2 + 1 + 2 + len(type(model.parameters.exam).model_fields)
