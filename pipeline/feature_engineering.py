@@ -68,9 +68,7 @@ def run(settings: Settings) -> float:
     seconds = perf_counter() - started
 
     models = {f: _describe(f, trained, data, settings) for f, trained in trainings.items()}
-    answers = {family: model.answers for family, model in models.items()}
-    drawn = model_figures(answers, settings.evaluation.calibration_bins)
-    figures = {name: figure_bytes(figure) for name, figure in drawn.items()}
+    figures = _figures(models, settings.evaluation.calibration_bins)
     pages = _pages(models, ablations, figures, settings)
     artifacts.write_folder(artifacts.MODELS, _files(models, ablations))
     artifacts.write_folder(artifacts.MODEL_FIGURES, figures)
@@ -160,11 +158,22 @@ def _files(models: Models, ablations: Sequence[Ablation]) -> dict[str, bytes]:
     }
 
 
+def _figures(models: Models, bins: int) -> dict[str, bytes]:
+    answers = {family: model.answers for family, model in models.items()}
+    summaries = {family: model.evaluation.metrics for family, model in models.items()}
+    drawn = model_figures(answers, summaries, bins)
+    return {name: figure_bytes(figure) for name, figure in drawn.items()}
+
+
 def _pages(
     models: Models, ablations: Sequence[Ablation], figures: Files, settings: Settings
 ) -> dict[str, str]:
+    found = [model.evaluation for model in models.values()]
     values: dict[str, Any] = {
-        "evaluations": {family: model.evaluation for family, model in models.items()},
+        "evaluations": found,
+        "titles": [FAMILY_TITLES[family] for family in models],
+        "hospitals": list(zip(*(each.external for each in found), strict=True)),
+        "slices": list(zip(*(each.slices for each in found), strict=True)),
         "ablations": ablations,
         "ablation_repeats": min(settings.ablation_repeats, settings.evaluation.repeats),
         "data_digest": next(iter(models.values())).parameters.data_digest,

@@ -1,6 +1,7 @@
 """Figures of an exam's answers: how well the families rank, promise and decide.
 
-Every function takes the answers of each family, as `pipeline.core.exam` describes them.
+Every function takes the answers of each family, as `pipeline.core.exam` describes them; some take
+the summary of each family's answers besides, as `pipeline.core.evaluation` makes it.
 """
 
 from collections.abc import Mapping
@@ -12,12 +13,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from pipeline.core.drawing import FAINT, GREY, INK, SERIES, bare, headline, styled
-from pipeline.core.evaluation import fold_metrics
+from pipeline.core.contract import TRAINING
+from pipeline.core.drawing import GREY, INK, SERIES, bare, headline, styled
+from pipeline.core.evaluation import METRIC_TITLES, Estimate
 from pipeline.core.exam import Vector
 from pipeline.core.policies import Family, Metric
 
 Answers = Mapping[Family, pd.DataFrame]
+Summaries = Mapping[Family, Mapping[Metric, Estimate]]
 
 FAMILY_TITLES: Final[Mapping[Family, str]] = {
     "random_forest": "Random forest",
@@ -26,42 +29,48 @@ FAMILY_TITLES: Final[Mapping[Family, str]] = {
     "svm": "SVM",
 }
 
+# From this share on, white is read better than ink on the blue of a cell.
+DARK: Final = 0.55
 
-def model_figures(answers: Answers, bins: int) -> dict[str, Figure]:
+
+def model_figures(answers: Answers, summaries: Summaries, bins: int) -> dict[str, Figure]:
     """Return every figure by the name of its file; ``bins`` groups promised probabilities."""
     return {
-        "roc.png": roc(answers),
-        "precision_recall.png": precision_recall(answers),
+        "roc.png": roc(answers, summaries),
+        "precision_recall.png": precision_recall(answers, summaries),
         "calibration.png": calibration(answers, bins),
         "confusion.png": confusion(answers),
     }
 
 
 @styled
-def roc(answers: Answers) -> Figure:
+def roc(answers: Answers, summaries: Summaries) -> Figure:
     """Draw the ROC curve of each family over all its answers."""
     figure, axes = _square()
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="no better than chance")
     for family, given in answers.items():
         false_positive, true_positive, _ = roc_curve(given["outcome"], given["probability"])
-        axes.plot(false_positive, true_positive, label=_labelled(family, given, "roc_auc"))
-    axes.set(xlabel="1 - specificity", ylabel="Sensitivity")
-    axes.legend(loc="lower right")
+        axes.plot(false_positive, true_positive, label=_labelled(family, summaries, "roc_auc"))
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="No better than chance")
+    axes.set_xlabel("False alarms: share of the healthy called ill (1 \N{MINUS SIGN} specificity)")
+    axes.set_ylabel("Hits: share of the ill called ill (sensitivity)")
+    axes.legend(loc="lower right", title=_legend_title("roc_auc"), alignment="left")
     headline(figure, "How well the families rank patients", _detail(answers))
     return figure
 
 
 @styled
-def precision_recall(answers: Answers) -> Figure:
+def precision_recall(answers: Answers, summaries: Summaries) -> Figure:
     """Draw the precision-recall curve of each family over all its answers."""
     figure, axes = _square()
     for family, given in answers.items():
         precision, recall, _ = precision_recall_curve(given["outcome"], given["probability"])
-        axes.plot(recall, precision, label=_labelled(family, given, "pr_auc"))
+        axes.plot(recall, precision, label=_labelled(family, summaries, "pr_auc"))
     rate = float(next(iter(answers.values()))["outcome"].mean())
-    axes.axhline(rate, color=GREY, linestyle=":", label=f"everybody called ill ({rate:.0%})")
-    axes.set(xlabel="Sensitivity (recall)", ylabel="Positive predictive value (precision)")
-    axes.legend(loc="lower left")
+    label = f"Everybody called ill: {100 * rate:.0f} %"
+    axes.axhline(rate, color=GREY, linestyle=":", label=label)
+    axes.set_xlabel("Share of the ill called ill (sensitivity, recall)")
+    axes.set_ylabel("Share of those called ill who are (precision)")
+    axes.legend(loc="lower left", title=_legend_title("pr_auc"), alignment="left")
     headline(figure, "How many of those called ill are ill", _detail(answers))
     return figure
 
@@ -69,16 +78,18 @@ def precision_recall(answers: Answers) -> Figure:
 @styled
 def calibration(answers: Answers, bins: int) -> Figure:
     """Draw observed against promised rates, a panel for each family."""
-    figure = Figure(figsize=(3.1 * len(answers), 3.9))
+    figure = Figure(figsize=(3.1 * len(answers), 4.1))
     panels = figure.subplots(1, len(answers), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (family, given), colour in zip(panels, answers.items(), SERIES, strict=False):
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":")
         promised, observed = _reliability(given, bins)
-        axes.plot(promised, observed, marker="o", markersize=4, color=colour)
+        axes.plot(promised, observed, marker="o", markersize=4, color=colour, clip_on=False)
         axes.set(title=FAMILY_TITLES[family], xlabel="Promised probability")
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+        axes.grid(visible=True)
     panels[0].set_ylabel("Observed rate of disease")
-    detail = f"{_detail(answers)}; {bins} groups of equal size; dotted: promised = observed"
+    detail = f"{_detail(answers)}; {bins} groups of equal size. Dotted: as promised."
     headline(figure, "Whether promised probabilities come true", detail)
     return figure
 
@@ -86,25 +97,27 @@ def calibration(answers: Answers, bins: int) -> Figure:
 @styled
 def confusion(answers: Answers) -> Figure:
     """Draw how many patients land in each cell of the confusion matrix, a panel for each family."""
-    figure = Figure(figsize=(3.1 * len(answers), 3.7))
+    figure = Figure(figsize=(3.1 * len(answers), 4.15))
     panels = figure.subplots(1, len(answers), sharey=True, squeeze=False)[0]
     for axes, (family, given) in zip(panels, answers.items(), strict=True):
         _matrix(axes, given)
         axes.set(title=FAMILY_TITLES[family], xlabel="The model says")
     panels[0].set_ylabel("The angiogram says")
-    detail = "Patients per repeat, at the threshold chosen inside each fold"
+    detail = f"{_detail(answers)}: mean number per repeat, and share of the row."
     headline(figure, "Who is called ill, and who is", detail)
     return figure
 
 
 def _matrix(axes: Axes, given: pd.DataFrame) -> None:
     called = given["probability"] >= given["threshold"]
-    counts = pd.crosstab(given["outcome"], called) / given["repeat"].nunique()
-    shown = counts.reindex(index=[0, 1], columns=[False, True], fill_value=0).to_numpy()
-    axes.imshow(shown, cmap="cividis", vmin=0)
-    for (row, column), count in np.ndenumerate(shown):
-        colour = "white" if count < shown.max() / 2 else INK
-        axes.text(column, row, f"{count:.0f}", ha="center", va="center", color=colour, fontsize=12)
+    table = pd.crosstab(given["outcome"], called) / given["repeat"].nunique()
+    counts = table.reindex(index=[0, 1], columns=[False, True], fill_value=0).to_numpy()
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares):
+        text = f"{counts[row, column]:.0f}\n{100 * share:.0f} %"
+        colour = "white" if share > DARK else INK
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=11)
     axes.set_xticks([0, 1], ["healthy", "ill"])
     axes.set_yticks([0, 1], ["healthy", "ill"])
     bare(axes)
@@ -117,19 +130,23 @@ def _reliability(given: pd.DataFrame, bins: int) -> tuple[Vector, Vector]:
 
 
 def _square() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(6.4, 6.4))
+    figure = Figure(figsize=(6.4, 6.6))
     axes = figure.subplots()
     axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
-    axes.grid(visible=True, color=FAINT)
+    axes.grid(visible=True)
     return figure, axes
 
 
-def _labelled(family: Family, given: pd.DataFrame, metric: Metric) -> str:
-    return f"{FAMILY_TITLES[family]}: {fold_metrics(given)[metric].mean():.3f}"
+def _legend_title(metric: Metric) -> str:
+    return f"Mean {METRIC_TITLES[metric]} of the folds"
+
+
+def _labelled(family: Family, summaries: Summaries, metric: Metric) -> str:
+    return f"{FAMILY_TITLES[family]}: {summaries[family][metric].mean:.3f}"
 
 
 def _detail(answers: Answers) -> str:
     given = next(iter(answers.values()))
     patients, repeats = given["row"].nunique(), given["repeat"].nunique()
     folds = given["fold"].nunique()
-    return f"{patients} patients of Cleveland, {repeats} times {folds}-fold cross-validation"
+    return f"{TRAINING.title}, {patients} patients, {repeats} times {folds}-fold cross-validation"
