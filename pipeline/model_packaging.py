@@ -1,5 +1,6 @@
 """Task 4: turn the champion, or any other version, into a deployment package that is proven."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,10 +17,13 @@ from pipeline.core.encoding import json_bytes
 from pipeline.core.manifest import Files
 from pipeline.core.package import Identity, Manifest
 from pipeline.core.promotion import SERVED
-from pipeline.errors import PackageError
+from pipeline.errors import ArtifactError, PackageError, RegistryError
 
 # What MLflow writes about the environment a model was logged in.
 SNAPSHOTS = ("requirements.txt", "conda.yaml", "python_env.yaml")
+# What task 3 says about a version that it promotes.
+PROMOTION_TAGS = ("family", "git_commit", "data_digest", "promoted_from", "promoted_at")
+PROMOTION_FIGURES = ("roc_auc", "brier", "threshold")
 PACKAGED_WITH = ("joblib", "mlflow", "numpy", "onnxruntime", "scikit-learn", "skl2onnx", "skops")
 
 
@@ -29,26 +33,34 @@ class ModelPackager:
     def __init__(self, settings: Settings | None = None) -> None:
         """Use ``settings``, or those of the repository in the current folder."""
         self._settings = settings or config.load()
+
+    @cached_property
+    def _registry(self) -> Registry:
+        # MLflow makes its database as soon as it is asked: whoever only validates needs none.
         registry = self._settings.registry
-        self._registry = Registry(registry.tracking_uri, registry.experiment)
+        return Registry(registry.tracking_uri, registry.experiment)
 
     def get_champion_model_info(self) -> dict[str, Any]:
         """Return what is served now: ``model_name``, ``version``, ``roc_auc``, and its tags.
 
         Raises:
             NoChampionError: nothing was promoted yet.
+            RegistryError: the alias was moved by hand to a version that was never promoted.
 
         """
         champion = self._registry.champion(SERVED)
-        figures = {name: float(champion.tags[name]) for name in ("roc_auc", "brier", "threshold")}
+        if missing := {*PROMOTION_TAGS, *PROMOTION_FIGURES} - champion.tags.keys():
+            raise RegistryError(
+                f"{champion.title} was never promoted (it has no tag {', '.join(sorted(missing))}):"
+                " run `python -m pipeline.experiment_tracking`, or move the alias to a version"
+                " that was"
+            )
         return {
             "model_name": champion.model_name,
             "version": champion.version,
             "run_id": champion.run_id,
-            **{name: champion.tags[name] for name in ("family", "git_commit", "data_digest")},
-            "promoted_from": champion.tags["promoted_from"],
-            "promoted_at": champion.tags["promoted_at"],
-            **figures,
+            **{name: champion.tags[name] for name in PROMOTION_TAGS},
+            **{name: float(champion.tags[name]) for name in PROMOTION_FIGURES},
         }
 
     def create_package(self, model_name: str = SERVED, version: int | None = None) -> Path:
@@ -88,6 +100,8 @@ class ModelPackager:
     def validate_package(self, path: Path | str) -> Manifest:
         """Check every file of a package and its golden answers; return its manifest.
 
+        An empty folder changes nothing: it holds no file, and no archive carries it.
+
         Raises:
             PackageError: something differs; the message names each file.
 
@@ -95,7 +109,10 @@ class ModelPackager:
         folder = Path(path)
         if not folder.is_dir():
             raise PackageError(f"{folder} is not a folder: name the folder of a package")
-        files = artifacts.files_below(folder)
+        try:
+            files = artifacts.files_below(folder)
+        except ArtifactError as error:
+            raise PackageError(f"{folder}: {error}") from error
         manifest = package.check(files, str(folder))
         package.check_answers(files, str(folder), self._settings.packaging.tolerance)
         return manifest
@@ -136,7 +153,12 @@ def run(settings: Settings, model_name: str = SERVED, version: int | None = None
     """Package a version, by default the champion, and validate what was written."""
     packager = ModelPackager(settings)
     folder = packager.create_package(model_name, version)
-    found = packager.validate_package(folder)
+    _show(packager.validate_package(folder))
+    cli.say(f"package       {folder}/")
+    cli.say(f"archive       {folder}.tar.gz")
+
+
+def _show(found: Manifest) -> None:
     rows = (
         ("model", f"{found.model_name}/{found.version}, from {found.registered_as}"),
         ("family", found.family),
@@ -146,8 +168,6 @@ def run(settings: Settings, model_name: str = SERVED, version: int | None = None
         ("files", f"{len(found.files)}, every sha256 checked"),
     )
     cli.show_table("Package", ("", ""), rows)
-    cli.say(f"package       {folder}/")
-    cli.say(f"archive       {folder}.tar.gz")
 
 
 def main(
@@ -157,17 +177,26 @@ def main(
     version: Annotated[
         int | None, typer.Option(min=1, help="Its version; without it, the champion.")
     ] = None,
+    validate: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Only check the package in this folder; write nothing."),
+    ] = None,
 ) -> None:
     """Write a deployment package for the champion, and validate it.
 
     Writes `packages/heart_disease_model_v<N>/`, a `.tar.gz` of it, and `environments/`.
 
     Examples:
-        python -m pipeline.model_packaging
+    - `python -m pipeline.model_packaging` packages the champion
+    - `python -m pipeline.model_packaging --model heart_disease_svm --version 1` packages another
+    - `python -m pipeline.model_packaging --validate packages/heart_disease_model_v1` only checks
 
-        python -m pipeline.model_packaging --model heart_disease_svm --version 1
     """
-    run(config.load(), model, version)
+    settings = config.load()
+    if validate is None:
+        run(settings, model, version)
+    else:
+        _show(ModelPackager(settings).validate_package(validate))
 
 
 if __name__ == "__main__":

@@ -165,7 +165,8 @@ def patient_schema() -> dict[str, Any]:
 
 def _property_schema(field: Field) -> dict[str, Any]:
     null = ["null"] if field.nullable else []
-    about = {"title": field.title, "description": f"Allowed: {field.allowed}."}
+    missing = "; null, or left out, when it is missing" if field.nullable else ""
+    about = {"title": field.title, "description": f"Allowed: {field.allowed}{missing}."}
     if field.codes:
         return {**about, "enum": [*field.codes, *([None] if field.nullable else [])]}
     number = "integer" if field.kind is Kind.COUNT else "number"

@@ -7,15 +7,15 @@ other file. The same model version always becomes the same bytes.
 import gzip
 import io
 import tarfile
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-import joblib
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
+from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
+from pydantic import Field, ValidationError
 from sklearn.pipeline import Pipeline
 
-from pipeline.core import conversion, exam, manifest
+from pipeline.core import conversion, exam, joblib_file, manifest, persistence
 from pipeline.core.contract import EXTERNAL, FEATURES, patient_schema
 from pipeline.core.encoding import json_bytes
 from pipeline.core.evaluation import METRIC_TITLES
@@ -25,12 +25,13 @@ from pipeline.core.policies import Metric
 from pipeline.core.records import Record
 from pipeline.core.report import render
 from pipeline.core.trained_model import ONNX, SKOPS, TrainedModel
-from pipeline.errors import ConversionError, PackageError
+from pipeline.errors import ArtifactError, ConversionError, PackageError
 
 MANIFEST: Final = "manifest.json"
 MODEL: Final = "model/"
 MLFLOW: Final = "model/mlflow/"
 ENVIRONMENT: Final = "environment/"
+GOLDEN: Final = "golden_patients.json"
 TEMPLATES: Final = {
     "MODEL_CARD.md": "package/MODEL_CARD.md.j2",
     "deployment/compose.yaml": "package/compose.yaml.j2",
@@ -38,6 +39,17 @@ TEMPLATES: Final = {
     "deployment/kubernetes/service.yaml": "package/kubernetes/service.yaml.j2",
     "deployment/kubernetes/autoscaler.yaml": "package/kubernetes/autoscaler.yaml.j2",
 }
+# What reading golden patients and asking an ONNX model raise when either is damaged.
+UNUSABLE: Final = (
+    ArtifactError,
+    ValueError,
+    onnx_errors.Fail,
+    onnx_errors.InvalidArgument,
+    onnx_errors.InvalidGraph,
+    onnx_errors.InvalidProtobuf,
+    onnx_errors.NotImplemented,
+    onnx_errors.RuntimeException,
+)
 
 
 class Identity(Record):
@@ -83,7 +95,7 @@ class GoldenPatient(Record):
 class GoldenPatients(Record):
     """The golden patients of a package, from the lowest risk to the highest."""
 
-    patients: tuple[GoldenPatient, ...]
+    patients: Annotated[tuple[GoldenPatient, ...], Field(min_length=1)]
 
 
 def greatest_difference(
@@ -153,11 +165,11 @@ def build(  # noqa: PLR0913 (each is one part of the package)
     contents = {
         f"{MODEL}{SKOPS}": model.skops,
         f"{MODEL}{ONNX}": model.onnx,
-        f"{MODEL}model.joblib": _joblib_bytes(model.pipeline),
+        f"{MODEL}model.joblib": joblib_file.dump(model.pipeline),
         **{f"{MLFLOW}{name}": content for name, content in registered.items()},
         **{f"{ENVIRONMENT}{name}": content for name, content in environment.items()},
         "patient.schema.json": json_bytes(patient_schema()),
-        "golden_patients.json": json_bytes(golden_patients(model, patients, golden)),
+        GOLDEN: json_bytes(golden_patients(model, patients, golden)),
     }
     about = Manifest(
         **identity.model_dump(),
@@ -178,6 +190,8 @@ def build(  # noqa: PLR0913 (each is one part of the package)
         "metric_titles": METRIC_TITLES,
         "hospital_titles": {hospital.name: hospital.title for hospital in EXTERNAL},
         "image": image,
+        # Kubernetes takes no registry's address as a name.
+        "name": image.rpartition("/")[2],
         "port": port,
     }
     for name, template in TEMPLATES.items():
@@ -200,25 +214,40 @@ def check(files: Files, path: str) -> Manifest:
         raise PackageError(f"{path} holds no {MANIFEST}: it is not a package") from None
     except ValidationError as error:
         raise PackageError(f"{path}/{MANIFEST}: {' '.join(str(error).split())}") from None
+    model = {f"{folder}{SKOPS}": about.model_digest for folder in (MODEL, MLFLOW)}
     others = {name: content for name, content in files.items() if name != MANIFEST}
-    if found := manifest.differences(about.files, manifest.digests(others)):
+    if found := manifest.differences({**about.files, **model}, manifest.digests(others)):
         raise PackageError(f"{path}: {'; '.join(found)}")
     return about
 
 
 def check_answers(files: Files, path: str, tolerance: float) -> int:
-    """Let the package's ONNX model answer its golden patients; return how many there are.
+    """Let the package's ONNX and skops models answer its golden patients; return how many.
+
+    The joblib file is left alone: it is a pickle, and loading one runs what is in it.
 
     Raises:
-        PackageError: an answer is not the champion's.
+        PackageError: there are no golden patients, or an answer is not the champion's.
 
     """
-    golden = GoldenPatients.model_validate_json(files["golden_patients.json"]).patients
-    table = pd.DataFrame([one.patient for one in golden], columns=list(FEATURES), dtype=np.float64)
-    answers = conversion.probabilities(files[f"{MODEL}{ONNX}"], table)
-    gaps = np.abs(answers - np.array([one.probability for one in golden]))
-    if not (gaps < tolerance).all():
-        raise PackageError(f"{path}: a golden patient gets an answer {gaps.max():.2g} off")
+    try:
+        golden = GoldenPatients.model_validate_json(files[GOLDEN]).patients
+        asked = pd.DataFrame([one.patient for one in golden], columns=list(FEATURES), dtype=float)
+        answers = {
+            ONNX: conversion.probabilities(files[f"{MODEL}{ONNX}"], asked),
+            SKOPS: exam.probability(persistence.load(files[f"{MODEL}{SKOPS}"]), asked),
+        }
+    except KeyError as error:
+        raise PackageError(f"{path} holds no {error.args[0]}") from None
+    except UNUSABLE as error:
+        line = " ".join(str(error).split())
+        raise PackageError(f"{path}: the golden patients get no answer: {line}") from error
+    expected = np.array([one.probability for one in golden])
+    gaps = {name: float(np.abs(found - expected).max()) for name, found in answers.items()}
+    if wrong := [
+        f"{MODEL}{name} is {gap:.2g} off" for name, gap in gaps.items() if not gap < tolerance
+    ]:
+        raise PackageError(f"{path}: on a golden patient {', '.join(wrong)}")
     return len(golden)
 
 
@@ -233,10 +262,4 @@ def archive(files: Files, folder: str) -> bytes:
             member = tarfile.TarInfo(f"{folder}/{name}")
             member.size = len(files[name])
             tar.addfile(member, io.BytesIO(files[name]))
-    return buffer.getvalue()
-
-
-def _joblib_bytes(pipeline: Pipeline) -> bytes:
-    buffer = io.BytesIO()
-    joblib.dump(pipeline, buffer)
     return buffer.getvalue()
