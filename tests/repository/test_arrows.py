@@ -24,9 +24,10 @@ MAY_IMPORT = {
 # What core may import besides: nothing here opens a file or a connection, or asks the time, unless
 # it is called to; the names after it are those that would.
 PURE = {
-    *("abc", "annotated_types", "base64", "collections", "contextlib", "copy", "csv"),
+    *("abc", "annotated_types", "base64", "collections", "contextlib", "copy", "copyreg", "csv"),
     *("dataclasses", "datetime", "decimal", "enum", "functools", "gzip", "hashlib", "html", "io"),
-    *("itertools", "json", "math", "numbers", "operator", "pathlib.PurePosixPath", "re"),
+    *("itertools", "json", "math", "numbers", "operator", "pathlib.PurePosixPath"),
+    *("pickle", "re"),
     *("statistics", "string", "struct", "tarfile", "textwrap", "types", "typing"),
     *("typing_extensions", "unicodedata", "warnings", "zipfile", "zlib"),
     *("cycler", "jinja2", "joblib", "jsonschema", "markupsafe", "matplotlib", "numpy", "onnx"),
@@ -58,7 +59,11 @@ HOMES = {
     # Loading any of these runs what is in the file, so nobody does.
     "cloudpickle": set(),
     "joblib.load": set(),
-    "pickle": set(),
+    "pickle.load": set(),
+    "pickle.loads": set(),
+    "pickle.Unpickler": set(),
+    # The one module that writes a pickle, for people whose tools expect one.
+    "pickle": {"pipeline.core.joblib_file"},
 }
 
 
