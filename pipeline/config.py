@@ -27,6 +27,7 @@ from pipeline.core.policies import (
     FeatureRecipe,
     ModelParameters,
     PromotionPolicy,
+    TrainingPlan,
 )
 from pipeline.core.records import Record
 from pipeline.errors import SettingsError
@@ -78,6 +79,16 @@ class Settings(BaseSettings):
     promotion: PromotionPolicy
     registry: RegistrySettings
     packaging: PackagingSettings
+
+    @property
+    def training(self) -> TrainingPlan:
+        """Return what concerns the training of a model."""
+        return TrainingPlan(
+            features=self.features,
+            models=self.models,
+            seed=self.model_seed,
+            exam=self.evaluation,
+        )
 
     @classmethod
     def settings_customise_sources(

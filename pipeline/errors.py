@@ -54,5 +54,11 @@ class RegistryUnavailableError(RegistryError):
     exit_code = 4
 
 
+class NotPromotedError(PipelineError):
+    """The champion stays, and the caller had asked for a promotion."""
+
+    exit_code = 3
+
+
 class PackageError(PipelineError):
     """A deployment package differs from its manifest; the message names each file."""

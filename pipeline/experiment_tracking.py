@@ -5,7 +5,7 @@ The only command that creates model versions.
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -14,20 +14,23 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from pipeline import artifacts, cli, config
-from pipeline.adapters import environment, git, mlflow_model
-from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Submission, Version
+from pipeline import artifacts, cli, config, workspace
+from pipeline.adapters import environment, git, incumbent, mlflow_model
+from pipeline.adapters.incumbent import Incumbent
+from pipeline.adapters.registry import CHAMPION, Registry, Submission, Version
 from pipeline.config import Settings
-from pipeline.core import evaluation, exam, manifest, promotion, report, schema, trained_model
+from pipeline.core import promotion, report, training
 from pipeline.core.contract import FEATURES
-from pipeline.core.encoding import read_table
 from pipeline.core.evaluation import METRIC_TITLES
+from pipeline.core.examiner import Examiner
+from pipeline.core.history import Crowning
 from pipeline.core.manifest import Files
 from pipeline.core.model_figures import FAMILY_TITLES
-from pipeline.core.policies import FAMILIES, Family, Metric
-from pipeline.core.promotion import SERVED, Comparison, Outcome, Verdict, registered_name
+from pipeline.core.policies import Family, Metric
+from pipeline.core.promotion import SERVED, Comparison, Verdict, registered_name
 from pipeline.core.trained_model import REQUIREMENTS, TrainedModel
-from pipeline.errors import ArtifactError, RegistryError
+from pipeline.core.training import Data
+from pipeline.errors import ArtifactError, NotPromotedError, RegistryError
 
 Models = Mapping[Family, TrainedModel]
 Versions = Mapping[Family, Version]
@@ -43,65 +46,53 @@ class Decision:
     served: Verdict
 
 
-@dataclass
-class Examiner:
-    """Lets champions sit the challengers' exam; equal models sit it once."""
-
-    table: pd.DataFrame
-    settings: Settings
-    known: dict[str, pd.DataFrame] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    def answers(self, model: TrainedModel, title: str) -> pd.DataFrame:
-        """Return the answers of ``model``'s recipe, refitted on today's data and folds."""
-        started = perf_counter()
-        if model.digest not in self.known:
-            plan, workers = self.settings.evaluation, self.settings.workers
-            self.known[model.digest] = exam.sit(
-                model.pipeline, self.table, plan, workers, cli.watch(title)
-            )
-        self.seconds += perf_counter() - started
-        return self.known[model.digest]
-
-
-def run(settings: Settings, *, dry_run: bool = False, once_per: str = "") -> float:
+def run(
+    settings: Settings,
+    *,
+    dry_run: bool = False,
+    once_per: str = "",
+    require_promotion: bool = False,
+) -> float:
     """Publish ``models/``, run the gate and move the aliases; ``dry_run`` only decides.
 
     Returns:
-        The seconds spent on fitting champions again.
+        The seconds spent on examining champions again.
+
+    Raises:
+        NotPromotedError: ``require_promotion`` is set and the champion stays.
 
     """
-    data = artifacts.read_folder(artifacts.PROCESSED, made_by="data_acquisition_eda")
-    table = schema.check_training(read_table(data["training.parquet"]))
-    models = _models(settings, manifest.folder_digest(manifest.digests(data)))
+    data, models = workspace.read_data(), workspace.read_models()
+    _refuse_stale(models, settings, data)
     registry = Registry(settings.registry.tracking_uri, settings.registry.experiment)
-    examiner = Examiner(table, settings, {m.digest: m.answers for m in models.values()})
+    examiner = Examiner(data, settings.training, settings.workers, cli.watch)
+    examiner.know(models.values())
 
-    versions = {} if dry_run else _publish(models, table, registry, once_per or uuid.uuid4().hex)
+    key = once_per or uuid.uuid4().hex
+    versions = {} if dry_run else _publish(models, data.training, registry, key)
+    started = perf_counter()
     decision = _decide(models, registry, examiner, settings)
+    seconds = perf_counter() - started
     _show(models, versions, decision)
     if dry_run:
         cli.say("dry run: nothing was registered and no alias moved")
     else:
         _apply(versions, decision, registry)
         _show_champion(registry)
-    return examiner.seconds
+    if require_promotion and not decision.served.moves_alias:
+        raise NotPromotedError(f"the champion stays: {decision.served.reason}")
+    return seconds
 
 
-def _models(settings: Settings, data_digest: str) -> dict[Family, TrainedModel]:
-    """Read ``models/`` and refuse what was trained on other data or sat another exam."""
-    files = artifacts.read_folder(artifacts.MODELS, made_by="feature_engineering")
-    remedy = "run `python -m pipeline.feature_engineering`"
-    models = {}
-    for family in FAMILIES:
-        folder = {name.removeprefix(f"{family}/"): content for name, content in files.items()}
-        model = trained_model.read(folder, f"{artifacts.MODELS / family}")
-        if model.parameters.data_digest != data_digest:
-            raise ArtifactError(f"{artifacts.MODELS}/ was trained on other data: {remedy}")
-        if model.parameters.exam != settings.evaluation:
-            raise ArtifactError(f"{artifacts.MODELS}/ sat another exam than config.yaml: {remedy}")
-        models[family] = model
-    return models
+def _refuse_stale(models: Models, settings: Settings, data: Data) -> None:
+    """Refuse models that a training today would not give again: their commit would be a lie."""
+    for family, model in models.items():
+        today = training.parameters(family, settings.training, data.digest)
+        if changed := today.differing(model.parameters):
+            raise ArtifactError(
+                f"{artifacts.MODELS / family} is of another time ({', '.join(changed)} changed "
+                "since): run `python -m pipeline.feature_engineering`"
+            )
 
 
 def _publish(
@@ -115,7 +106,16 @@ def _publish(
         "Registering",
         len(models),
     )
-    return dict(zip(models, map(registry.publish, submissions), strict=True))
+    versions = dict(zip(models, map(registry.publish, submissions), strict=True))
+    if others := [
+        version.title
+        for family, version in versions.items()
+        if version.tags.get("model_digest") != models[family].digest
+    ]:
+        raise RegistryError(
+            f"the key {key} was used for other models ({', '.join(others)}): give another key"
+        )
+    return versions
 
 
 def _submission(
@@ -168,35 +168,24 @@ def _lineage_tags() -> dict[str, str]:
 
 
 def _decide(models: Models, registry: Registry, examiner: Examiner, settings: Settings) -> Decision:
-    policy = settings.promotion
-    metrics = {family: model.evaluation.metrics for family, model in models.items()}
-    winner = promotion.best_family(metrics, policy)
-    families = {
-        family: promotion.decide(
-            metrics[family], _compare(model, registered_name(family), registry, examiner), policy
-        )
-        for family, model in models.items()
-    }
-    served = _compare(models[winner], SERVED, registry, examiner)
-    return Decision(families, winner, promotion.decide(metrics[winner], served, policy))
+    def verdict(family: Family, model_name: str) -> Verdict:
+        champion = incumbent.read(registry, model_name, CHAMPION)
+        comparison = _compare(models[family], champion, examiner) if champion else None
+        return promotion.decide(evaluations[family], comparison, settings.promotion)
 
-
-def _compare(
-    challenger: TrainedModel, model_name: str, registry: Registry, examiner: Examiner
-) -> Comparison | None:
-    """Hold the challenger against the champion of ``model_name``, on equal folds."""
-    version = registry.find_alias(model_name, CHAMPION)
-    if version is None:
-        return None
-    champion = trained_model.read(registry.files(version), version.title)
-    if champion.digest == challenger.digest:
-        return Comparison(champion=version.title, differences={}, identical=True)
-    differences = evaluation.paired_differences(
-        challenger.answers,
-        examiner.answers(champion, f"{version.title} sits the exam"),
-        examiner.settings.evaluation,
+    evaluations = {family: model.evaluation for family, model in models.items()}
+    winner = promotion.best_family(evaluations, settings.promotion)
+    return Decision(
+        families={family: verdict(family, registered_name(family)) for family in models},
+        winner=winner,
+        served=verdict(winner, SERVED),
     )
-    return Comparison(champion=version.title, differences=differences)
+
+
+def _compare(challenger: TrainedModel, champion: Incumbent, examiner: Examiner) -> Comparison:
+    if champion.model is None:
+        return Comparison(champion=champion.title, problem=champion.problem)
+    return examiner.compare(challenger, champion.model, champion.title)
 
 
 def _apply(versions: Versions, decision: Decision, registry: Registry) -> None:
@@ -206,29 +195,30 @@ def _apply(versions: Versions, decision: Decision, registry: Registry) -> None:
         registry.tag(
             version, {k: v for k, v in _gate_tags(verdict).items() if k not in version.tags}
         )
-        if verdict.outcome is Outcome.PROMOTE:
+        if verdict.moves_alias:
             registry.set_alias(version, CHAMPION)
-    if decision.served.outcome is Outcome.PROMOTE:
+    if decision.served.moves_alias:
         _crown(versions[decision.winner], decision.served, registry)
 
 
 def _crown(version: Version, verdict: Verdict, registry: Registry) -> None:
-    """Copy ``version`` into the served model, say why, and move the alias in one call."""
+    """Copy ``version`` into the served model, say why, and make it champion there."""
     registry.ensure_registered(SERVED, "The model that is served; its versions are its champions")
-    previous = registry.find_alias(SERVED, CHAMPION)
     copied = registry.copy(version, SERVED)
-    ci, tree = config.CiRun(), git.work_tree(Path.cwd())
+    tree, ci = git.work_tree(Path.cwd()), config.CiRun()
+    crowning = Crowning(
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        by=ci.actor or tree.user,
+        action="promoted",
+        reason=verdict.reason,
+        commit=tree.commit,
+    )
     promoted = {
         "promoted_from": version.title,
-        "promoted_by": ci.actor or tree.user,
-        "promoted_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "promoted_by": crowning.by,
+        "promoted_at": crowning.at,
     }
-    registry.tag(copied, {**_gate_tags(verdict), **promoted})
-    if previous is not None:
-        registry.set_alias(previous, PREVIOUS_CHAMPION)
-    registry.set_alias(copied, CHAMPION)
-    if (now := registry.champion(SERVED)).version != copied.version:
-        raise RegistryError(f"{now.title} became champion while {copied.title} was promoted")
+    registry.crown(registry.tag(copied, {**_gate_tags(verdict), **promoted}), crowning)
 
 
 def _gate_tags(verdict: Verdict) -> dict[str, str]:
@@ -240,6 +230,7 @@ def _gate_tags(verdict: Verdict) -> dict[str, str]:
 
 
 def _show(models: Models, versions: Versions, decision: Decision) -> None:
+    served = decision.served
     rows = (
         (
             FAMILY_TITLES[family],
@@ -252,16 +243,16 @@ def _show(models: Models, versions: Versions, decision: Decision) -> None:
     )
     columns = ("family", "version", METRIC_TITLES["roc_auc"], "verdict", "reason")
     cli.show_table("Each family against its own champion", columns, rows)
-    checks = ((c.name, c.limit, c.actual, c.status) for c in decision.served.checks)
-    winner = FAMILY_TITLES[decision.winner]
-    title = f"The gate: {winner.lower()} for {SERVED}@{CHAMPION}"
+    winner = FAMILY_TITLES[decision.winner].lower()
+    checks = ((c.name, c.limit, f"{c.actual} {c.interval}", c.status) for c in served.checks)
+    title = f"The gate ({served.mode}): {winner} for {SERVED}@{CHAMPION}"
     cli.show_table(title, ("check", "limit", "actual", "result"), checks)
-    cli.say(f"verdict       {decision.served.outcome}: {decision.served.reason}")
+    cli.say(f"verdict       {served.outcome}: {served.reason}")
 
 
 def _show_champion(registry: Registry) -> None:
     champion = registry.find_alias(SERVED, CHAMPION)
-    origin = champion and f"{champion.title}, from {champion.tags['promoted_from']}"
+    origin = champion and f"{champion.title}, from {champion.tags.get('promoted_from', 'unknown')}"
     cli.say(f"champion      {origin or 'none: no family is fit to serve'}")
 
 
@@ -278,20 +269,25 @@ def main(
             "a repeated job finds the versions it has made.",
         ),
     ] = "",
+    require_promotion: Annotated[
+        bool, typer.Option("--require-promotion", help="End with 3 when the champion stays.")
+    ] = False,
 ) -> None:
     """Register four new model versions in MLflow and decide about the champion.
 
     The registry is `MLFLOW_TRACKING_URI`, or the embedded `mlflow.db` when it is unset. This is the
     only command that creates model versions.
 
+    Exit codes: 0 decided, whatever the verdict; 1 something is wrong; 3 the champion stays and
+    `--require-promotion` is set; 4 the registry does not answer.
+
     Examples:
-        python -m pipeline.experiment_tracking
+    - `python -m pipeline.experiment_tracking`
+    - `python -m pipeline.experiment_tracking --dry-run` shows the verdict
+    - `python -m pipeline.experiment_tracking --once-per "$(git rev-parse HEAD)"` is safe to repeat
 
-        python -m pipeline.experiment_tracking --dry-run
-
-        python -m pipeline.experiment_tracking --once-per "$(git rev-parse HEAD)"
     """
-    run(config.load(), dry_run=dry_run, once_per=once_per)
+    run(config.load(), dry_run=dry_run, once_per=once_per, require_promotion=require_promotion)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ manifest, and only then is it tagged complete. Whoever reads a version's files g
 import io
 import logging
 import os
+import re
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr
+from contextlib import closing, contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +30,8 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from pipeline.artifacts import files_below, write_file
-from pipeline.core import manifest
+from pipeline.core import history, manifest
+from pipeline.core.history import Crowning
 from pipeline.core.manifest import Files
 from pipeline.core.records import Record
 from pipeline.errors import NoChampionError, RegistryError, RegistryUnavailableError
@@ -39,7 +42,9 @@ PREVIOUS_CHAMPION: Final = "previous_champion"
 KEY: Final = "key"
 MANIFEST: Final = "manifest"
 COMPLETE: Final = "complete"
+CROWNINGS: Final = "crownings"
 
+_SQLITE: Final = "sqlite:///"
 _ABSENT: Final = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
 # The client would repeat every request, creations too: one lost answer made two versions.
 _CLIENT: Final = {
@@ -95,16 +100,22 @@ class Registry:
     """The registry at one tracking URI: a SQLite file or an MLflow server."""
 
     def __init__(self, tracking_uri: str, experiment: str) -> None:
-        """Point MLflow at ``tracking_uri``; nothing is read or written yet.
+        """Point MLflow at ``tracking_uri``; an embedded registry is made if it does not exist.
 
         MLflow resolves ``models:/`` addresses by its process-wide setting, so there can be one
         registry in a process at a time.
+
+        Raises:
+            RegistryError: the embedded registry's file cannot be opened, or MLflow knows no such
+                kind of address.
+
         """
         os.environ.update(_CLIENT)
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        _open_file(tracking_uri)
         mlflow.set_tracking_uri(tracking_uri)
-        self._uri = tracking_uri
+        self._uri = _without_password(tracking_uri)
         self._experiment = experiment
         with self._explained():
             self._client = MlflowClient(tracking_uri, tracking_uri)
@@ -180,7 +191,7 @@ class Registry:
             files = files_below(Path(folder))
         # MLflow's client writes this one beside what it downloads.
         files.pop("registered_model_meta", None)
-        expected = manifest.parse_checksum_lines(version.tags.get(MANIFEST, ""))
+        expected = _manifest(version)
         if found := manifest.differences(expected, manifest.digests(files)):
             raise RegistryError(f"{version.title} is not what was published: {'; '.join(found)}")
         return files
@@ -214,6 +225,26 @@ class Registry:
         with self._explained():
             self._client.set_registered_model_alias(version.model_name, alias, str(version.version))
 
+    def crown(self, version: Version, crowning: Crowning) -> None:
+        """Make a version the champion of its model: note it on the version, then move the alias.
+
+        The alias moves in one call, so a reader sees the old champion or the new one; the old one
+        keeps the alias ``previous_champion``. An interruption leaves the old champion in place.
+
+        Raises:
+            RegistryError: somebody else moved the alias at the same time.
+
+        """
+        crownings = (*history.read_crownings(version.tags.get(CROWNINGS, "")), crowning)
+        self.tag(version, {CROWNINGS: history.write_crownings(crownings)})
+        previous = self.find_alias(version.model_name, CHAMPION)
+        if previous is not None and previous.version != version.version:
+            self.set_alias(previous, PREVIOUS_CHAMPION)
+        self.set_alias(version, CHAMPION)
+        now = self.champion(version.model_name)
+        if now.version != version.version:
+            raise RegistryError(f"{now.title} became champion while {version.title} was crowned")
+
     def ensure_registered(self, model_name: str, description: str) -> None:
         """Create a registered model unless there is one of that name."""
         with self._explained():
@@ -240,6 +271,7 @@ class Registry:
             model_id = self._log_model(submission, run_id)
             self.ensure_registered(submission.model_name, submission.description)
             lines = manifest.checksum_lines(manifest.digests(submission.files))
+            self._client.set_terminated(run_id)
             created = self._client.create_model_version(
                 submission.model_name,
                 source=f"models:/{model_id}",
@@ -247,7 +279,6 @@ class Registry:
                 model_id=model_id,
                 tags={**submission.tags, KEY: submission.key, MANIFEST: lines},
             )
-            self._client.set_terminated(run_id)
             return _version(created)
 
     def _log_run(self, submission: Submission) -> str:
@@ -303,7 +334,7 @@ class Registry:
         try:
             yield
         except MlflowException as error:
-            line = " ".join(str(error).split())
+            line = _without_password(" ".join(str(error).split()))
             if _is_unreachable(error):
                 raise RegistryUnavailableError(
                     f"the registry at {self._uri} does not answer: start it, or unset "
@@ -329,6 +360,31 @@ def _version(found: ModelVersion) -> Version:
         created_ms=found.creation_timestamp,
         tags=dict(found.tags),
     )
+
+
+def _manifest(version: Version) -> dict[str, str]:
+    try:
+        return manifest.parse_checksum_lines(version.tags.get(MANIFEST, ""))
+    except ValueError as error:
+        raise RegistryError(f"the manifest of {version.title} is damaged: {error}") from error
+
+
+def _open_file(tracking_uri: str) -> None:
+    """Open an embedded registry once: MLflow would try a file that cannot be opened for 100 s."""
+    if not tracking_uri.startswith(_SQLITE):
+        return
+    path = Path(tracking_uri.removeprefix(_SQLITE).partition("?")[0])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA schema_version")
+    except (OSError, sqlite3.Error) as error:
+        raise RegistryError(f"the registry {path} cannot be opened: {error}") from error
+
+
+def _without_password(text: str) -> str:
+    """Take user and password out of every address in ``text``: it is shown, and kept in logs."""
+    return re.sub(r"//[^/@\s]+@", "//", text)
 
 
 def _is_unreachable(error: BaseException | None) -> bool:

@@ -56,7 +56,9 @@ def convert(pipeline: Pipeline) -> bytes:
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["rows"])],
         [c for c in (*model.graph.initializer, _positive_class()) if c.name in used],
     )
-    made = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+    # skl2onnx lists them in the order of a set, which differs from process to process.
+    imports = sorted(model.opset_import, key=lambda each: each.domain)
+    made = helper.make_model(graph, opset_imports=imports, ir_version=model.ir_version)
     onnx.checker.check_model(made)
     return bytes(made.SerializeToString(deterministic=True))
 

@@ -1,9 +1,9 @@
 """How good a model is, and how sure we can be of it: figures from the answers of an exam."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,14 +11,26 @@ import pandas as pd
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from pipeline.core.behaviour import Behaviour, Leaks
+from pipeline.core.clinical import (
+    calibration_intercept,
+    calibration_slope,
+    negative_predictive_value,
+    positive_predictive_value,
+)
 from pipeline.core.contract import BY_NAME, HOSPITAL, TARGET
 from pipeline.core.exam import Vector
 from pipeline.core.policies import ExamPlan, Family, Metric
-from pipeline.core.records import Record
-
-Outcomes = npt.NDArray[Any]
-# A figure of each resample: outcome, probability, calibration bins, weights (samples, rows).
-Figure = Callable[[Outcomes, Vector, int, Vector], Vector]
+from pipeline.core.records import Estimate, Record
+from pipeline.core.resampling import (
+    ANYWHERE,
+    Outcomes,
+    bootstrap,
+    bootstrap_difference,
+    calibration_error,
+    weighted_brier,
+    weighted_roc_auc,
+)
 
 METRIC_TITLES: Final[Mapping[Metric, str]] = MappingProxyType(
     {
@@ -30,19 +42,18 @@ METRIC_TITLES: Final[Mapping[Metric, str]] = MappingProxyType(
         "f1": "F1",
         "sensitivity": "Sensitivity",
         "specificity": "Specificity",
+        "ppv": "Positive predictive value",
+        "npv": "Negative predictive value",
         "calibration_error": "Calibration error",
+        "calibration_slope": "Calibration slope",
+        "calibration_intercept": "Calibration intercept",
     }
 )
+FOLD_METRICS: Final[tuple[Metric, ...]] = (
+    *("roc_auc", "pr_auc", "log_loss", "brier"),
+    *("accuracy", "f1", "sensitivity", "specificity"),
+)
 LOWER_IS_BETTER: Final[frozenset[Metric]] = frozenset({"log_loss", "brier", "calibration_error"})
-
-
-class Estimate(Record):
-    """A figure with its standard error and the interval at the plan's confidence."""
-
-    mean: float
-    standard_error: float
-    low: float
-    high: float
 
 
 class Group(Record):
@@ -56,14 +67,26 @@ class Group(Record):
     calibration_error: Estimate
 
 
+class GroupDifference(Record):
+    """Challenger minus champion among some patients."""
+
+    name: str
+    rows: int
+    positives: int
+    roc_auc: Estimate
+    brier: Estimate
+
+
 class Evaluation(Record):
-    """What is known about a fitted model."""
+    """What is known about a fitted model: all that the gate judges without a champion."""
 
     family: Family
     threshold: float
     metrics: dict[Metric, Estimate]
-    external: tuple[Group, ...]
     slices: tuple[Group, ...]
+    external: tuple[Group, ...]
+    behaviour: Behaviour
+    leaks: Leaks
 
 
 class Ablation(Record):
@@ -80,7 +103,8 @@ class Ablation(Record):
 def fold_metrics(answers: pd.DataFrame) -> pd.DataFrame:
     """Return the metrics of each fold: a row for each (repeat, fold), a column for each metric.
 
-    Without the calibration error: it needs more rows than a fold has.
+    Without those that need more patients than a fold has: calibration and predictive values. Where
+    an answer is not a number, no metric of the fold is one.
     """
     groups = answers.groupby(["repeat", "fold"], sort=True)
     rows = {key: _metrics(group) for key, group in groups}
@@ -89,6 +113,8 @@ def fold_metrics(answers: pd.DataFrame) -> pd.DataFrame:
 
 def _metrics(answers: pd.DataFrame) -> dict[str, float]:
     outcome, probability = answers["outcome"].to_numpy(), answers["probability"].to_numpy()
+    if not np.isfinite(probability).all():
+        return dict.fromkeys(FOLD_METRICS, np.nan)
     return {
         "roc_auc": float(roc_auc_score(outcome, probability)),
         "pr_auc": float(average_precision_score(outcome, probability)),
@@ -127,13 +153,28 @@ def corrected_standard_error(values: Vector, folds: int) -> float:
 
 
 def summarise(answers: pd.DataFrame, plan: ExamPlan) -> dict[Metric, Estimate]:
-    """Return each metric of `METRIC_TITLES` with its corrected standard error and interval."""
+    """Return each metric of `METRIC_TITLES` with its standard error and interval.
+
+    Those of single folds with the corrected error, the others from resampled patients.
+    """
     by_fold = fold_metrics(answers)
+    folds = {metric: _estimate(by_fold[metric].to_numpy(), plan) for metric in FOLD_METRICS}
+    return {**folds, **_whole_metrics(answers, plan)}
+
+
+def _whole_metrics(answers: pd.DataFrame, plan: ExamPlan) -> dict[Metric, Estimate]:
+    outcome, probability = _by_row(answers, answers["probability"])
+    _, called = _by_row(answers, (answers["probability"] >= answers["threshold"]).astype(float))
     return {
-        metric: _estimate(by_fold[metric].to_numpy(), plan)
-        if metric in by_fold
-        else _cross_validated_calibration(answers, plan)
-        for metric in METRIC_TITLES
+        "ppv": bootstrap(positive_predictive_value, outcome, called, plan),
+        "npv": bootstrap(negative_predictive_value, outcome, called, plan),
+        "calibration_error": bootstrap(
+            calibration_error(plan.calibration_bins), outcome, probability, plan
+        ),
+        "calibration_slope": bootstrap(calibration_slope, outcome, probability, plan, ANYWHERE),
+        "calibration_intercept": bootstrap(
+            calibration_intercept, outcome, probability, plan, ANYWHERE
+        ),
     }
 
 
@@ -148,7 +189,7 @@ def paired_differences(
 ) -> dict[Metric, Estimate]:
     """Return challenger minus champion on equal folds, metric by metric.
 
-    Without the calibration error, which single folds are too small for.
+    Without those that single folds are too small for.
 
     Raises:
         ValueError: the two exams did not ask the same questions.
@@ -158,101 +199,14 @@ def paired_differences(
     if not challenger[asked].equals(champion[asked]):
         raise ValueError("the two models did not sit the same exam")
     gaps = fold_metrics(challenger) - fold_metrics(champion)
-    return {
-        metric: _estimate(gaps[metric].to_numpy(), plan)
-        for metric in METRIC_TITLES
-        if metric in gaps
-    }
+    return {metric: _estimate(gaps[metric].to_numpy(), plan) for metric in FOLD_METRICS}
 
 
-# --- calibration and the bootstrap: everything is a weighted sum, so 1000 resamples are one product
-
-
-def _calibration_bins(probability: Vector, bins: int) -> npt.NDArray[np.float64]:
-    """Return the membership of each row in equally filled bins, shape (rows, bins)."""
-    edges = np.unique(np.quantile(probability, np.linspace(0, 1, bins + 1)))[1:-1]
-    members = np.searchsorted(edges, probability, side="right")
-    return np.equal.outer(members, np.arange(len(edges) + 1)).astype(np.float64)
-
-
-def calibration_error(outcome: Outcomes, probability: Vector, bins: int, weights: Vector) -> Vector:
-    """Return the expected calibration error: how far promised and observed rates lie apart.
-
-    The mean over equally filled bins of |observed - promised|, for each row of ``weights``, shape
-    (samples, rows).
-    """
-    gaps = weights * (outcome - probability) @ _calibration_bins(probability, bins)
-    return np.asarray(np.abs(gaps).sum(axis=1) / weights.sum(axis=1), dtype=np.float64)
-
-
-def _cross_validated_calibration(answers: pd.DataFrame, plan: ExamPlan) -> Estimate:
-    """Average the calibration error of whole repeats; the interval resamples patients."""
-    outcome, repeats = _by_row(answers)
-    return _bootstrap(calibration_error, outcome, repeats, plan)
-
-
-def _by_row(answers: pd.DataFrame) -> tuple[Outcomes, list[Vector]]:
-    """Return the outcome of each row, and what each repeat answered for it."""
+def _by_row(answers: pd.DataFrame, values: "pd.Series[float]") -> tuple[Outcomes, list[Vector]]:
+    """Return the outcome of each row, and the values that each repeat has for the rows."""
     outcome = answers.groupby("row")["outcome"].first().to_numpy()
-    wide = answers.pivot_table(index="row", columns="repeat", values="probability")
+    wide = answers.assign(value=values).pivot(index="row", columns="repeat", values="value")
     return outcome, [wide[repeat].to_numpy() for repeat in wide]
-
-
-def bootstrap_weights(outcome: Outcomes, plan: ExamPlan) -> Vector:
-    """Return how often each row is drawn in each resample, shape (samples, rows).
-
-    Drawn with replacement within each outcome, so no resample lacks a class.
-    """
-    random, samples = np.random.default_rng(plan.seed), plan.bootstrap_samples
-    weights = np.zeros((samples, len(outcome)))
-    for value in (0, 1):
-        rows = np.flatnonzero(outcome == value)
-        weights[:, rows] = random.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), samples)
-    return weights
-
-
-def weighted_roc_auc(outcome: Outcomes, probability: Vector, bins: int, weights: Vector) -> Vector:
-    """Return the AUC of each resample, shape (samples,): how often a positive outranks a negative.
-
-    Ties count one half.
-    """
-    del bins
-    positive, negative = outcome == 1, outcome == 0
-    gap = np.sign(probability[positive][:, None] - probability[negative][None, :])
-    wins = weights[:, positive] @ ((gap + 1) / 2) * weights[:, negative]
-    pairs = weights[:, positive].sum(axis=1) * weights[:, negative].sum(axis=1)
-    return np.asarray(wins.sum(axis=1) / pairs, dtype=np.float64)
-
-
-def weighted_brier(outcome: Outcomes, probability: Vector, bins: int, weights: Vector) -> Vector:
-    """Return the Brier score of each resample, shape (samples,)."""
-    del bins
-    return np.asarray(weights @ (probability - outcome) ** 2 / weights.sum(axis=1))
-
-
-def _bootstrap(
-    figure: Figure, outcome: Outcomes, repeats: Sequence[Vector], plan: ExamPlan
-) -> Estimate:
-    """Return a figure, in [0, 1], averaged over the repeats; its interval resamples patients.
-
-    Patients who are drawn twice raise the calibration error of every resample. So the percentiles
-    are moved by the mean gap between the resamples and the figure; for other figures it is near 0.
-    """
-
-    def over_repeats(weights: Vector) -> Vector:
-        found = [figure(outcome, answers, plan.calibration_bins, weights) for answers in repeats]
-        return np.asarray(np.mean(found, axis=0), dtype=np.float64)
-
-    mean = float(over_repeats(np.ones((1, len(outcome))))[0])
-    resampled = over_repeats(bootstrap_weights(outcome, plan))
-    tails = np.quantile(resampled, [(1 - plan.confidence) / 2, (1 + plan.confidence) / 2])
-    low, high = np.clip(tails - (resampled.mean() - mean), 0, 1)
-    return Estimate(
-        mean=mean,
-        standard_error=float(resampled.std(ddof=1)),
-        low=float(low),
-        high=float(high),
-    )
 
 
 def _group(name: str, outcome: Outcomes, repeats: Sequence[Vector], plan: ExamPlan) -> Group:
@@ -260,9 +214,27 @@ def _group(name: str, outcome: Outcomes, repeats: Sequence[Vector], plan: ExamPl
         name=name,
         rows=len(outcome),
         positives=int(outcome.sum()),
-        roc_auc=_bootstrap(weighted_roc_auc, outcome, repeats, plan),
-        brier=_bootstrap(weighted_brier, outcome, repeats, plan),
-        calibration_error=_bootstrap(calibration_error, outcome, repeats, plan),
+        roc_auc=bootstrap(weighted_roc_auc, outcome, repeats, plan),
+        brier=bootstrap(weighted_brier, outcome, repeats, plan),
+        calibration_error=bootstrap(
+            calibration_error(plan.calibration_bins), outcome, repeats, plan
+        ),
+    )
+
+
+def _group_difference(
+    name: str,
+    outcome: Outcomes,
+    challenger: Sequence[Vector],
+    champion: Sequence[Vector],
+    plan: ExamPlan,
+) -> GroupDifference:
+    return GroupDifference(
+        name=name,
+        rows=len(outcome),
+        positives=int(outcome.sum()),
+        roc_auc=bootstrap_difference(weighted_roc_auc, outcome, challenger, champion, plan),
+        brier=bootstrap_difference(weighted_brier, outcome, challenger, champion, plan),
     )
 
 
@@ -286,9 +258,41 @@ def by_slice(
 
     A slice in which everybody has the same outcome cannot be judged and is left out.
     """
-    outcome, repeats = _by_row(answers)
+    outcome, repeats = _by_row(answers, answers["probability"])
     return tuple(
         _group(name, outcome[members], [answered[members] for answered in repeats], plan)
+        for name, members in _slices(table, age_bands)
+        if len(set(outcome[members])) > 1
+    )
+
+
+def hospital_differences(
+    challenger: Vector, champion: Vector, table: pd.DataFrame, plan: ExamPlan
+) -> tuple[GroupDifference, ...]:
+    """Return how two fitted models' answers to the rows of ``table`` differ at each hospital."""
+    hospitals = table[HOSPITAL].to_numpy()
+    outcome = table[TARGET].to_numpy()
+    return tuple(
+        _group_difference(name, outcome[at], [challenger[at]], [champion[at]], plan)
+        for name in dict.fromkeys(hospitals)
+        for at in [hospitals == name]
+    )
+
+
+def slice_differences(
+    challenger: pd.DataFrame,
+    champion: pd.DataFrame,
+    table: pd.DataFrame,
+    age_bands: Sequence[float],
+    plan: ExamPlan,
+) -> tuple[GroupDifference, ...]:
+    """Return how the answers of two exams on ``table`` differ for each sex and each age band."""
+    outcome, first = _by_row(challenger, challenger["probability"])
+    _, second = _by_row(champion, champion["probability"])
+    return tuple(
+        _group_difference(
+            name, outcome[members], [a[members] for a in first], [b[members] for b in second], plan
+        )
         for name, members in _slices(table, age_bands)
         if len(set(outcome[members])) > 1
     )

@@ -15,9 +15,10 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from pipeline.core.contract import TRAINING
 from pipeline.core.drawing import GREY, INK, SERIES, bare, headline, styled
-from pipeline.core.evaluation import METRIC_TITLES, Estimate
+from pipeline.core.evaluation import METRIC_TITLES
 from pipeline.core.exam import Vector
 from pipeline.core.policies import Family, Metric
+from pipeline.core.records import Estimate
 
 Answers = Mapping[Family, pd.DataFrame]
 Summaries = Mapping[Family, Mapping[Metric, Estimate]]
@@ -53,7 +54,7 @@ def roc(answers: Answers, summaries: Summaries) -> Figure:
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="No better than chance")
     axes.set_xlabel("False alarms: share of the healthy called ill (1 \N{MINUS SIGN} specificity)")
     axes.set_ylabel("Hits: share of the ill called ill (sensitivity)")
-    axes.legend(loc="lower right", title=_legend_title("roc_auc"), alignment="left")
+    _explain(axes, "roc_auc")
     headline(figure, "How well the families rank patients", _detail(answers))
     return figure
 
@@ -70,7 +71,7 @@ def precision_recall(answers: Answers, summaries: Summaries) -> Figure:
     axes.axhline(rate, color=GREY, linestyle=":", label=label)
     axes.set_xlabel("Share of the ill called ill (sensitivity, recall)")
     axes.set_ylabel("Share of those called ill who are (precision)")
-    axes.legend(loc="lower left", title=_legend_title("pr_auc"), alignment="left")
+    _explain(axes, "pr_auc")
     headline(figure, "How many of those called ill are ill", _detail(answers))
     return figure
 
@@ -124,21 +125,23 @@ def _matrix(axes: Axes, given: pd.DataFrame) -> None:
 
 
 def _reliability(given: pd.DataFrame, bins: int) -> tuple[Vector, Vector]:
-    groups = pd.qcut(given["probability"], bins, duplicates="drop")
-    means = given.groupby(groups, observed=True)[["probability", "outcome"]].mean()
+    edges = np.unique(np.quantile(given["probability"], np.linspace(0, 1, bins + 1)))[1:-1]
+    groups = np.searchsorted(edges, given["probability"], side="right")
+    means = given.groupby(groups)[["probability", "outcome"]].mean()
     return means["probability"].to_numpy(), means["outcome"].to_numpy()
 
 
 def _square() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(6.4, 6.6))
+    figure = Figure(figsize=(9.0, 6.2))
     axes = figure.subplots()
-    axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
+    axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal", anchor="W")
     axes.grid(visible=True)
     return figure, axes
 
 
-def _legend_title(metric: Metric) -> str:
-    return f"Mean {METRIC_TITLES[metric]} of the folds"
+def _explain(axes: Axes, metric: Metric) -> None:
+    title = f"Mean {METRIC_TITLES[metric]} of the folds"
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), title=title, alignment="left")
 
 
 def _labelled(family: Family, summaries: Summaries, metric: Metric) -> str:

@@ -29,8 +29,13 @@ Metric = Literal[
     "f1",
     "sensitivity",
     "specificity",
+    "ppv",
+    "npv",
     "calibration_error",
+    "calibration_slope",
+    "calibration_intercept",
 ]
+GateMode = Literal["enabled", "report-only", "disabled"]
 
 
 class FeatureRecipe(Record):
@@ -101,13 +106,50 @@ class ExamPlan(Record):
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
 
 
-class PromotionPolicy(Record):
-    """What a model must reach before it may become the champion."""
+class TrainingPlan(Record):
+    """What is trained and how it is examined. ``seed`` is the models' own."""
 
+    features: FeatureRecipe
+    models: ModelParameters
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    exam: ExamPlan
+
+
+class Limits(Record):
+    """The lowest and the highest value allowed, both included."""
+
+    low: float
+    high: float
+
+
+class SlicePolicy(Record):
+    """What a model must reach among the patients of each slice, where there are enough of them.
+
+    ``margin``: how much worse than the champion's the AUC of a slice may plainly be.
+    """
+
+    minimum_of_each_outcome: Annotated[int, Field(ge=1)]
+    minimum_roc_auc: Probability
+    margin: Annotated[float, Field(ge=0)]
+
+
+class PromotionPolicy(Record):
+    """What a model must reach before it may become the champion.
+
+    ``margins``: how much worse than the champion's a figure may plausibly be, in its own unit.
+    ``external_minimum_roc_auc``: by hospital; a hospital that is not named blocks nothing.
+    """
+
+    mode: GateMode
     metric: Literal["roc_auc", "pr_auc"]
     minimum_roc_auc: Probability
     maximum_brier: Probability
     maximum_log_loss: Annotated[float, Field(gt=0)]
     maximum_calibration_error: Probability
+    calibration_slope: Limits
+    slices: SlicePolicy
+    external_minimum_roc_auc: dict[Literal["hungarian", "switzerland", "va"], Probability]
+    behaviour_tolerance: Probability
     leak_roc_auc: Probability
+    leak_single_feature_roc_auc: Probability
     margins: dict[Metric, Annotated[float, Field(ge=0)]]

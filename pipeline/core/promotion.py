@@ -1,26 +1,28 @@
 """The gate: whether a challenger becomes the champion. Values in, a verdict out; nothing is read.
 
-The verdict carries every check with its limit, the actual figure and the reason. Whatever shows
-the decision (terminal, tags, reports) renders this one value.
+The verdict carries every check with its limit, the actual figure, its interval and the reason.
+Whatever shows the decision (terminal, Markdown, HTML, tags, exit code) renders this one value.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
-from pipeline.core.evaluation import LOWER_IS_BETTER, METRIC_TITLES, Estimate
-from pipeline.core.policies import Family, Metric, PromotionPolicy
-from pipeline.core.records import Record
+from pydantic import Field
+
+from pipeline.core.evaluation import (
+    LOWER_IS_BETTER,
+    METRIC_TITLES,
+    Evaluation,
+    Group,
+    GroupDifference,
+)
+from pipeline.core.policies import Family, GateMode, Metric, PromotionPolicy
+from pipeline.core.records import Estimate, Record
 
 # The registered model that is served; its versions are the history of promotions.
 SERVED: Final = "heart_disease"
-
-Metrics = Mapping[Metric, Estimate]
-
-
-def registered_name(family: Family) -> str:
-    """Return the name of a family's registered model."""
-    return f"{SERVED}_{family}"
 
 
 class Outcome(StrEnum):
@@ -40,118 +42,241 @@ class Status(StrEnum):
 
 
 class Check(Record):
-    """One check: what was asked, what was found."""
+    """One check: what was asked, what was found, and in words why it ended as it did."""
 
     name: str
     limit: str
     actual: str
+    interval: str = ""
     status: Status
+    reason: str
 
 
 class Verdict(Record):
-    """The decision, its reason in one sentence, and the checks behind it."""
+    """The decision, its reason in one sentence, the checks behind it, and the gate's mode."""
 
     outcome: Outcome
     reason: str
     checks: tuple[Check, ...]
+    mode: GateMode
+
+    @property
+    def moves_alias(self) -> bool:
+        """Say whether the alias is to be moved: a gate that only reports moves nothing."""
+        return self.outcome is Outcome.PROMOTE and self.mode != "report-only"
+
+    def checks_with(self, status: Status) -> list[Check]:
+        """Return the checks that ended so."""
+        return [check for check in self.checks if check.status is status]
 
 
 class Comparison(Record):
-    """Challenger minus champion on equal folds, a difference for each metric.
+    """Challenger minus champion in the same exam.
 
-    ``identical`` says that both have the same model digest: there is nothing to compare.
+    ``problem`` says why the champion could not sit it, and the differences are then empty.
+    ``identical`` says that both are the same model, byte for byte; ``same_data`` that both were
+    fitted to the same data.
     """
 
     champion: str
-    differences: dict[Metric, Estimate]
+    problem: str = ""
     identical: bool = False
+    same_data: bool = True
+    differences: dict[Metric, Estimate] = Field(default_factory=dict)
+    slices: tuple[GroupDifference, ...] = ()
+    external: tuple[GroupDifference, ...] = ()
 
 
-FIRST: Final = "the first one, and fit to serve"
+def registered_name(family: Family) -> str:
+    """Return the name of a family's registered model."""
+    return f"{SERVED}_{family}"
 
 
-def decide(metrics: Metrics, comparison: Comparison | None, policy: PromotionPolicy) -> Verdict:
+def decide(
+    evaluation: Evaluation, comparison: Comparison | None, policy: PromotionPolicy
+) -> Verdict:
     """Decide about one challenger; ``comparison`` is None when there is no champion."""
-    absolute = absolute_checks(metrics, policy)
-    if failed := _failed(absolute):
-        return _verdict(Outcome.REFUSE, f"fails {failed}", absolute)
+    if policy.mode == "disabled":
+        return _verdict(Outcome.PROMOTE, "the gate is disabled: nothing was checked", (), policy)
+    absolute = tuple(absolute_checks(evaluation, policy))
+    if failed := _failures(absolute):
+        return _verdict(Outcome.REFUSE, failed, absolute, policy)
     if comparison is None:
-        return _verdict(Outcome.PROMOTE, FIRST, absolute)
+        reason = "the first champion: every absolute check passed"
+        return _verdict(Outcome.PROMOTE, reason, absolute, policy)
+    return _against_champion(absolute, comparison, policy)
+
+
+def _against_champion(
+    absolute: tuple[Check, ...], comparison: Comparison, policy: PromotionPolicy
+) -> Verdict:
+    champion = comparison.champion
+    if problem := comparison.problem or _not_a_number(comparison, policy):
+        reason = f"{champion} cannot be compared: {problem}"
+        return _verdict(Outcome.REFUSE, reason, absolute, policy)
     if comparison.identical:
-        reason = f"the same model as {comparison.champion}, byte for byte"
-        return _verdict(Outcome.KEEP, reason, absolute)
-    relative = (*_margins(comparison, policy), _superiority(comparison, policy))
-    if failed := _failed(relative):
-        reason = f"does not beat {comparison.champion}: fails {failed}"
-        return _verdict(Outcome.KEEP, reason, (*absolute, *relative))
-    reason = f"better than {comparison.champion} on equal folds"
-    return _verdict(Outcome.PROMOTE, reason, (*absolute, *relative))
+        reason = f"the same model as {champion}, byte for byte"
+        return _verdict(Outcome.KEEP, reason, absolute, policy)
+    checks = (*absolute, *relative_checks(comparison, policy))
+    if failed := _failures(checks):
+        return _verdict(Outcome.KEEP, f"{champion} stays: {failed}", checks, policy)
+    better = "better than" if comparison.same_data else "as good on today's data as"
+    return _verdict(Outcome.PROMOTE, f"{better} {champion} on equal folds", checks, policy)
 
 
-def best_family(candidates: Mapping[Family, Metrics], policy: PromotionPolicy) -> Family:
+def best_family(evaluations: Mapping[Family, Evaluation], policy: PromotionPolicy) -> Family:
     """Return the family with the best mean of the policy's metric among those fit to serve.
 
     When none is fit, the best of all: its verdict then says what it fails.
     """
-    fit = [f for f, found in candidates.items() if not _failed(absolute_checks(found, policy))]
-    return max(fit or list(candidates), key=lambda f: (candidates[f][policy.metric].mean, f))
+    fit = [f for f, e in evaluations.items() if not _failures(tuple(absolute_checks(e, policy)))]
+
+    def rank(family: Family) -> tuple[float, str]:
+        found = evaluations[family].metrics.get(policy.metric)
+        known = found is not None and math.isfinite(found.mean)
+        return (found.mean if found and known else -math.inf), family
+
+    return max(fit or list(evaluations), key=rank)
 
 
-def absolute_checks(metrics: Metrics, policy: PromotionPolicy) -> tuple[Check, ...]:
-    """Check the figures that need no champion to be judged."""
-    return (
-        _at_least("roc_auc", metrics, policy.minimum_roc_auc),
-        _at_most("brier", metrics, policy.maximum_brier),
-        _at_most("log_loss", metrics, policy.maximum_log_loss),
-        _at_most("calibration_error", metrics, policy.maximum_calibration_error),
-        _no_leak(metrics, policy.leak_roc_auc),
+def absolute_checks(evaluation: Evaluation, policy: PromotionPolicy) -> Iterator[Check]:
+    """Yield the checks that need no champion."""
+    metrics, slope = evaluation.metrics, policy.calibration_slope
+    yield _within("ROC-AUC", metrics.get("roc_auc"), low=policy.minimum_roc_auc)
+    yield _within("Brier score", metrics.get("brier"), high=policy.maximum_brier)
+    yield _within("Log loss", metrics.get("log_loss"), high=policy.maximum_log_loss)
+    error = metrics.get("calibration_error")
+    yield _within("Calibration error", error, high=policy.maximum_calibration_error)
+    line = metrics.get("calibration_slope")
+    yield _within("Calibration slope", line, low=slope.low, high=slope.high)
+    for group in evaluation.slices:
+        yield _slice(group, policy)
+    for hospital, limit in policy.external_minimum_roc_auc.items():
+        found = {group.name: group.roc_auc for group in evaluation.external}
+        yield _within(f"ROC-AUC at {hospital}", found.get(hospital), low=limit)
+    for name, difference in evaluation.behaviour.differences.items():
+        yield _at_most(f"Same answer: {name}", difference, policy.behaviour_tolerance)
+    yield from _leak_alarm(evaluation, policy)
+
+
+def relative_checks(comparison: Comparison, policy: PromotionPolicy) -> Iterator[Check]:
+    """Yield the checks against the champion."""
+    if comparison.same_data:
+        yield _better(policy.metric, comparison.differences[policy.metric])
+    for metric, margin in policy.margins.items():
+        if metric != policy.metric or not comparison.same_data:
+            yield _not_worse(metric, comparison.differences[metric], margin)
+    for group in comparison.slices:
+        yield _slice_not_worse(group, policy)
+
+
+def _leak_alarm(evaluation: Evaluation, policy: PromotionPolicy) -> Iterator[Check]:
+    leaks = evaluation.leaks
+    auc = evaluation.metrics.get("roc_auc")
+    yield _within("Leak alarm: ROC-AUC", auc, high=policy.leak_roc_auc)
+    yield _at_most("Leak alarm: repeated rows", leaks.repeated_rows, 0)
+    name, limit = f"Leak alarm: {leaks.feature} alone", policy.leak_single_feature_roc_auc
+    yield _at_most(name, leaks.feature_roc_auc, limit)
+
+
+def _within(
+    name: str, found: Estimate | None, low: float = -math.inf, high: float = math.inf
+) -> Check:
+    """Check a figure's mean against its limits, which are allowed themselves."""
+    limits = [f">= {low:g}"] * (low > -math.inf) + [f"<= {high:g}"] * (high < math.inf)
+    if found is None:
+        return _check(name, limits, "missing", Status.FAILED, "the figure is missing")
+    if not math.isfinite(found.mean):
+        return _check(name, limits, "not a number", Status.FAILED, "the figure is not a number")
+    status = Status.PASSED if low <= found.mean <= high else Status.FAILED
+    return _check(name, limits, f"{found.mean:.3f}", status, interval=_interval(found))
+
+
+def _at_most(name: str, actual: float, limit: float) -> Check:
+    status = Status.PASSED if actual <= limit else Status.FAILED
+    return _check(name, [f"<= {limit:g}"], f"{actual:.3g}", status)
+
+
+def _slice(group: Group, policy: PromotionPolicy) -> Check:
+    name = f"ROC-AUC, {group.name}"
+    if too_small := _too_small(group, policy):
+        limits = [f">= {policy.slices.minimum_roc_auc:g}"]
+        return _check(name, limits, f"{group.roc_auc.mean:.3f}", Status.NOT_JUDGED, too_small)
+    return _within(name, group.roc_auc, low=policy.slices.minimum_roc_auc)
+
+
+def _slice_not_worse(group: GroupDifference, policy: PromotionPolicy) -> Check:
+    """Fail only what is plainly worse: an interval of few patients is wide."""
+    name, margin = f"Not worse, {group.name}", policy.slices.margin
+    limits, found = [f"interval reaches {-margin:+g}"], group.roc_auc
+    if too_small := _too_small(group, policy):
+        return _check(name, limits, f"{found.mean:+.3f}", Status.NOT_JUDGED, too_small)
+    status = Status.PASSED if found.high >= -margin else Status.FAILED
+    return _check(name, limits, f"{found.mean:+.3f}", status, interval=_interval(found, "+"))
+
+
+def _too_small(group: Group | GroupDifference, policy: PromotionPolicy) -> str:
+    negatives = group.rows - group.positives
+    fewest, needed = min(group.positives, negatives), policy.slices.minimum_of_each_outcome
+    return f"{fewest} patients of one outcome, {needed} needed" if fewest < needed else ""
+
+
+def _not_worse(metric: Metric, found: Estimate, margin: float) -> Check:
+    """Require that the challenger is not plausibly worse by more than the margin."""
+    name, limits = f"{METRIC_TITLES[metric]} not worse", [f"worse by <= {margin:g} at most"]
+    worst = found.high if metric in LOWER_IS_BETTER else -found.low
+    status = Status.PASSED if worst <= margin else Status.FAILED
+    return _check(name, limits, f"{found.mean:+.3f}", status, interval=_interval(found, "+"))
+
+
+def _better(metric: Metric, found: Estimate) -> Check:
+    """Require the whole interval of the difference above zero: a tie keeps the champion."""
+    name, limits = f"{METRIC_TITLES[metric]} better", ["interval > 0"]
+    status = Status.PASSED if found.low > 0 else Status.FAILED
+    return _check(name, limits, f"{found.mean:+.3f}", status, interval=_interval(found, "+"))
+
+
+def _not_a_number(comparison: Comparison, policy: PromotionPolicy) -> str:
+    """Name the differences that the policy asks for and that are missing or not a number."""
+    if comparison.identical:
+        return ""
+    needed = dict.fromkeys([policy.metric, *policy.margins])
+    found = {name: comparison.differences.get(name) for name in needed}
+    broken = [name for name, e in found.items() if e is None or not _is_number(e)]
+    return f"no difference in {', '.join(broken)}" if broken else ""
+
+
+def _is_number(found: Estimate) -> bool:
+    return all(map(math.isfinite, (found.mean, found.low, found.high)))
+
+
+def _interval(found: Estimate, sign: str = "") -> str:
+    return f"[{found.low:{sign}.3f}, {found.high:{sign}.3f}]"
+
+
+def _check(  # noqa: PLR0913
+    name: str,
+    limits: Sequence[str],
+    actual: str,
+    status: Status,
+    reason: str = "",
+    *,
+    interval: str = "",
+) -> Check:
+    limit = " and ".join(limits)
+    said = reason or f"{actual} {interval}".strip() + f", limit {limit}"
+    return Check(
+        name=name, limit=limit, actual=actual, interval=interval, status=status, reason=said
     )
 
 
-def _at_least(metric: Metric, metrics: Metrics, limit: float) -> Check:
-    actual = metrics[metric].mean
-    return _check(METRIC_TITLES[metric], f">= {limit:.3f}", f"{actual:.3f}", actual >= limit)
-
-
-def _at_most(metric: Metric, metrics: Metrics, limit: float) -> Check:
-    actual = metrics[metric].mean
-    return _check(METRIC_TITLES[metric], f"<= {limit:.3f}", f"{actual:.3f}", actual <= limit)
-
-
-def _no_leak(metrics: Metrics, limit: float) -> Check:
-    actual = metrics["roc_auc"].mean
-    return _check("Leak alarm (ROC-AUC)", f"<= {limit:.3f}", f"{actual:.3f}", actual <= limit)
-
-
-def _margins(comparison: Comparison, policy: PromotionPolicy) -> tuple[Check, ...]:
-    """Not plausibly worse than the champion by more than the margin, metric by metric."""
-    return tuple(_margin(m, comparison.differences[m], size) for m, size in policy.margins.items())
-
-
-def _margin(metric: Metric, difference: Estimate, margin: float) -> Check:
-    lower_is_better = metric in LOWER_IS_BETTER
-    worst = difference.high if lower_is_better else -difference.low
-    title = f"{METRIC_TITLES[metric]} not worse"
-    return _check(title, f"<= {margin:.3f} worse", f"{worst:+.3f} at worst", worst <= margin)
-
-
-def _superiority(comparison: Comparison, policy: PromotionPolicy) -> Check:
-    """Require the whole interval of the difference above zero: a tie keeps the champion."""
-    found = comparison.differences[policy.metric]
-    actual = f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
-    return _check(f"{METRIC_TITLES[policy.metric]} better", "interval > 0", actual, found.low > 0)
-
-
-def _check(name: str, limit: str, actual: str, passed: bool) -> Check:  # noqa: FBT001
-    status = Status.PASSED if passed else Status.FAILED
-    return Check(name=name, limit=limit, actual=actual, status=status)
-
-
-def _failed(checks: Sequence[Check]) -> str:
+def _failures(checks: Sequence[Check]) -> str:
     """Return the failed checks in words, or nothing."""
     failed = [check for check in checks if check.status is Status.FAILED]
-    return ", ".join(f"{check.name} {check.actual} (limit {check.limit})" for check in failed)
+    return "; ".join(f"{check.name}: {check.reason}" for check in failed)
 
 
-def _verdict(outcome: Outcome, reason: str, checks: Sequence[Check]) -> Verdict:
-    return Verdict(outcome=outcome, reason=reason, checks=tuple(checks))
+def _verdict(
+    outcome: Outcome, reason: str, checks: Sequence[Check], policy: PromotionPolicy
+) -> Verdict:
+    return Verdict(outcome=outcome, reason=reason, checks=tuple(checks), mode=policy.mode)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from pipeline.core.evaluation import Estimate
+from pipeline.core.records import Estimate
 
 # A value that nobody has.
 NONE: Final = "\N{EN DASH}"

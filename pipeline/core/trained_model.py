@@ -33,13 +33,24 @@ BROKEN_TABLE: Final = (ArrowInvalid, OSError)
 
 
 class Parameters(Record):
-    """All that a training depends on, beside the code and the lock."""
+    """All that a training depends on. Two trainings with equal parameters give equal models.
+
+    ``recipe_digest`` is that of the unfitted pipeline, so it changes with the code that builds it;
+    ``libraries`` are the versions of those that compute.
+    """
 
     data_digest: str
+    recipe_digest: str
+    libraries: dict[str, str]
     seed: int
     hyperparameters: dict[str, Any]
     features: FeatureRecipe
     exam: ExamPlan
+
+    def differing(self, other: "Parameters") -> list[str]:
+        """Name what differs between two trainings; nothing when they would give equal models."""
+        mine, others = dict(self), dict(other)
+        return [name for name, value in mine.items() if value != others[name]]
 
     def flat(self) -> dict[str, str]:
         """Return every value as text under its dotted name, as a registry keeps parameters."""

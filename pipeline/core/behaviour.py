@@ -1,0 +1,111 @@
+"""How a fitted model behaves, whatever its figures: what must not matter, and what should.
+
+Also what makes good figures suspicious: the same patient twice, or a field that tells the outcome.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import Pipeline
+
+from pipeline.core.contract import BY_NAME, FEATURES, TARGET, Kind
+from pipeline.core.exam import Vector
+from pipeline.core.records import Record
+
+BATCH_ROWS: Final = 64
+# One more vessel, 1 mm more ST depression; chest pain from typical angina to none at all.
+TYPICAL_ANGINA, ASYMPTOMATIC = 1.0, 4.0
+
+Answer = Callable[[pd.DataFrame], Vector]
+
+
+class Direction(Record):
+    """A change that should not lower the risk, and the share of patients for whom it does not."""
+
+    change: str
+    patients: int
+    holds: float
+
+
+class Behaviour(Record):
+    """``differences``: the greatest change of a probability by something that must not matter."""
+
+    differences: dict[str, float]
+    directions: tuple[Direction, ...]
+
+
+class Leaks(Record):
+    """What would make a good figure suspicious.
+
+    ``repeated_rows`` counts rows whose 13 fields stand in another row too; ``feature`` is the one
+    field that tells the outcome best, and ``feature_roc_auc`` how well it does.
+    """
+
+    repeated_rows: int
+    feature: str
+    feature_roc_auc: float
+
+
+def observe(fitted: Pipeline, table: pd.DataFrame) -> Behaviour:
+    """Return how ``fitted`` behaves on the patients of ``table``."""
+
+    def answer(patients: pd.DataFrame) -> Vector:
+        return np.asarray(fitted.predict_proba(patients)[:, 1], dtype=np.float64)
+
+    patients = table[list(FEATURES)]
+    return Behaviour(
+        differences={
+            name: float(np.abs(other - answer(patients)).max())
+            for name, other in _harmless(answer, patients)
+        },
+        directions=tuple(_directions(answer, patients)),
+    )
+
+
+def _harmless(answer: Answer, patients: pd.DataFrame) -> Iterator[tuple[str, Vector]]:
+    """Yield answers to the same patients, asked in ways that must not matter."""
+    yield "repeated call", answer(patients)
+    yield "row order", answer(patients[::-1])[::-1]
+    yield "column order", answer(patients[list(FEATURES)[::-1]])
+    starts = range(0, len(patients), BATCH_ROWS)
+    batches = [answer(patients.iloc[start : start + BATCH_ROWS]) for start in starts]
+    yield "batch size", np.concatenate(batches)
+
+
+def _directions(answer: Answer, patients: pd.DataFrame) -> Iterator[Direction]:
+    more_vessels = patients.assign(ca=patients["ca"] + 1)
+    known = more_vessels["ca"] <= BY_NAME["ca"].high
+    yield _direction("one more vessel", answer, patients[known], more_vessels[known])
+    deeper = patients.assign(oldpeak=patients["oldpeak"] + 1)
+    known = deeper["oldpeak"] <= BY_NAME["oldpeak"].high
+    yield _direction("1 mm more ST depression", answer, patients[known], deeper[known])
+    typical, silent = patients.assign(cp=TYPICAL_ANGINA), patients.assign(cp=ASYMPTOMATIC)
+    yield _direction("no pain instead of typical angina", answer, typical, silent)
+
+
+def _direction(change: str, answer: Answer, before: pd.DataFrame, after: pd.DataFrame) -> Direction:
+    holds = float(np.mean(answer(after) >= answer(before)))
+    return Direction(change=change, patients=len(before), holds=holds)
+
+
+def leaks(table: pd.DataFrame) -> Leaks:
+    """Return what in a training table would make good figures suspicious."""
+    told = {name: _telling(table[name], table) for name in FEATURES}
+    feature = max(told, key=lambda name: told[name])
+    return Leaks(
+        repeated_rows=int(table.duplicated(list(FEATURES), keep=False).sum()),
+        feature=feature,
+        feature_roc_auc=told[feature],
+    )
+
+
+def _telling(values: "pd.Series[float]", table: pd.DataFrame) -> float:
+    """Return the AUC of one field alone, in whichever direction or order of codes is best."""
+    outcome, known = table[TARGET], values.notna()
+    if BY_NAME[str(values.name)].kind is Kind.NOMINAL:
+        values = values.map(outcome.groupby(values).mean())
+    auc = float(roc_auc_score(outcome[known], values[known]))
+    return max(auc, 1 - auc)

@@ -1,0 +1,98 @@
+"""What a clinician asks of a model: are promised risks true, what does a call mean and bring.
+
+Each figure takes the outcome of each patient, shape (rows,), the answers, shape (rows,), and the
+weights of resamples, shape (samples, rows), and returns shape (samples,). A figure that a resample
+does not define (nobody called ill, every answer the same) is NaN there.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.core.exam import Vector
+from pipeline.core.records import Record
+from pipeline.core.resampling import Outcomes
+
+# Newton's method on two coefficients has long converged by then.
+NEWTON_STEPS: Final = 8
+# Answers of exactly 0 and 1 have no logit.
+CLOSEST_TO_CERTAIN: Final = 1e-6
+
+
+def calibration_slope(outcome: Outcomes, probability: Vector, weights: Vector) -> Vector:
+    """Return how the log-odds of disease rise with the promised log-odds (Cox 1958).
+
+    1 is right; below 1 the answers are too extreme, above 1 too timid.
+    """
+    return _calibration_line(outcome, probability, weights)[1]
+
+
+def calibration_intercept(outcome: Outcomes, probability: Vector, weights: Vector) -> Vector:
+    """Return the log-odds of disease at a promise of one half; 0 is right."""
+    return _calibration_line(outcome, probability, weights)[0]
+
+
+def _calibration_line(
+    outcome: Outcomes, probability: Vector, weights: Vector
+) -> tuple[Vector, Vector]:
+    """Fit outcome ~ logit(probability) by weighted logistic regression, for each resample."""
+    sure = np.clip(probability, CLOSEST_TO_CERTAIN, 1 - CLOSEST_TO_CERTAIN)
+    promised = np.log(sure / (1 - sure))
+    intercept, slope = np.zeros(len(weights)), np.ones(len(weights))
+    if np.ptp(promised) == 0:
+        return np.full_like(intercept, np.nan), np.full_like(slope, np.nan)
+    for _ in range(NEWTON_STEPS):
+        fitted = 1 / (1 + np.exp(-(intercept[:, None] + slope[:, None] * promised)))
+        error, spread = weights * (outcome - fitted), weights * fitted * (1 - fitted)
+        gradient = error.sum(axis=1), error @ promised
+        a, b, c = spread.sum(axis=1), spread @ promised, spread @ promised**2
+        determinant = np.maximum(a * c - b * b, np.finfo(np.float64).tiny)
+        intercept = intercept + (c * gradient[0] - b * gradient[1]) / determinant
+        slope = slope + (a * gradient[1] - b * gradient[0]) / determinant
+    return intercept, slope
+
+
+def positive_predictive_value(outcome: Outcomes, called: Vector, weights: Vector) -> Vector:
+    """Return how many of those called ill are ill; ``called`` is 1 for them and 0 for others."""
+    return _share(weights @ (called * outcome), weights @ called)
+
+
+def negative_predictive_value(outcome: Outcomes, called: Vector, weights: Vector) -> Vector:
+    """Return how many of those called healthy are healthy."""
+    return _share(weights @ ((1 - called) * (1 - outcome)), weights @ (1 - called))
+
+
+def _share(part: Vector, whole: Vector) -> Vector:
+    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+
+
+class NetBenefit(Record):
+    """What calling patients ill at one threshold is worth, in true positives per patient.
+
+    A false alarm costs threshold / (1 - threshold) of a true positive (Vickers and Elkin 2006).
+    """
+
+    threshold: float
+    model: float
+    call_all: float
+
+
+def decision_curve(answers: pd.DataFrame, thresholds: Sequence[float]) -> tuple[NetBenefit, ...]:
+    """Return the net benefit of an exam's answers at each threshold, beside calling everybody."""
+    outcome, probability = answers["outcome"].to_numpy(), answers["probability"].to_numpy()
+    return tuple(
+        NetBenefit(
+            threshold=threshold,
+            model=_net_benefit(outcome, probability >= threshold, threshold),
+            call_all=_net_benefit(outcome, np.ones(len(outcome), dtype=bool), threshold),
+        )
+        for threshold in thresholds
+    )
+
+
+def _net_benefit(outcome: Outcomes, called: npt.NDArray[np.bool_], threshold: float) -> float:
+    hits, alarms = np.mean(called & (outcome == 1)), np.mean(called & (outcome == 0))
+    return float(hits - alarms * threshold / (1 - threshold))

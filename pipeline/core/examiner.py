@@ -1,0 +1,68 @@
+"""Holds challengers against champions: everybody sits today's exam, equal models sit it once."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from pipeline.core import evaluation, exam
+from pipeline.core.exam import Watch
+from pipeline.core.policies import TrainingPlan
+from pipeline.core.promotion import Comparison
+from pipeline.core.trained_model import TrainedModel
+from pipeline.core.training import Data
+
+
+@dataclass
+class Examiner:
+    """Examines models on ``data`` by ``plan``.
+
+    ``watch`` makes, from a title, what sees the folds go by. ``answers`` are those already known,
+    by model digest: equal models are refitted to equal folds and give equal answers.
+    """
+
+    data: Data
+    plan: TrainingPlan
+    workers: int
+    watch: Callable[[str], Watch]
+    answers: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    def know(self, models: Iterable[TrainedModel]) -> None:
+        """Take the recorded answers of models that sat this very exam."""
+        self.answers.update({model.digest: model.answers for model in models})
+
+    def examine(self, model: TrainedModel, title: str) -> pd.DataFrame:
+        """Return the answers of a model's pipeline, cloned unfitted, in the exam."""
+        if model.digest not in self.answers:
+            self.answers[model.digest] = exam.sit(
+                model.pipeline, self.data.training, self.plan.exam, self.workers, self.watch(title)
+            )
+        return self.answers[model.digest]
+
+    def compare(self, challenger: TrainedModel, champion: TrainedModel, title: str) -> Comparison:
+        """Return challenger minus champion; a champion that cannot sit the exam is the problem."""
+        same_data = challenger.parameters.data_digest == champion.parameters.data_digest
+        if challenger.digest == champion.digest:
+            return Comparison(champion=title, identical=True)
+        try:
+            return self._differences(challenger, champion, title, same_data=same_data)
+        except ValueError as error:
+            line = " ".join(str(error).split())
+            return Comparison(champion=title, problem=f"it does not fit today's data: {line}")
+
+    def _differences(
+        self, challenger: TrainedModel, champion: TrainedModel, title: str, *, same_data: bool
+    ) -> Comparison:
+        mine = self.examine(challenger, "the challenger sits the exam")
+        theirs = self.examine(champion, f"{title} sits the exam")
+        training, external, _ = self.data
+        abroad = exam.probability(challenger.pipeline, external)
+        theirs_abroad = exam.probability(champion.pipeline, external)
+        bands, plan = self.plan.features.age_bands, self.plan.exam
+        return Comparison(
+            champion=title,
+            same_data=same_data,
+            differences=evaluation.paired_differences(mine, theirs, plan),
+            slices=evaluation.slice_differences(mine, theirs, training, bands, plan),
+            external=evaluation.hospital_differences(abroad, theirs_abroad, external, plan),
+        )

@@ -1,0 +1,115 @@
+"""Training: from the tables and a plan to a trained model and all that is known about it."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import scipy
+import sklearn
+from sklearn.pipeline import Pipeline
+
+from pipeline.core import (
+    behaviour,
+    conversion,
+    evaluation,
+    exam,
+    manifest,
+    modeling,
+    persistence,
+)
+from pipeline.core.evaluation import Ablation, Evaluation
+from pipeline.core.exam import Watch
+from pipeline.core.policies import Family, TrainingPlan
+from pipeline.core.trained_model import Parameters, TrainedModel
+
+
+class Data(NamedTuple):
+    """The checked tables of task 1, and the digest of the files they stand in."""
+
+    training: pd.DataFrame
+    external: pd.DataFrame
+    digest: str
+
+
+class Fitted(NamedTuple):
+    """What fitting a family gives: its answers in the exam, the pipeline, the threshold."""
+
+    answers: pd.DataFrame
+    pipeline: Pipeline
+    threshold: float
+
+
+def build(family: Family, plan: TrainingPlan, without: Collection[str] = ()) -> Pipeline:
+    """Return the unfitted pipeline of a family, without the named engineered features."""
+    return modeling.build(family, plan.models, plan.features, plan.seed, without)
+
+
+def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Parameters:
+    """Return all that a training today would depend on."""
+    return Parameters(
+        data_digest=data_digest,
+        recipe_digest=manifest.sha256(persistence.dump(build(family, plan))),
+        libraries={module.__name__: module.__version__ for module in (np, pd, scipy, sklearn)},
+        seed=plan.seed,
+        hyperparameters=getattr(plan.models, family).model_dump(),
+        features=plan.features,
+        exam=plan.exam,
+    )
+
+
+def fit(family: Family, data: Data, plan: TrainingPlan, workers: int, watch: Watch) -> Fitted:
+    """Let a family sit the exam, then fit it to the whole training table."""
+    model = build(family, plan)
+    return Fitted(
+        answers=exam.sit(model, data.training, plan.exam, workers, watch),
+        pipeline=exam.fit(model, data.training),
+        threshold=exam.choose_threshold(model, data.training, plan.exam),
+    )
+
+
+def describe(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> TrainedModel:
+    """Return a fitted family with its files and everything the gate asks about it."""
+    bands, abroad = plan.features.age_bands, exam.probability(fitted.pipeline, data.external)
+    return TrainedModel(
+        pipeline=fitted.pipeline,
+        skops=persistence.dump(fitted.pipeline),
+        onnx=conversion.convert(fitted.pipeline),
+        answers=fitted.answers,
+        parameters=parameters(family, plan, data.digest),
+        evaluation=Evaluation(
+            family=family,
+            threshold=fitted.threshold,
+            metrics=evaluation.summarise(fitted.answers, plan.exam),
+            slices=evaluation.by_slice(fitted.answers, data.training, bands, plan.exam),
+            external=evaluation.by_hospital(abroad, data.external, plan.exam),
+            behaviour=behaviour.observe(fitted.pipeline, data.training),
+            leaks=behaviour.leaks(data.training),
+        ),
+    )
+
+
+def ablate(  # noqa: PLR0913
+    family: Family,
+    feature: str,
+    answers: pd.DataFrame,
+    data: Data,
+    plan: TrainingPlan,
+    *,
+    repeats: int,
+    workers: int,
+    watch: Watch,
+) -> Ablation:
+    """Sit a shorter exam without ``feature``; its folds are the first of the long one.
+
+    ``answers`` are those of the whole family.
+    """
+    shorter = {"repeats": min(repeats, plan.exam.repeats), "threshold_folds": None}
+    short = plan.exam.model_copy(update=shorter)
+    model = build(family, plan, without=[feature])
+    without = exam.sit(model, data.training, short, workers, watch)
+    complete = answers[answers["repeat"] < short.repeats]
+    differences = evaluation.paired_differences(
+        complete.assign(threshold=exam.UNCHOSEN_THRESHOLD), without, short
+    )
+    return Ablation(family=family, feature=feature, differences=differences)

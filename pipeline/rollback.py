@@ -1,0 +1,132 @@
+"""Put an earlier champion back, or show who was champion when."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import cli, config
+from pipeline.adapters import git
+from pipeline.adapters.registry import (
+    CHAMPION,
+    CROWNINGS,
+    PREVIOUS_CHAMPION,
+    Registry,
+    Version,
+)
+from pipeline.config import Settings
+from pipeline.core import history
+from pipeline.core.history import Crowning
+from pipeline.core.promotion import SERVED, Outcome
+from pipeline.errors import RegistryError
+
+COLUMNS = ("version", "family", "ROC-AUC", "from (UTC)", "until", "commit", "why")
+
+
+def run(settings: Settings, reason: str, to: int | None = None, *, force: bool = False) -> None:
+    """Make version ``to`` of the served model champion again, by default the one before.
+
+    Raises:
+        RegistryError: there is no such version, its files are not what was published, or the gate
+            had refused it and ``force`` is not set. The champion stays.
+
+    """
+    registry = Registry(settings.registry.tracking_uri, settings.registry.experiment)
+    champion, version = registry.champion(SERVED), _target(registry, to)
+    if version.version == champion.version:
+        cli.say(f"champion      {champion.title} already; nothing was changed")
+        return
+    registry.files(version)
+    refused = version.tags.get("gate_outcome") == Outcome.REFUSE
+    if refused and not force:
+        raise RegistryError(
+            f"the gate refused {version.title}: {version.tags['gate_reason']}; "
+            "choose another with --to (--list shows them), or insist with --force"
+        )
+    registry.crown(version, _crowning(reason, forced=refused))
+    cli.say(f"champion      {version.title}, was {champion.title}")
+
+
+def _target(registry: Registry, to: int | None) -> Version:
+    if to is not None:
+        return registry.version(SERVED, to)
+    if previous := registry.find_alias(SERVED, PREVIOUS_CHAMPION):
+        return previous
+    raise RegistryError(f"{SERVED} has had one champion only: there is none to go back to")
+
+
+def _crowning(reason: str, *, forced: bool) -> Crowning:
+    tree, ci = git.work_tree(Path.cwd()), config.CiRun()
+    return Crowning(
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        by=ci.actor or tree.user,
+        action="restored",
+        reason=reason,
+        commit=tree.commit,
+        forced=forced,
+    )
+
+
+def show(settings: Settings) -> None:
+    """Print the history of champions, oldest first."""
+    registry = Registry(settings.registry.tracking_uri, settings.registry.experiment)
+    versions = {version.version: version for version in registry.versions(SERVED)}
+    crownings = (
+        (number, crowning)
+        for number, version in versions.items()
+        for crowning in history.read_crownings(version.tags.get(CROWNINGS, ""))
+    )
+    rows = [_row(reign, versions[reign.version]) for reign in history.reigns(crownings)]
+    cli.show_table(f"{SERVED}@{CHAMPION}", COLUMNS, rows)
+
+
+def _row(reign: history.Reign, version: Version) -> tuple[str, ...]:
+    crowning = reign.crowning
+    forced = " (forced)" if crowning.forced else ""
+    return (
+        str(reign.version),
+        version.tags["family"],
+        f"{float(version.tags['roc_auc']):.3f}",
+        _minute(crowning.at),
+        _minute(reign.until) if reign.until else "now",
+        version.tags["git_commit"][:7],
+        f"{crowning.action} by {crowning.by}{forced}: {crowning.reason}",
+    )
+
+
+def _minute(moment: str) -> str:
+    return datetime.fromisoformat(moment).strftime("%Y-%m-%d %H:%M")
+
+
+def main(
+    *,
+    to: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"The version of {SERVED}; without it, the champion before."),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the version.")] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also a version that the gate refused; it is noted.")
+    ] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Only show who was champion when.")] = False,
+) -> None:
+    """Put the previous champion back, in one call and with a reason.
+
+    Examples:
+    - `python -m pipeline.rollback --list` shows who was champion when
+    - `python -m pipeline.rollback --reason "false alarms since Monday"` takes the one before
+    - `python -m pipeline.rollback --to 3 --reason "false alarms"` takes version 3
+
+    """
+    settings = config.load()
+    if list_:
+        show(settings)
+    elif reason.strip():
+        run(settings, reason.strip(), to, force=force)
+    else:
+        raise typer.BadParameter("a rollback needs a reason", param_hint="--reason")
+
+
+if __name__ == "__main__":
+    cli.run(main)

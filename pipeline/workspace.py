@@ -1,0 +1,41 @@
+"""What one task leaves for the next, read back as values and checked."""
+
+from pipeline import artifacts
+from pipeline.core import manifest, schema, trained_model
+from pipeline.core.encoding import read_table
+from pipeline.core.policies import FAMILIES, Family
+from pipeline.core.trained_model import TrainedModel
+from pipeline.core.training import Data
+
+
+def read_data() -> Data:
+    """Return the tables of task 1.
+
+    Raises:
+        ArtifactError: they are missing or changed; the message names the command.
+        ContractError: they break the data contract.
+
+    """
+    files = artifacts.read_folder(artifacts.PROCESSED, made_by="data_acquisition_eda")
+    return Data(
+        training=schema.check_training(read_table(files["training.parquet"])),
+        external=schema.check_external(read_table(files["external.parquet"])),
+        digest=manifest.folder_digest(manifest.digests(files)),
+    )
+
+
+def read_models() -> dict[Family, TrainedModel]:
+    """Return the models of task 2.
+
+    Raises:
+        ArtifactError: they are missing or changed; the message names the command.
+
+    """
+    files = artifacts.read_folder(artifacts.MODELS, made_by="feature_engineering")
+    return {
+        family: trained_model.read(
+            {name.removeprefix(f"{family}/"): content for name, content in files.items()},
+            f"{artifacts.MODELS / family}",
+        )
+        for family in FAMILIES
+    }
