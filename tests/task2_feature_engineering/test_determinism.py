@@ -1,0 +1,108 @@
+"""The same commit, data and lock give the same bytes, whoever runs them, where and when."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import artifacts
+from pipeline.core import manifest
+from tests.conftest import QUICK, ROOT, lay_out
+
+TINY = {
+    **QUICK,
+    "EVALUATION__FOLDS": "2",
+    "EVALUATION__THRESHOLD_FOLDS": "2",
+    "MODELS__RANDOM_FOREST__N_ESTIMATORS": "5",
+    "MODELS__GRADIENT_BOOSTING__N_ESTIMATORS": "5",
+}
+# The clock that Python sees is moved before anything else is imported.
+BOTH_TASKS = """
+import sys, time
+now, later = time.time, float(sys.argv[1])
+time.time = lambda: now() + later
+from pipeline import config, data_acquisition_eda, feature_engineering
+data_acquisition_eda.run(config.load())
+feature_engineering.run(config.load())
+"""
+HERE = {
+    "folder": "here",
+    "umask": 0o022,
+    "later": 0,
+    "environment": {
+        "PYTHONHASHSEED": "1",
+        "TZ": "Pacific/Kiritimati",
+        "LC_ALL": "C",
+        "OMP_NUM_THREADS": "1",
+        "HEART_DISEASE_WORKERS": "1",
+    },
+}
+ELSEWHERE = {
+    "folder": "else where/schräg",
+    "umask": 0o077,
+    "later": 400 * 24 * 3600,
+    "environment": {
+        "PYTHONHASHSEED": "4242",
+        "TZ": "America/Los_Angeles",
+        "LC_ALL": "C.UTF-8",
+        "OMP_NUM_THREADS": "2",
+        "HEART_DISEASE_WORKERS": "2",
+    },
+}
+
+
+def start(root, circumstances):
+    """Start tasks 1 and 2 in a folder and a process of their own."""
+    folder = root / circumstances["folder"]
+    folder.mkdir(parents=True)
+    lay_out(folder)
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("COV", "HOME"))}
+    settings = {f"HEART_DISEASE_{name}": value for name, value in TINY.items()}
+    return subprocess.Popen(
+        [sys.executable, "-c", BOTH_TASKS, str(circumstances["later"])],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT)} | kept | settings | circumstances["environment"],
+        umask=circumstances["umask"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Return two folders in which tasks 1 and 2 have run under other circumstances."""
+    root = tmp_path_factory.mktemp("determinism")
+    with start(root, HERE) as here, start(root, ELSEWHERE) as elsewhere:
+        said = [process.communicate(timeout=300)[0] for process in (here, elsewhere)]
+    assert (here.returncode, elsewhere.returncode) == (0, 0), "\n".join(said)
+    return [root / circumstances["folder"] for circumstances in (HERE, ELSEWHERE)]
+
+
+@pytest.mark.parametrize(
+    ("made", "files"),
+    [
+        (artifacts.PROCESSED, 3),
+        (artifacts.MODELS, 4 * 5 + 2),
+        (artifacts.FIGURES, 4),
+        (artifacts.REPORTS, 4),
+    ],
+    ids=str,
+)
+def test_every_file_has_the_same_digest_under_all_circumstances(folders, made, files):
+    """Folder, clock, time zone, hash seed, locale, umask, threads and workers change no byte."""
+    here, elsewhere = (manifest.digests(artifacts.files_below(folder / made)) for folder in folders)
+
+    assert manifest.differences(here, elsewhere) == ()
+    assert len(here) >= files
+
+
+@pytest.mark.parametrize("made", [artifacts.PROCESSED, artifacts.MODELS], ids=str)
+def test_everybody_may_read_what_was_written(folders, made):
+    """Whatever the umask: a folder that is shared is read by others."""
+    for folder in folders:
+        modes = {
+            path.stat().st_mode & 0o777 for path in (folder / made).rglob("*") if path.is_file()
+        }
+        assert modes == {0o644}

@@ -1,0 +1,191 @@
+"""The figures of the evaluation: drawn, labelled, and the same bytes every time."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.image import imread
+
+from pipeline.core import evaluation, model_figures
+from pipeline.core.drawing import figure_bytes
+from pipeline.core.model_figures import FAMILY_TITLES
+from pipeline.core.policies import FAMILIES
+
+NAMES = ["roc.png", "precision_recall.png", "calibration.png", "confusion.png"]
+every_figure = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(scope="module")
+def summaries(answers, plan):
+    """Return the metrics of each family."""
+    return {family: evaluation.summarise(found, plan) for family, found in answers.items()}
+
+
+@pytest.fixture(scope="module")
+def figures(answers, summaries):
+    """Return every figure of the four families."""
+    return model_figures.model_figures(answers, summaries, 10)
+
+
+def texts(figure):
+    """Return every text that a reader sees in ``figure``, its headline included."""
+    return [text.get_text() for text in figure.findobj(lambda part: hasattr(part, "get_text"))]
+
+
+def legend(figure):
+    """Return the lines of the only legend."""
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
+def test_every_figure_is_drawn(figures):
+    """Under the names that the page embeds."""
+    assert list(figures) == NAMES
+
+
+@every_figure
+def test_a_figure_becomes_a_picture(figures, name):
+    """Large enough to be read, and with something in it."""
+    image = imread(io.BytesIO(figure_bytes(figures[name])))
+
+    height, width, _ = image.shape
+    assert height > 350
+    assert width > 650
+    assert image.std() > 0.05
+
+
+@every_figure
+def test_a_figure_becomes_the_same_bytes_every_time(answers, summaries, figures, name):
+    """Drawn again from the same answers."""
+    again = model_figures.model_figures(answers, summaries, 10)[name]
+
+    assert figure_bytes(again) == figure_bytes(figures[name])
+
+
+@every_figure
+def test_every_axis_is_labelled(figures, name):
+    """Panels that share an axis carry its label once."""
+    axes = figures[name].axes
+
+    assert all(each.get_xlabel() for each in axes)
+    assert axes[0].get_ylabel()
+
+
+@every_figure
+def test_every_figure_says_what_it_shows_and_of_whom(figures, name):
+    """A headline, and below it the patients and the exam."""
+    shown = texts(figures[name])
+
+    assert any("Cleveland Clinic, 303 patients, 2 times 5-fold" in text for text in shown)
+    assert figures[name].get_suptitle().strip()
+
+
+@every_figure
+def test_no_text_is_cut_off_at_the_border(figures, name):
+    """The layout leaves room for every label."""
+    figure = figures[name]
+    figure.draw_without_rendering()
+    border = figure.bbox.padded(1)
+
+    for axes in figure.axes:
+        tight = axes.get_tightbbox()
+        assert border.x0 <= tight.x0 < tight.x1 <= border.x1
+        assert border.y0 <= tight.y0 < tight.y1 <= border.y1
+
+
+@every_figure
+def test_every_family_is_named(figures, name):
+    """In a legend or above a panel."""
+    shown = " ".join(texts(figures[name]))
+
+    assert all(title in shown for title in FAMILY_TITLES.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"), [("roc.png", "roc_auc"), ("precision_recall.png", "pr_auc")]
+)
+def test_the_legend_has_the_means_of_the_table(figures, summaries, name, metric):
+    """The same figure, under the same name, as on the page."""
+    lines = legend(figures[name])
+
+    for family in FAMILIES:
+        assert f"{FAMILY_TITLES[family]}: {summaries[family][metric].mean:.3f}" in lines
+    title = figures[name].axes[0].get_legend().get_title().get_text()
+    assert title == f"Mean {evaluation.METRIC_TITLES[metric]} of the folds"
+
+
+def test_a_roc_curve_runs_from_corner_to_corner(figures):
+    """One for each family, and the line of chance."""
+    lines = figures["roc.png"].axes[0].get_lines()
+
+    assert len(lines) == 5
+    for line in lines:
+        points = line.get_xydata()
+        assert points[0].tolist() == [0, 0]
+        assert points[-1].tolist() == [1, 1]
+        assert (np.diff(points, axis=0) >= 0).all()
+
+
+def test_families_keep_their_colour_from_figure_to_figure(figures):
+    """Who is blue in one figure is blue in the next."""
+    curves = [
+        [to_hex(line.get_color()) for line in figures[name].axes[0].get_lines()[:4]]
+        for name in ("roc.png", "precision_recall.png")
+    ]
+    panels = [to_hex(axes.get_lines()[-1].get_color()) for axes in figures["calibration.png"].axes]
+
+    assert curves[0] == curves[1] == panels
+
+
+def test_the_dotted_line_is_the_rate_of_disease(figures):
+    """Calling everybody ill is right for 139 of 303."""
+    assert "Everybody called ill: 46 %" in legend(figures["precision_recall.png"])
+
+
+def test_calibration_shows_groups_of_equal_size(answers):
+    """Ten points, each the mean of a tenth of the answers."""
+    figure = model_figures.calibration({"svm": answers["svm"]}, 10)
+    promised, observed = figure.axes[0].get_lines()[-1].get_data()
+
+    ordered = answers["svm"].sort_values("probability")
+    assert len(promised) == 10
+    assert promised[0] == pytest.approx(ordered["probability"].head(61).mean(), abs=1e-3)
+    assert observed.mean() == pytest.approx(ordered["outcome"].mean(), abs=0.01)
+
+
+def test_calibration_of_equal_promises_is_one_point():
+    """They cannot be divided into groups."""
+    given = pd.DataFrame({"repeat": 0, "fold": 0, "row": range(4), "outcome": [0, 0, 0, 1]})
+    figure = model_figures.calibration({"svm": given.assign(probability=0.5, threshold=0.5)}, 10)
+
+    assert figure.axes[0].get_lines()[-1].get_xydata().tolist() == [[0.5, 0.25]]
+
+
+def test_the_confusion_matrix_counts_the_patients_of_a_repeat():
+    """By hand: of two ill one is found, of two healthy one is called ill, in each repeat."""
+    given = pd.DataFrame(
+        {
+            "repeat": [0, 0, 0, 0, 1, 1, 1, 1],
+            "fold": 0,
+            "row": [0, 1, 2, 3, 0, 1, 2, 3],
+            "outcome": [1, 1, 0, 0, 1, 1, 0, 0],
+            "probability": [0.6, 0.2, 0.5, 0.1, 0.6, 0.2, 0.5, 0.1],
+            "threshold": 0.5,
+        }
+    )
+
+    figure = model_figures.confusion({"svm": given})
+
+    cells = [text.get_text() for text in figure.axes[0].texts]
+    assert cells == ["1\n50 %", "1\n50 %", "1\n50 %", "1\n50 %"]
+
+
+def test_the_confusion_matrix_of_a_model_that_calls_nobody_ill():
+    """A column of zeros is shown as such."""
+    given = pd.DataFrame({"repeat": 0, "fold": 0, "row": range(4), "outcome": [0, 0, 0, 1]})
+
+    figure = model_figures.confusion({"svm": given.assign(probability=0.1, threshold=0.5)})
+
+    cells = [text.get_text() for text in figure.axes[0].texts]
+    assert cells == ["3\n100 %", "0\n0 %", "1\n100 %", "0\n0 %"]
