@@ -15,9 +15,10 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from pipeline.core.contract import TRAINING
 from pipeline.core.drawing import GREY, INK, SERIES, bare, headline, styled
-from pipeline.core.evaluation import METRIC_TITLES, Estimate
+from pipeline.core.evaluation import METRIC_TITLES
 from pipeline.core.exam import Vector
 from pipeline.core.policies import Family, Metric
+from pipeline.core.records import Estimate
 
 Answers = Mapping[Family, pd.DataFrame]
 Summaries = Mapping[Family, Mapping[Metric, Estimate]]
