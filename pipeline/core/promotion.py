@@ -133,8 +133,9 @@ def best_family(evaluations: Mapping[Family, Evaluation], policy: PromotionPolic
 
     def rank(family: Family) -> tuple[float, str]:
         found = evaluations[family].metrics.get(policy.metric)
-        known = found is not None and math.isfinite(found.mean)
-        return (found.mean if found and known else -math.inf), family
+        if found is None or not math.isfinite(found.mean):
+            return -math.inf, family
+        return found.mean, family
 
     return max(fit or list(evaluations), key=rank)
 
