@@ -68,7 +68,10 @@ class Identity(Record):
 
 
 class Manifest(Identity):
-    """Which model a package holds, how it was proven, and the sha256 of every file of it."""
+    """Which model a package holds, how it was proven, and the sha256 of every file of it.
+
+    ``seal`` is the sha256 of the manifest itself, as it is without a seal.
+    """
 
     family: str
     data_digest: str
@@ -78,6 +81,12 @@ class Manifest(Identity):
     greatest_difference: float
     rows_compared: int
     files: dict[str, str]
+    seal: str = ""
+
+    def sealed(self) -> "Manifest":
+        """Return the manifest with its seal."""
+        unsealed = self.model_copy(update={"seal": ""})
+        return self.model_copy(update={"seal": manifest.sha256(json_bytes(unsealed))})
 
 
 class GoldenPatient(Record):
@@ -197,7 +206,7 @@ def build(  # noqa: PLR0913 (each is one part of the package)
     for name, template in TEMPLATES.items():
         contents[name] = render(template, **values).encode()
     complete = about.model_copy(update={"files": manifest.digests(contents)})
-    return {**contents, MANIFEST: json_bytes(complete)}
+    return {**contents, MANIFEST: json_bytes(complete.sealed())}
 
 
 def check(files: Files, path: str) -> Manifest:
@@ -214,9 +223,10 @@ def check(files: Files, path: str) -> Manifest:
         raise PackageError(f"{path} holds no {MANIFEST}: it is not a package") from None
     except ValidationError as error:
         raise PackageError(f"{path}/{MANIFEST}: {' '.join(str(error).split())}") from None
-    model = {f"{folder}{SKOPS}": about.model_digest for folder in (MODEL, MLFLOW)}
-    others = {name: content for name, content in files.items() if name != MANIFEST}
-    if found := manifest.differences({**about.files, **model}, manifest.digests(others)):
+    skops = {f"{folder}{SKOPS}": about.model_digest for folder in (MODEL, MLFLOW)}
+    sealed = {MANIFEST: manifest.sha256(json_bytes(about.sealed()))}
+    expected = {**about.files, **skops, **sealed}
+    if found := manifest.differences(expected, manifest.digests(files)):
         raise PackageError(f"{path}: {'; '.join(found)}")
     return about
 
