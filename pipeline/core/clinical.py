@@ -11,13 +11,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import expit, logit
 
 from pipeline.core.exam import Vector
 from pipeline.core.records import Record
 from pipeline.core.resampling import Outcomes
 
 # Newton's method on two coefficients has long converged by then.
-NEWTON_STEPS: Final = 8
+NEWTON_STEPS: Final = 12
 # Answers of exactly 0 and 1 have no logit.
 CLOSEST_TO_CERTAIN: Final = 1e-6
 
@@ -39,19 +40,20 @@ def _calibration_line(
     outcome: Outcomes, probability: Vector, weights: Vector
 ) -> tuple[Vector, Vector]:
     """Fit outcome ~ logit(probability) by weighted logistic regression, for each resample."""
-    sure = np.clip(probability, CLOSEST_TO_CERTAIN, 1 - CLOSEST_TO_CERTAIN)
-    promised = np.log(sure / (1 - sure))
-    intercept, slope = np.zeros(len(weights)), np.ones(len(weights))
+    promised = logit(np.clip(probability, CLOSEST_TO_CERTAIN, 1 - CLOSEST_TO_CERTAIN))
+    intercept, slope = np.zeros(len(weights)), np.zeros(len(weights))
     if np.ptp(promised) == 0:
         return np.full_like(intercept, np.nan), np.full_like(slope, np.nan)
-    for _ in range(NEWTON_STEPS):
-        fitted = 1 / (1 + np.exp(-(intercept[:, None] + slope[:, None] * promised)))
-        error, spread = weights * (outcome - fitted), weights * fitted * (1 - fitted)
-        gradient = error.sum(axis=1), error @ promised
-        a, b, c = spread.sum(axis=1), spread @ promised, spread @ promised**2
-        determinant = np.maximum(a * c - b * b, np.finfo(np.float64).tiny)
-        intercept = intercept + (c * gradient[0] - b * gradient[1]) / determinant
-        slope = slope + (a * gradient[1] - b * gradient[0]) / determinant
+    # Promises that separate the classes have no line either: the steps grow until they are NaN.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for _ in range(NEWTON_STEPS):
+            fitted = expit(intercept[:, None] + slope[:, None] * promised)
+            error, spread = weights * (outcome - fitted), weights * fitted * (1 - fitted)
+            first, second = error.sum(axis=1), error @ promised
+            a, b, c = spread.sum(axis=1), spread @ promised, spread @ promised**2
+            determinant = a * c - b * b
+            intercept = intercept + (c * first - b * second) / determinant
+            slope = slope + (a * second - b * first) / determinant
     return intercept, slope
 
 

@@ -158,7 +158,7 @@ def summarise(answers: pd.DataFrame, plan: ExamPlan) -> dict[Metric, Estimate]:
     Those of single folds with the corrected error, the others from resampled patients.
     """
     by_fold = fold_metrics(answers)
-    folds = {metric: _estimate(by_fold[metric].to_numpy(), plan) for metric in FOLD_METRICS}
+    folds = {metric: over_folds(by_fold[metric].to_numpy(), plan) for metric in FOLD_METRICS}
     return {**folds, **_whole_metrics(answers, plan)}
 
 
@@ -178,7 +178,8 @@ def _whole_metrics(answers: pd.DataFrame, plan: ExamPlan) -> dict[Metric, Estima
     }
 
 
-def _estimate(values: Vector, plan: ExamPlan) -> Estimate:
+def over_folds(values: Vector, plan: ExamPlan) -> Estimate:
+    """Return the mean of a figure of each fold, with the corrected resampled t interval."""
     mean, error = float(values.mean()), corrected_standard_error(values, plan.folds)
     reach = float(stats.t.ppf((1 + plan.confidence) / 2, len(values) - 1)) * error
     return Estimate(mean=mean, standard_error=error, low=mean - reach, high=mean + reach)
@@ -199,7 +200,7 @@ def paired_differences(
     if not challenger[asked].equals(champion[asked]):
         raise ValueError("the two models did not sit the same exam")
     gaps = fold_metrics(challenger) - fold_metrics(champion)
-    return {metric: _estimate(gaps[metric].to_numpy(), plan) for metric in FOLD_METRICS}
+    return {metric: over_folds(gaps[metric].to_numpy(), plan) for metric in FOLD_METRICS}
 
 
 def _by_row(answers: pd.DataFrame, values: "pd.Series[float]") -> tuple[Outcomes, list[Vector]]:

@@ -1,0 +1,255 @@
+"""Models that are bad in a known way, on the real data: the check that should catch each does."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.dummy import DummyClassifier
+from sklearn.pipeline import make_pipeline
+
+from pipeline import config
+from pipeline.core import behaviour, evaluation, exam, parsing, promotion, training
+from pipeline.core.contract import FEATURES, TARGET
+from pipeline.core.evaluation import Evaluation
+from pipeline.core.promotion import Comparison, Outcome
+
+SMALL = {
+    "EVALUATION__REPEATS": "1",
+    "EVALUATION__THRESHOLD_FOLDS": "2",
+    "EVALUATION__BOOTSTRAP_SAMPLES": "100",
+}
+RESAMPLES = 1000
+HIGHEST_RATE = 0.025
+# How strongly two models of equal skill disagree, in log-odds.
+DISAGREEMENT = 0.5
+
+
+class Distorted(ClassifierMixin, BaseEstimator):
+    """A model whose answers, or whose outcomes to learn from, are distorted on purpose."""
+
+    def __init__(self, model, outcome=None, answer=None):
+        """Distort the outcomes that ``model`` learns from, or its answers."""
+        self.model, self.outcome, self.answer = model, outcome, answer
+
+    def fit(self, X, y):  # noqa: N803
+        self.classes_ = np.array([0, 1])
+        self.fitted_ = clone(self.model).fit(X, self.outcome(y) if self.outcome else y)
+        return self
+
+    def predict_proba(self, X):  # noqa: N803
+        probability = self.fitted_.predict_proba(X)[:, 1]
+        told = self.answer(X, probability) if self.answer else probability
+        return np.column_stack([1 - told, told])
+
+
+def flipped(outcome):
+    """Call the ill healthy and the healthy ill."""
+    return 1 - outcome
+
+
+def overconfident(patients, probability):
+    """Promise six times the log-odds."""
+    del patients
+    odds = np.clip(probability, 1e-6, 1 - 1e-6)
+    return 1 / (1 + ((1 - odds) / odds) ** 6)
+
+
+def wrong_for_women(patients, probability):
+    """Answer the opposite for women alone."""
+    return np.where(patients["sex"] == 0, 1 - probability, probability)
+
+
+@pytest.fixture(scope="module")
+def settings():
+    """Return the real settings with one repeat of the exam."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SMALL.items():
+            patch.setenv(config.PREFIX + name, value)
+        return config.load()
+
+
+@pytest.fixture(scope="module")
+def tables(parsed):
+    """Return the training table and the external one."""
+    return parsing.training_table(parsed), parsing.external_table(parsed)
+
+
+@pytest.fixture(scope="module")
+def examine(settings, tables):
+    """Return what lets a model sit the exam and says all that the gate asks of it."""
+    known, abroad = tables
+    plan = settings.evaluation
+
+    def examined(model):
+        answers = exam.sit(model, known, plan, workers=1)
+        fitted = exam.fit(model, known)
+        return answers, Evaluation(
+            family="svm",
+            threshold=0.5,
+            metrics=evaluation.summarise(answers, plan),
+            slices=evaluation.by_slice(answers, known, settings.features.age_bands, plan),
+            external=evaluation.by_hospital(exam.probability(fitted, abroad), abroad, plan),
+            behaviour=behaviour.observe(fitted, known),
+            leaks=behaviour.leaks(known),
+        )
+
+    return examined
+
+
+@pytest.fixture(scope="module")
+def good(settings, examine):
+    """Return the answers and the evaluation of the real logistic regression."""
+    return examine(training.build("logistic_regression", settings.training))
+
+
+def failed(verdict):
+    """Return the names of the checks that failed."""
+    return {check.name for check in verdict.checks_with(promotion.Status.FAILED)}
+
+
+def test_the_real_model_is_fit_to_serve(settings, good):
+    """Without this, refusing everything would pass the tests below."""
+    assert promotion.decide(good[1], None, settings.promotion).outcome is Outcome.PROMOTE
+
+
+@pytest.mark.parametrize(
+    ("distortion", "caught_by"),
+    [
+        pytest.param({"outcome": flipped}, "ROC-AUC", id="labels flipped"),
+        pytest.param({"answer": overconfident}, "Calibration slope", id="overconfident"),
+        pytest.param({"answer": wrong_for_women}, "ROC-AUC, female", id="bad for women only"),
+    ],
+)
+def test_a_planted_bad_model_is_refused(settings, examine, distortion, caught_by):
+    """It is refused by the check that is there for it."""
+    model = Distorted(training.build("logistic_regression", settings.training), **distortion)
+    _, found = examine(model)
+    verdict = promotion.decide(found, None, settings.promotion)
+    assert verdict.outcome is Outcome.REFUSE
+    assert caught_by in failed(verdict)
+
+
+def test_a_constant_is_refused(settings, examine):
+    """It ranks nobody, and has no calibration line."""
+    _, found = examine(make_pipeline(DummyClassifier(strategy="prior")))
+    verdict = promotion.decide(found, None, settings.promotion)
+    assert verdict.outcome is Outcome.REFUSE
+    assert {"ROC-AUC", "Calibration slope"} <= failed(verdict)
+
+
+def test_bad_for_women_only_is_good_on_average(settings, examine):
+    """The men alone would carry it past a floor: it is the slice that tells."""
+    model = Distorted(
+        training.build("logistic_regression", settings.training), answer=wrong_for_women
+    )
+    _, found = examine(model)
+    male = next(group for group in found.slices if group.name == "male")
+    assert male.roc_auc.mean > settings.promotion.slices.minimum_roc_auc
+
+
+def compare(settings, tables, challenger, champion):
+    """Return the comparison of two answers, as task 3 makes it."""
+    plan, bands = settings.evaluation, settings.features.age_bands
+    return Comparison(
+        champion="heart_disease/1",
+        differences=evaluation.paired_differences(challenger, champion, plan),
+        slices=evaluation.slice_differences(challenger, champion, tables[0], bands, plan),
+    )
+
+
+def test_a_planted_better_model_is_promoted(settings, tables, examine, good):
+    """The champion knows age and sex alone."""
+    poor = make_pipeline(
+        training.build("logistic_regression", settings.training)[0].set_params(
+            transformers=[("few", "passthrough", ["age", "sex"])]
+        ),
+        training.build("logistic_regression", settings.training)[1],
+    )
+    champion, _ = examine(poor)
+    comparison = compare(settings, tables, good[0], champion)
+    assert promotion.decide(good[1], comparison, settings.promotion).outcome is Outcome.PROMOTE
+
+
+def test_the_same_recipe_with_another_seed_keeps_the_champion(settings, tables, examine):
+    """Two forests that differ by chance are a tie."""
+    forests = settings.models.random_forest.model_copy(update={"n_estimators": 15})
+    models = settings.models.model_copy(update={"random_forest": forests})
+    plans = [
+        settings.training.model_copy(update={"models": models, "seed": seed}) for seed in (1, 2)
+    ]
+    (challenger, found), (champion, _) = (
+        examine(training.build("random_forest", plan)) for plan in plans
+    )
+    comparison = compare(settings, tables, challenger, champion)
+    assert promotion.decide(found, comparison, settings.promotion).outcome is Outcome.KEEP
+
+
+def fold_aucs(folds, log_odds):
+    """Return the AUC of each fold in each resample, shape (resamples, folds)."""
+    aucs = []
+    for rows, outcome in folds:
+        answers = log_odds[:, rows]
+        ill, healthy = answers[:, outcome == 1], answers[:, outcome == 0]
+        aucs.append((ill[:, :, None] > healthy[:, None, :]).mean(axis=(1, 2)))
+    return np.column_stack(aucs)
+
+
+def test_an_identical_model_is_promoted_by_chance_in_at_most_one_of_forty(settings, good):
+    """Challenger and champion have equal skill and disagree at random, 1,000 times."""
+    answers, found = good
+    plan = settings.evaluation.model_copy(update={"repeats": 1})
+    once = answers[answers["repeat"] == 0].sort_values("row").reset_index(drop=True)
+    folds = [
+        (group.index.to_numpy(), group["outcome"].to_numpy()) for _, group in once.groupby("fold")
+    ]
+    known = np.log(once["probability"] / (1 - once["probability"])).to_numpy()
+    random = np.random.default_rng(7)
+    first, second = (
+        fold_aucs(folds, known + random.normal(0, DISAGREEMENT, (RESAMPLES, len(known))))
+        for _ in range(2)
+    )
+    even = evaluation.over_folds(np.zeros(plan.folds), plan)
+    promoted = 0
+    for gaps in first - second:
+        differences = {
+            "roc_auc": evaluation.over_folds(gaps, plan),
+            "brier": even,
+            "log_loss": even,
+        }
+        comparison = Comparison(champion="heart_disease/1", differences=differences)
+        verdict = promotion.decide(found, comparison, settings.promotion)
+        promoted += verdict.outcome is Outcome.PROMOTE
+    assert 0 < promoted <= HIGHEST_RATE * RESAMPLES
+
+
+def test_answers_that_are_not_numbers_are_refused_and_not_raised(settings, tables, good):
+    """A model that breaks down is an outcome of the gate, not a crash."""
+    answers, found = good
+    broken = answers.assign(probability=np.nan)
+    metrics = evaluation.summarise(broken, settings.evaluation)
+    refused = promotion.decide(
+        found.model_copy(update={"metrics": metrics}), None, settings.promotion
+    )
+    assert refused.outcome is Outcome.REFUSE
+    assert "not a number" in refused.reason
+    comparison = compare(settings, tables, answers, broken)
+    kept = promotion.decide(found, comparison, settings.promotion)
+    assert kept.outcome is Outcome.REFUSE
+    assert "no difference in roc_auc" in kept.reason
+
+
+def test_a_field_that_copies_the_outcome_raises_the_alarm(settings, tables, good):
+    """Even where it slipped past the data contract."""
+    table = tables[0].assign(chol=tables[0][TARGET] * 10.0 + 200)
+    leaking = good[1].model_copy(update={"leaks": behaviour.leaks(table)})
+    verdict = promotion.decide(leaking, None, settings.promotion)
+    assert failed(verdict) == {"Leak alarm: chol alone"}
+
+
+def test_a_patient_who_stands_there_twice_raises_the_alarm(settings, tables, good):
+    """One copy may train the model that answers for the other."""
+    table = pd.concat([tables[0], tables[0].head(1)], ignore_index=True)
+    leaking = good[1].model_copy(update={"leaks": behaviour.leaks(table)})
+    assert behaviour.leaks(table[[*FEATURES, TARGET]]).repeated_rows == 2
+    verdict = promotion.decide(leaking, None, settings.promotion)
+    assert failed(verdict) == {"Leak alarm: repeated rows"}
