@@ -16,7 +16,6 @@ import typer
 
 from pipeline import artifacts, cli, config, workspace
 from pipeline.adapters import environment, git, incumbent, mlflow_model
-from pipeline.adapters.incumbent import Incumbent
 from pipeline.adapters.registry import CHAMPION, Registry, Submission, Version
 from pipeline.config import Settings
 from pipeline.core import promotion, report, training
@@ -27,7 +26,7 @@ from pipeline.core.history import Crowning
 from pipeline.core.manifest import Files
 from pipeline.core.model_figures import FAMILY_TITLES
 from pipeline.core.policies import Family, Metric
-from pipeline.core.promotion import SERVED, Comparison, Verdict, registered_name
+from pipeline.core.promotion import SERVED, Verdict, registered_name
 from pipeline.core.trained_model import REQUIREMENTS, TrainedModel
 from pipeline.core.training import Data
 from pipeline.errors import ArtifactError, NotPromotedError, RegistryError
@@ -170,7 +169,7 @@ def _lineage_tags() -> dict[str, str]:
 def _decide(models: Models, registry: Registry, examiner: Examiner, settings: Settings) -> Decision:
     def verdict(family: Family, model_name: str) -> Verdict:
         champion = incumbent.read(registry, model_name, CHAMPION)
-        comparison = _compare(models[family], champion, examiner) if champion else None
+        comparison = examiner.challenge(models[family], champion)
         return promotion.decide(evaluations[family], comparison, settings.promotion)
 
     evaluations = {family: model.evaluation for family, model in models.items()}
@@ -180,12 +179,6 @@ def _decide(models: Models, registry: Registry, examiner: Examiner, settings: Se
         winner=winner,
         served=verdict(winner, SERVED),
     )
-
-
-def _compare(challenger: TrainedModel, champion: Incumbent, examiner: Examiner) -> Comparison:
-    if champion.model is None:
-        return Comparison(champion=champion.title, problem=champion.problem)
-    return examiner.compare(challenger, champion.model, champion.title)
 
 
 def _apply(versions: Versions, decision: Decision, registry: Registry) -> None:

@@ -1,20 +1,9 @@
 """The model that holds an alias, read from the registry and verified, or why it cannot be."""
 
-from dataclasses import dataclass
-
 from pipeline.adapters.registry import Registry
 from pipeline.core import trained_model
-from pipeline.core.trained_model import TrainedModel
+from pipeline.core.examiner import Incumbent
 from pipeline.errors import ArtifactError, RegistryError, RegistryUnavailableError
-
-
-@dataclass(frozen=True)
-class Incumbent:
-    """The champion of a registered model; without ``model``, ``problem`` says what is wrong."""
-
-    title: str
-    model: TrainedModel | None
-    problem: str = ""
 
 
 def read(registry: Registry, model_name: str, alias: str) -> Incumbent | None:
@@ -29,10 +18,11 @@ def read(registry: Registry, model_name: str, alias: str) -> Incumbent | None:
     version = registry.find_alias(model_name, alias)
     if version is None:
         return None
+    commit = version.tags.get("git_commit", "unknown")
     try:
         model = trained_model.read(registry.files(version), version.title)
     except RegistryUnavailableError:
         raise
     except (RegistryError, ArtifactError) as error:
-        return Incumbent(version.title, None, str(error))
-    return Incumbent(version.title, model)
+        return Incumbent(version.title, None, str(error), commit)
+    return Incumbent(version.title, model, commit=commit)

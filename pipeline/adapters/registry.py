@@ -369,11 +369,23 @@ def _manifest(version: Version) -> dict[str, str]:
         raise RegistryError(f"the manifest of {version.title} is damaged: {error}") from error
 
 
+def is_made(tracking_uri: str) -> bool:
+    """Say whether there is a registry to ask. One at an address is; an embedded one has a file."""
+    path = _file(tracking_uri)
+    return path is None or (path.is_file() and path.stat().st_size > 0)
+
+
+def _file(tracking_uri: str) -> Path | None:
+    """Return the file of an embedded registry, or None for a registry of another kind."""
+    if not tracking_uri.startswith(_SQLITE):
+        return None
+    return Path(tracking_uri.removeprefix(_SQLITE).partition("?")[0])
+
+
 def _open_file(tracking_uri: str) -> None:
     """Open an embedded registry once: MLflow would try a file that cannot be opened for 100 s."""
-    if not tracking_uri.startswith(_SQLITE):
+    if (path := _file(tracking_uri)) is None:
         return
-    path = Path(tracking_uri.removeprefix(_SQLITE).partition("?")[0])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path)) as database:

@@ -5,12 +5,26 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from pipeline.core import evaluation, exam
+from pipeline.core import evaluation, exam, training
+from pipeline.core.evaluation import Evaluation
 from pipeline.core.exam import Watch
 from pipeline.core.policies import TrainingPlan
 from pipeline.core.promotion import Comparison
 from pipeline.core.trained_model import TrainedModel
-from pipeline.core.training import Data
+from pipeline.core.training import Data, Fitted
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The champion of a registered model; without ``model``, ``problem`` says what is wrong.
+
+    ``commit`` is the one at which its version was registered.
+    """
+
+    title: str
+    model: TrainedModel | None
+    problem: str = ""
+    commit: str = "unknown"
 
 
 @dataclass
@@ -39,6 +53,24 @@ class Examiner:
             )
         return self.answers[model.digest]
 
+    def evaluate(self, model: TrainedModel, title: str) -> Evaluation:
+        """Return everything the gate asks about a fitted model, by today's data and exam.
+
+        Raises:
+            ValueError: the model does not fit today's data.
+
+        """
+        fitted = Fitted(self.examine(model, title), model.pipeline, model.evaluation.threshold)
+        return training.evaluate(model.evaluation.family, fitted, self.data, self.plan)
+
+    def challenge(self, challenger: TrainedModel, incumbent: Incumbent | None) -> Comparison | None:
+        """Compare a challenger with whoever is champion; None when nobody is."""
+        if incumbent is None:
+            return None
+        if incumbent.model is None:
+            return Comparison(champion=incumbent.title, problem=incumbent.problem)
+        return self.compare(challenger, incumbent.model, incumbent.title)
+
     def compare(self, challenger: TrainedModel, champion: TrainedModel, title: str) -> Comparison:
         """Return challenger minus champion; a champion that cannot sit the exam is the problem."""
         same_data = challenger.parameters.data_digest == champion.parameters.data_digest
@@ -55,7 +87,7 @@ class Examiner:
     ) -> Comparison:
         mine = self.examine(challenger, "the challenger sits the exam")
         theirs = self.examine(champion, f"{title} sits the exam")
-        training, external, _ = self.data
+        table, external, _ = self.data
         abroad = exam.probability(challenger.pipeline, external)
         theirs_abroad = exam.probability(champion.pipeline, external)
         bands, plan = self.plan.features.age_bands, self.plan.exam
@@ -63,6 +95,6 @@ class Examiner:
             champion=title,
             same_data=same_data,
             differences=evaluation.paired_differences(mine, theirs, plan),
-            slices=evaluation.slice_differences(mine, theirs, training, bands, plan),
+            slices=evaluation.slice_differences(mine, theirs, table, bands, plan),
             external=evaluation.hospital_differences(abroad, theirs_abroad, external, plan),
         )

@@ -200,9 +200,9 @@ def _at_most(name: str, actual: float, limit: float) -> Check:
 
 def _slice(group: Group, policy: PromotionPolicy) -> Check:
     name = f"ROC-AUC, {group.name}"
-    if too_small := _too_small(group, policy):
+    if few := too_small(group, policy):
         limits = [f">= {policy.slices.minimum_roc_auc:g}"]
-        return _check(name, limits, f"{group.roc_auc.mean:.3f}", Status.NOT_JUDGED, too_small)
+        return _check(name, limits, f"{group.roc_auc.mean:.3f}", Status.NOT_JUDGED, few)
     return _within(name, group.roc_auc, low=policy.slices.minimum_roc_auc)
 
 
@@ -210,13 +210,14 @@ def _slice_not_worse(group: GroupDifference, policy: PromotionPolicy) -> Check:
     """Fail only what is plainly worse: an interval of few patients is wide."""
     name, margin = f"Not worse, {group.name}", policy.slices.margin
     limits, found = [f"interval reaches {-margin:+g}"], group.roc_auc
-    if too_small := _too_small(group, policy):
-        return _check(name, limits, f"{found.mean:+.3f}", Status.NOT_JUDGED, too_small)
+    if few := too_small(group, policy):
+        return _check(name, limits, f"{found.mean:+.3f}", Status.NOT_JUDGED, few)
     status = Status.PASSED if found.high >= -margin else Status.FAILED
     return _check(name, limits, f"{found.mean:+.3f}", status, interval=_interval(found, "+"))
 
 
-def _too_small(group: Group | GroupDifference, policy: PromotionPolicy) -> str:
+def too_small(group: Group | GroupDifference, policy: PromotionPolicy) -> str:
+    """Say why some patients are too few to judge by, or nothing."""
     negatives = group.rows - group.positives
     fewest, needed = min(group.positives, negatives), policy.slices.minimum_of_each_outcome
     return f"{fewest} patients of one outcome, {needed} needed" if fewest < needed else ""

@@ -70,22 +70,27 @@ def fit(family: Family, data: Data, plan: TrainingPlan, workers: int, watch: Wat
 
 def describe(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> TrainedModel:
     """Return a fitted family with its files and everything the gate asks about it."""
-    bands, abroad = plan.features.age_bands, exam.probability(fitted.pipeline, data.external)
     return TrainedModel(
         pipeline=fitted.pipeline,
         skops=persistence.dump(fitted.pipeline),
         onnx=conversion.convert(fitted.pipeline),
         answers=fitted.answers,
         parameters=parameters(family, plan, data.digest),
-        evaluation=Evaluation(
-            family=family,
-            threshold=fitted.threshold,
-            metrics=evaluation.summarise(fitted.answers, plan.exam),
-            slices=evaluation.by_slice(fitted.answers, data.training, bands, plan.exam),
-            external=evaluation.by_hospital(abroad, data.external, plan.exam),
-            behaviour=behaviour.observe(fitted.pipeline, data.training),
-            leaks=behaviour.leaks(data.training),
-        ),
+        evaluation=evaluate(family, fitted, data, plan),
+    )
+
+
+def evaluate(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> Evaluation:
+    """Return everything the gate asks about a fitted family that sat the exam on ``data``."""
+    bands, abroad = plan.features.age_bands, exam.probability(fitted.pipeline, data.external)
+    return Evaluation(
+        family=family,
+        threshold=fitted.threshold,
+        metrics=evaluation.summarise(fitted.answers, plan.exam),
+        slices=evaluation.by_slice(fitted.answers, data.training, bands, plan.exam),
+        external=evaluation.by_hospital(abroad, data.external, plan.exam),
+        behaviour=behaviour.observe(fitted.pipeline, data.training),
+        leaks=behaviour.leaks(data.training),
     )
 
 
