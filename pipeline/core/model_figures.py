@@ -1,7 +1,8 @@
-"""Figures of an exam's answers: how well the families rank, promise and decide.
+"""Figures of an exam's answers: how well models rank, promise and decide.
 
-Every function takes the answers of each family, as `pipeline.core.exam` describes them; some take
-the summary of each family's answers besides, as `pipeline.core.evaluation` makes it.
+Every function that draws takes the answers of each model by its title, as `pipeline.core.exam`
+describes them; some take the summary of each model's answers besides, as
+`pipeline.core.evaluation` makes it.
 """
 
 from collections.abc import Mapping
@@ -20,8 +21,9 @@ from pipeline.core.exam import Vector
 from pipeline.core.policies import Family, Metric
 from pipeline.core.records import Estimate
 
-Answers = Mapping[Family, pd.DataFrame]
-Summaries = Mapping[Family, Mapping[Metric, Estimate]]
+Summary = Mapping[Metric, Estimate]
+Answers = Mapping[str, pd.DataFrame]
+Summaries = Mapping[str, Summary]
 
 FAMILY_TITLES: Final[Mapping[Family, str]] = {
     "random_forest": "Random forest",
@@ -34,38 +36,45 @@ FAMILY_TITLES: Final[Mapping[Family, str]] = {
 DARK: Final = 0.55
 
 
-def model_figures(answers: Answers, summaries: Summaries, bins: int) -> dict[str, Figure]:
-    """Return every figure by the name of its file; ``bins`` groups promised probabilities."""
+def model_figures(
+    answers: Mapping[Family, pd.DataFrame], summaries: Mapping[Family, Summary], bins: int
+) -> dict[str, Figure]:
+    """Return every figure of the families by the name of its file.
+
+    ``bins`` groups promised probabilities.
+    """
+    titled = {FAMILY_TITLES[family]: given for family, given in answers.items()}
+    summarised = {FAMILY_TITLES[family]: found for family, found in summaries.items()}
     return {
-        "roc.png": roc(answers, summaries),
-        "precision_recall.png": precision_recall(answers, summaries),
-        "calibration.png": calibration(answers, bins),
-        "confusion.png": confusion(answers),
+        "roc.png": roc(titled, summarised),
+        "precision_recall.png": precision_recall(titled, summarised),
+        "calibration.png": calibration(titled, bins),
+        "confusion.png": confusion(titled),
     }
 
 
 @styled
 def roc(answers: Answers, summaries: Summaries) -> Figure:
-    """Draw the ROC curve of each family over all its answers."""
+    """Draw the ROC curve of each model over all its answers."""
     figure, axes = _square()
-    for family, given in answers.items():
+    for title, given in answers.items():
         false_positive, true_positive, _ = roc_curve(given["outcome"], given["probability"])
-        axes.plot(false_positive, true_positive, label=_labelled(family, summaries, "roc_auc"))
+        axes.plot(false_positive, true_positive, label=_labelled(title, summaries, "roc_auc"))
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="No better than chance")
     axes.set_xlabel("False alarms: share of the healthy called ill (1 \N{MINUS SIGN} specificity)")
     axes.set_ylabel("Hits: share of the ill called ill (sensitivity)")
     _explain(axes, "roc_auc")
-    headline(figure, "How well the families rank patients", _detail(answers))
+    headline(figure, "How well patients are ranked", _detail(answers))
     return figure
 
 
 @styled
 def precision_recall(answers: Answers, summaries: Summaries) -> Figure:
-    """Draw the precision-recall curve of each family over all its answers."""
+    """Draw the precision-recall curve of each model over all its answers."""
     figure, axes = _square()
-    for family, given in answers.items():
+    for title, given in answers.items():
         precision, recall, _ = precision_recall_curve(given["outcome"], given["probability"])
-        axes.plot(recall, precision, label=_labelled(family, summaries, "pr_auc"))
+        axes.plot(recall, precision, label=_labelled(title, summaries, "pr_auc"))
     rate = float(next(iter(answers.values()))["outcome"].mean())
     label = f"Everybody called ill: {100 * rate:.0f} %"
     axes.axhline(rate, color=GREY, linestyle=":", label=label)
@@ -78,14 +87,14 @@ def precision_recall(answers: Answers, summaries: Summaries) -> Figure:
 
 @styled
 def calibration(answers: Answers, bins: int) -> Figure:
-    """Draw observed against promised rates, a panel for each family."""
+    """Draw observed against promised rates, a panel for each model."""
     figure = Figure(figsize=(3.1 * len(answers), 4.1))
     panels = figure.subplots(1, len(answers), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, (family, given), colour in zip(panels, answers.items(), SERIES, strict=False):
+    for axes, (title, given), colour in zip(panels, answers.items(), SERIES, strict=False):
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":")
         promised, observed = _reliability(given, bins)
         axes.plot(promised, observed, marker="o", markersize=4, color=colour, clip_on=False)
-        axes.set(title=FAMILY_TITLES[family], xlabel="Promised probability")
+        axes.set(title=title, xlabel="Promised probability")
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
         axes.grid(visible=True)
@@ -97,12 +106,12 @@ def calibration(answers: Answers, bins: int) -> Figure:
 
 @styled
 def confusion(answers: Answers) -> Figure:
-    """Draw how many patients land in each cell of the confusion matrix, a panel for each family."""
+    """Draw how many patients land in each cell of the confusion matrix, a panel for each model."""
     figure = Figure(figsize=(3.1 * len(answers), 4.15))
     panels = figure.subplots(1, len(answers), sharey=True, squeeze=False)[0]
-    for axes, (family, given) in zip(panels, answers.items(), strict=True):
+    for axes, (title, given) in zip(panels, answers.items(), strict=True):
         _matrix(axes, given)
-        axes.set(title=FAMILY_TITLES[family], xlabel="The model says")
+        axes.set(title=title, xlabel="The model says")
     panels[0].set_ylabel("The angiogram says")
     detail = f"{_detail(answers)}: mean number per repeat, and share of the row."
     headline(figure, "Who is called ill, and who is", detail)
@@ -144,8 +153,8 @@ def _explain(axes: Axes, metric: Metric) -> None:
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), title=title, alignment="left")
 
 
-def _labelled(family: Family, summaries: Summaries, metric: Metric) -> str:
-    return f"{FAMILY_TITLES[family]}: {summaries[family][metric].mean:.3f}"
+def _labelled(title: str, summaries: Summaries, metric: Metric) -> str:
+    return f"{title}: {summaries[title][metric].mean:.3f}"
 
 
 def _detail(answers: Answers) -> str:
