@@ -1,7 +1,6 @@
 """The history of champions: who held the alias, from when to when, and why."""
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -59,14 +58,11 @@ def reigns(crownings: Iterable[tuple[int, Crowning]]) -> list[Reign]:
 
     A crowning that was interrupted and repeated stands twice in a row: the later one counts.
     """
-    ordered = sorted(crownings, key=lambda one: one[1].at)
-    kept = [
-        one
-        for one, following in pairwise([*ordered, None])
-        if one and (following is None or following[0] != one[0])
-    ]
-    ends = [crowning.at for _, crowning in kept[1:]] + [""]
-    return [
-        Reign(version=version, crowning=crowning, until=end)
-        for (version, crowning), end in zip(kept, ends, strict=True)
-    ]
+    found: list[Reign] = []
+    for version, crowning in sorted(crownings, key=lambda one: one[1].at):
+        if found and found[-1].version == version:
+            found.pop()
+        if found:
+            found[-1] = found[-1].model_copy(update={"until": crowning.at})
+        found.append(Reign(version=version, crowning=crowning))
+    return found

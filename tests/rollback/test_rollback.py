@@ -1,0 +1,205 @@
+"""Putting an earlier champion back, on a real registry."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import config, rollback
+from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Submission
+from pipeline.core.history import Crowning
+from pipeline.errors import NoChampionError, RegistryError
+from tests.conftest import ROOT, lay_out
+
+SERVED = "heart_disease"
+OLD, NEW, REFUSED, INCOMPLETE, SWAPPED = 1, 2, 3, 4, 5
+
+
+def submission(key, outcome="promote"):
+    """Return a small model that was put before the gate."""
+    return Submission(
+        model_name=SERVED,
+        description="served",
+        run_name="svm",
+        key=key,
+        files={"model.skops": key.encode()},
+        figures={},
+        parameters={},
+        metrics={"roc_auc": 0.9},
+        tags={
+            "family": "svm",
+            "roc_auc": "0.900000",
+            "git_commit": "0123456789abcdef",
+            "gate_outcome": outcome,
+            "gate_reason": "ROC-AUC, female: 0.5",
+        },
+        dataset="data",
+        dataset_digest="d",
+        dataset_source="s",
+    )
+
+
+class Interrupted(Registry):
+    """A registry whose client dies before it has verified an upload."""
+
+    def _complete(self, version):
+        raise KeyboardInterrupt(version.title)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    """Return a registry with two champions, a refused, an incomplete and a swapped version."""
+    folder = tmp_path_factory.mktemp("rollback")
+    lay_out(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        uri = address(folder, patch)
+        made = Registry(uri, "heart-disease")
+        for number in (OLD, NEW):
+            version = made.publish(submission(f"champion {number}"))
+            made.crown(version, crowning(f"2026-01-0{number}T10:00:00+00:00", "better"))
+        made.publish(submission("refused", "refuse"))
+        with pytest.raises(KeyboardInterrupt):
+            Interrupted(uri, "heart-disease").publish(submission("incomplete"))
+        made.publish(submission("swapped"))
+        swap(folder, b"swapped", b"planted")
+        yield made
+
+
+def address(folder, patch):
+    """Name the registry by its whole path: MLflow remembers each address it has seen."""
+    uri = f"sqlite:///{folder}/mlflow.db"
+    patch.setenv(config.TRACKING_URI, uri)
+    return uri
+
+
+def swap(folder, content, planted):
+    """Replace a file in the artifact store, as nobody should."""
+    stored = next(p for p in folder.glob("mlruns/**/model.skops") if p.read_bytes() == content)
+    stored.write_bytes(planted)
+
+
+def crowning(at, reason):
+    """Return a promotion at that moment."""
+    return Crowning(at=at, by="ada", action="promoted", reason=reason, commit="abc")
+
+
+@pytest.fixture
+def settings(registry):
+    """Return the settings, with version 2 as champion and version 1 before it."""
+    registry.set_alias(registry.version(SERVED, NEW), CHAMPION)
+    registry.set_alias(registry.version(SERVED, OLD), PREVIOUS_CHAMPION)
+    return config.load()
+
+
+def champion(registry):
+    """Return the number of the champion."""
+    return registry.champion(SERVED).version
+
+
+def test_without_a_version_the_champion_before_is_put_back(registry, settings):
+    """The usual case needs no look-up."""
+    rollback.run(settings, "false alarms")
+    assert champion(registry) == OLD
+    assert registry.find_alias(SERVED, PREVIOUS_CHAMPION).version == NEW
+
+
+def test_rolling_back_twice_returns_to_where_it_began(registry, settings):
+    """The one that was replaced is the previous champion then."""
+    rollback.run(settings, "false alarms")
+    rollback.run(settings, "it was the sensor")
+    assert champion(registry) == NEW
+
+
+def test_a_named_version_is_put_back(registry, settings):
+    """Any champion of the past can be named."""
+    rollback.run(settings, "false alarms", to=OLD)
+    assert champion(registry) == OLD
+
+
+def test_who_when_and_why_are_kept_with_the_version(registry, settings, monkeypatch):
+    """The audit trail is on the version itself."""
+    monkeypatch.setenv("GITHUB_ACTOR", "grace")
+    rollback.run(settings, "false alarms since Monday", to=OLD)
+    tag = registry.version(SERVED, OLD).tags["crownings"]
+    assert '"by":"grace","action":"restored","reason":"false alarms since Monday"' in tag
+
+
+def test_the_champion_itself_is_left_alone(registry, settings, capsys):
+    """A repeated command changes nothing."""
+    before = registry.version(SERVED, NEW).tags
+    rollback.run(settings, "once more", to=NEW)
+    assert registry.version(SERVED, NEW).tags == before
+    assert "already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        pytest.param(REFUSED, "the gate refused heart_disease/3: ROC-AUC, female", id="refused"),
+        pytest.param(INCOMPLETE, "heart_disease/4 is incomplete", id="incomplete"),
+        pytest.param(SWAPPED, "model.skops has changed", id="swapped"),
+        pytest.param(99, "holds no heart_disease/99", id="unknown"),
+    ],
+)
+def test_a_version_that_must_not_serve_is_not_put_back(registry, settings, version, words):
+    """The champion stays, and the message says why."""
+    with pytest.raises(RegistryError, match=words):
+        rollback.run(settings, "try", to=version)
+    assert champion(registry) == NEW
+
+
+def test_force_takes_a_refused_version_and_notes_it(registry, settings):
+    """Somebody may know better; it can be seen later that they did."""
+    rollback.run(settings, "the gate is wrong", to=REFUSED, force=True)
+    assert champion(registry) == REFUSED
+    assert '"forced":true' in registry.version(SERVED, REFUSED).tags["crownings"]
+
+
+@pytest.mark.parametrize("version", [INCOMPLETE, SWAPPED], ids=["incomplete", "swapped"])
+def test_force_takes_no_version_whose_files_are_wrong(registry, settings, version):
+    """Nobody knows what would be served."""
+    with pytest.raises(RegistryError):
+        rollback.run(settings, "try", to=version, force=True)
+    assert champion(registry) == NEW
+
+
+def test_the_history_shows_every_reign(registry, settings, capsys, monkeypatch):
+    """Version, family, figure, time, commit and reason."""
+    monkeypatch.setenv("COLUMNS", "200")
+    registry.set_alias(registry.version(SERVED, NEW), CHAMPION)
+    rollback.show(settings)
+    shown = capsys.readouterr().out
+    assert "2026-01-01 10:00" in shown
+    assert "promoted by ada: better" in shown
+    assert "0123456" in shown
+
+
+def test_without_a_previous_champion_there_is_nothing_to_go_back_to(tmp_path, monkeypatch):
+    """One line says so."""
+    lay_out(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    made = Registry(address(tmp_path, monkeypatch), "heart-disease")
+    settings = config.load()
+    with pytest.raises(NoChampionError, match="experiment_tracking"):
+        rollback.run(settings, "try")
+    made.crown(made.publish(submission("only")), crowning("2026-01-01T10:00:00+00:00", "first"))
+    with pytest.raises(RegistryError, match="one champion only"):
+        rollback.run(settings, "try")
+
+
+def test_a_reason_is_required(tmp_path):
+    """The audit trail is not optional."""
+    lay_out(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.rollback"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "a rollback needs a reason" in done.stderr
+    assert not (tmp_path / "mlflow.db").exists()
