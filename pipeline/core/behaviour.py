@@ -58,11 +58,15 @@ def observe(fitted: Pipeline, table: pd.DataFrame) -> Behaviour:
     patients = table[list(FEATURES)]
     return Behaviour(
         differences={
-            name: float(np.abs(other - answer(patients)).max())
-            for name, other in _harmless(answer, patients)
+            name: _gap(other, answer(patients)) for name, other in _harmless(answer, patients)
         },
         directions=tuple(_directions(answer, patients)),
     )
+
+
+def _gap(first: Vector, second: Vector) -> float:
+    """Return the greatest difference; an answer that is no number is as far as answers get."""
+    return float(np.nan_to_num(np.abs(first - second), nan=1.0).max())
 
 
 def _harmless(answer: Answer, patients: pd.DataFrame) -> Iterator[tuple[str, Vector]]:
