@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from pipeline.core import evaluation, exam
-from pipeline.core.evaluation import LOWER_IS_BETTER, METRIC_TITLES, Ablation, Estimate
+from pipeline.core.evaluation import FOLD_METRICS, LOWER_IS_BETTER, METRIC_TITLES, Ablation
 from pipeline.core.policies import FAMILIES, ExamPlan
+from pipeline.core.records import Estimate
 
 PLAN = ExamPlan(
     folds=5,
@@ -22,8 +23,7 @@ PLAN = ExamPlan(
     bootstrap_samples=200,
     confidence=0.95,
 )
-LABELS = {"accuracy", "f1", "sensitivity", "specificity"}
-BY_FOLD = [name for name in METRIC_TITLES if name != "calibration_error"]
+BY_FOLD = list(FOLD_METRICS)
 probabilities = st.integers(0, 8).map(lambda eighths: eighths / 8) | st.floats(0, 1)
 rows = st.lists(st.tuples(st.integers(0, 1), probabilities), min_size=2, max_size=60).filter(
     lambda pairs: {outcome for outcome, _ in pairs} == {0, 1}
@@ -41,11 +41,6 @@ def split(pairs):
     """Return outcomes and probabilities as two arrays."""
     outcome, probability = zip(*pairs, strict=True)
     return np.array(outcome), np.array(probability, dtype=float)
-
-
-def once(count):
-    """Return the weights of one resample in which every row is drawn once."""
-    return np.ones((1, count))
 
 
 @given(rows, st.floats(0.01, 0.99))
@@ -88,7 +83,7 @@ def test_a_fold_is_decided_at_its_own_threshold():
 
 
 def test_there_is_a_row_of_metrics_for_each_fold(answers):
-    """In the order of repeats and folds, without the calibration error."""
+    """In the order of repeats and folds, without what single folds are too small for."""
     found = evaluation.fold_metrics(answers["svm"])
 
     assert list(found.index) == [(repeat, fold) for repeat in (0, 1) for fold in range(5)]
@@ -145,7 +140,7 @@ def test_a_summary_averages_the_folds(answers, plan):
 def test_an_interval_is_student_s_around_the_mean():
     """By hand: two folds, so one degree of freedom and a 95 % quantile of 12.706."""
     pairs = [(1, 0.8), (0, 0.1), (1, 0.6), (0, 0.7)]
-    both = pd.concat([answered(pairs[:2]), answered(pairs[2:]).assign(fold=1)])
+    both = pd.concat([answered(pairs[:2]), answered(pairs[2:]).assign(fold=1, row=[2, 3])])
     plan = PLAN.model_copy(update={"folds": 2, "repeats": 1})
 
     found = evaluation.summarise(both, plan)["roc_auc"]
@@ -207,126 +202,6 @@ def test_greater_confidence_takes_a_wider_interval(answers, plan):
     for name in METRIC_TITLES:
         assert narrow[name].mean == wide[name].mean
         assert wide[name].low < narrow[name].low < narrow[name].high < wide[name].high
-
-
-@given(rows)
-def test_the_weighted_auc_with_unit_weights_is_scikit_learn_s(pairs):
-    """Ties count one half."""
-    outcome, probability = split(pairs)
-
-    found = evaluation.weighted_roc_auc(outcome, probability, 10, once(len(pairs)))
-
-    assert found == pytest.approx([metrics.roc_auc_score(outcome, probability)])
-
-
-@given(rows, st.data())
-def test_whole_weights_mean_repeated_rows(pairs, data):
-    """For the AUC, the Brier score and the calibration error alike."""
-    outcome, probability = split(pairs)
-    weights = np.array(
-        data.draw(st.lists(st.integers(1, 4), min_size=len(pairs), max_size=len(pairs)))
-    )
-    repeated = outcome.repeat(weights), probability.repeat(weights)
-
-    for figure in (evaluation.weighted_roc_auc, evaluation.weighted_brier):
-        weighted = figure(outcome, probability, 10, weights[None, :].astype(float))
-        assert weighted == pytest.approx(figure(*repeated, 10, once(weights.sum())))
-
-
-def test_each_resample_has_a_figure_of_its_own():
-    """Row by row of the weights."""
-    outcome, probability = np.array([0, 1, 1]), np.array([0.3, 0.2, 0.8])
-    weights = np.array([[1, 1, 1], [1, 2, 0], [1, 0, 2]], dtype=float)
-
-    found = evaluation.weighted_roc_auc(outcome, probability, 10, weights)
-
-    assert list(found) == [0.5, 0, 1]
-
-
-def test_the_brier_score_is_the_mean_square_of_what_was_missed():
-    """By hand, and weighted."""
-    outcome, probability = np.array([0, 1]), np.array([0.5, 0.8])
-
-    found = evaluation.weighted_brier(outcome, probability, 10, np.array([[1.0, 1], [3, 1]]))
-
-    assert found == pytest.approx([(0.25 + 0.04) / 2, (3 * 0.25 + 0.04) / 4])
-
-
-def test_the_calibration_error_by_hand():
-    """Two groups: 0.1 promised and 0.5 observed; 0.8 promised and 0.5 observed."""
-    outcome, probability = np.array([0, 1, 0, 1]), np.array([0.1, 0.1, 0.8, 0.8])
-
-    found = evaluation.calibration_error(outcome, probability, 2, once(4))
-
-    assert found == pytest.approx([(0.4 + 0.3) / 2])
-
-
-def test_the_calibration_error_weighs_groups_by_their_patients():
-    """By hand: three of four resampled patients stand in the first group."""
-    outcome, probability = np.array([0, 1, 0, 1]), np.array([0.1, 0.1, 0.8, 0.8])
-    weights = np.array([[2.0, 1, 0, 1]])
-
-    found = evaluation.calibration_error(outcome, probability, 2, weights)
-
-    assert found == pytest.approx([(abs(1 - 3 * 0.1) + abs(1 - 0.8)) / 4])
-
-
-def test_kept_promises_have_no_calibration_error():
-    """Of those promised 0.25 a quarter is ill, of those promised 0.75 three quarters."""
-    outcome = np.array([0, 0, 0, 1, 0, 1, 1, 1])
-    probability = np.array([0.25] * 4 + [0.75] * 4)
-
-    assert evaluation.calibration_error(outcome, probability, 2, once(8)) == pytest.approx([0])
-
-
-@given(rows)
-def test_the_calibration_error_lies_between_the_whole_gap_and_one(pairs):
-    """Groups can hide no more than the gap between all promises and all outcomes."""
-    outcome, probability = split(pairs)
-
-    found = evaluation.calibration_error(outcome, probability, 10, once(len(pairs)))[0]
-
-    assert abs(outcome.mean() - probability.mean()) - 1e-12 <= found <= 1
-
-
-def test_one_promise_to_all_is_one_group():
-    """Equal answers cannot be split into ten groups."""
-    outcome, probability = np.array([0, 0, 0, 1]), np.full(4, 0.5)
-
-    assert evaluation.calibration_error(outcome, probability, 10, once(4)) == pytest.approx([0.25])
-
-
-@given(rows.map(split), st.integers(0, 2**32 - 1))
-def test_resamples_keep_the_number_of_each_class(given_answers, seed):
-    """So that none of them lacks a class."""
-    outcome, _ = given_answers
-    plan = PLAN.model_copy(update={"seed": seed, "bootstrap_samples": 100})
-
-    weights = evaluation.bootstrap_weights(outcome, plan)
-
-    assert weights.shape == (100, len(outcome))
-    assert (weights[:, outcome == 1].sum(axis=1) == (outcome == 1).sum()).all()
-    assert (weights[:, outcome == 0].sum(axis=1) == (outcome == 0).sum()).all()
-
-
-def test_resamples_depend_on_the_seed_alone():
-    """The same seed draws the same, another seed something else."""
-    outcome = np.array([0, 1] * 20)
-    other = PLAN.model_copy(update={"seed": 2})
-
-    first = evaluation.bootstrap_weights(outcome, PLAN)
-
-    np.testing.assert_array_equal(first, evaluation.bootstrap_weights(outcome, PLAN))
-    assert not (first == evaluation.bootstrap_weights(outcome, other)).all()
-
-
-def test_every_patient_is_drawn_about_once_on_average():
-    """Nobody is favoured."""
-    plan = PLAN.model_copy(update={"bootstrap_samples": 4000})
-
-    weights = evaluation.bootstrap_weights(np.array([0] * 30 + [1] * 20), plan)
-
-    assert weights.mean(axis=0) == pytest.approx(np.ones(50), abs=0.1)
 
 
 def test_equal_answers_differ_by_nothing(answers, plan):

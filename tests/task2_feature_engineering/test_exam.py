@@ -57,6 +57,12 @@ def logistic(build):
     return build("logistic_regression")
 
 
+@pytest.fixture
+def short(plan):
+    """Return an exam in which no threshold is chosen."""
+    return plan.model_copy(update={"threshold_folds": None})
+
+
 def twice(plan):
     """Return ``plan`` with two repeats."""
     return plan.model_copy(update={"repeats": 2})
@@ -113,11 +119,11 @@ def test_folds_have_about_as_many_ill_patients_as_the_table(training, plan):
 
 def test_fewer_repeats_are_the_first_of_more_repeats(training, plan):
     """So that a short exam can be compared with the start of a long one."""
-    short, long = (
+    few, many = (
         exam.fold_plan(training, plan.model_copy(update={"repeats": count})) for count in (2, 4)
     )
 
-    for ours, theirs in zip(short, long, strict=False):
+    for ours, theirs in zip(few, many, strict=False):
         assert (ours.repeat, ours.fold) == (theirs.repeat, theirs.fold)
         np.testing.assert_array_equal(ours.test, theirs.test)
 
@@ -137,12 +143,14 @@ def test_repeats_and_seeds_shuffle_the_rows_anew(training, plan):
 @pytest.mark.parametrize("family", ["random_forest", "logistic_regression"])
 def test_the_number_of_workers_changes_no_answer(build, training, plan, family):
     """To the last bit."""
-    alone, together = (exam.sit(build(family), training, plan, workers) for workers in (1, 2))
+    quicker = plan.model_copy(update={"threshold_folds": 2})
+
+    alone, together = (exam.sit(build(family), training, quicker, count) for count in (1, 2))
 
     pd.testing.assert_frame_equal(alone, together, check_exact=True)
 
 
-def test_a_watcher_sees_every_fold_and_changes_nothing(logistic, training, plan):
+def test_a_watcher_sees_every_fold_and_changes_nothing(logistic, training, short):
     """A progress bar is no part of the exam."""
     seen = []
 
@@ -151,10 +159,10 @@ def test_a_watcher_sees_every_fold_and_changes_nothing(logistic, training, plan)
             seen.append((len(fold), total))
             yield fold
 
-    watched = exam.sit(logistic, training, plan, 1, watch)
+    watched = exam.sit(logistic, training, short, 1, watch)
 
     assert seen == [(count, 5) for count in watched.groupby("fold").size()]
-    pd.testing.assert_frame_equal(watched, exam.sit(logistic, training, plan, 1))
+    pd.testing.assert_frame_equal(watched, exam.sit(logistic, training, short, 1))
 
 
 def test_fit_never_sees_a_row_of_the_test_fold(spied):
@@ -197,19 +205,19 @@ def test_values_of_the_test_fold_change_neither_threshold_nor_model(logistic, tr
     assert (before.loc[spoiled, "probability"] != after.loc[spoiled, "probability"]).all()
 
 
-def test_a_shuffled_target_cannot_be_learnt(logistic, training, plan):
+def test_a_shuffled_target_cannot_be_learnt(logistic, training, short):
     """An AUC away from one half would mean that answers leak from a test fold."""
     shuffled = training.assign(disease=training[TARGET].sample(frac=1, random_state=1).to_numpy())
-    short = plan.model_copy(update={"repeats": 3, "threshold_folds": None})
+    thrice = short.model_copy(update={"repeats": 3})
 
-    found = fold_metrics(exam.sit(logistic, shuffled, short, 1))
+    found = fold_metrics(exam.sit(logistic, shuffled, thrice, 1))
 
     assert found["roc_auc"].mean() == pytest.approx(0.5, abs=0.1)
 
 
-def test_the_exam_leaves_the_given_model_unfitted(logistic, training, plan):
+def test_the_exam_leaves_the_given_model_unfitted(logistic, training, short):
     """What is fitted in a fold is a clone."""
-    exam.sit(logistic, training, plan, 1)
+    exam.sit(logistic, training, short, 1)
 
     with pytest.raises(NotFittedError):
         check_is_fitted(logistic)
@@ -225,12 +233,12 @@ def test_fit_leaves_a_fitted_model_as_it_was(fitted, training):
     assert (exam.probability(champion, training) == before).all()
 
 
-def test_the_order_of_the_table_s_columns_changes_no_answer(logistic, training, plan):
+def test_the_order_of_the_table_s_columns_changes_no_answer(logistic, training, short):
     """Fields are found by name."""
     turned = training[training.columns[::-1]]
 
     pd.testing.assert_frame_equal(
-        exam.sit(logistic, turned, plan, 1), exam.sit(logistic, training, plan, 1)
+        exam.sit(logistic, turned, short, 1), exam.sit(logistic, training, short, 1)
     )
 
 
@@ -243,9 +251,9 @@ def test_each_fold_has_one_threshold_within_its_range(answers):
         assert (found["threshold"] == found["threshold"].round(3)).all()
 
 
-def test_an_exam_without_threshold_folds_decides_at_one_half(logistic, training, plan):
+def test_an_exam_without_threshold_folds_decides_at_one_half(logistic, training, short):
     """The ablation needs no threshold and saves its fits."""
-    found = exam.sit(logistic, training, plan.model_copy(update={"threshold_folds": None}), 1)
+    found = exam.sit(logistic, training, short, 1)
 
     assert (found["threshold"] == 0.5).all()
 

@@ -5,9 +5,8 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from pipeline.core import conversion, evaluation, exam, manifest, persistence, trained_model
-from pipeline.core.evaluation import Evaluation
-from pipeline.core.trained_model import Parameters, TrainedModel
+from pipeline.core import exam, manifest, trained_model
+from pipeline.core.training import Data, Fitted, describe
 from pipeline.errors import ArtifactError
 
 NAMES = ["answers.parquet", "metrics.json", "model.onnx", "model.skops", "parameters.json"]
@@ -16,27 +15,12 @@ NAMES = ["answers.parquet", "metrics.json", "model.onnx", "model.skops", "parame
 @pytest.fixture(scope="module")
 def model(fitted, answers, training, external, quick):
     """Return the logistic regression with everything known about it."""
-    pipeline, given = fitted["logistic_regression"], answers["logistic_regression"]
-    plan, abroad = quick.evaluation, exam.probability(pipeline, external)
-    return TrainedModel(
-        pipeline=pipeline,
-        skops=persistence.dump(pipeline),
-        onnx=conversion.convert(pipeline),
-        answers=given,
-        parameters=Parameters(
-            data_digest="abc",
-            seed=quick.model_seed,
-            hyperparameters=quick.models.logistic_regression.model_dump(),
-            features=quick.features,
-            exam=plan,
-        ),
-        evaluation=Evaluation(
-            family="logistic_regression",
-            threshold=0.4,
-            metrics=evaluation.summarise(given, plan),
-            external=evaluation.by_hospital(abroad, external, plan),
-            slices=evaluation.by_slice(given, training, (50,), plan),
-        ),
+    family = "logistic_regression"
+    return describe(
+        family,
+        Fitted(answers=answers[family], pipeline=fitted[family], threshold=0.4),
+        Data(training=training, external=external, digest="abc"),
+        quick.training,
     )
 
 
@@ -130,4 +114,6 @@ def test_flat_parameters_have_dotted_names_and_texts(model):
     assert flat["features.age_bands"] == "[45.0, 55.0, 65.0]"
     assert flat["exam.folds"] == "5"
     assert all(isinstance(text, str) for text in flat.values())
-    assert len(flat) == 2 + 1 + 2 + len(type(model.parameters.exam).model_fields)
+    assert flat["libraries.numpy"]
+    assert len(flat["recipe_digest"]) == 64
+    assert len(flat) == 3 + 1 + 2 + 4 + len(type(model.parameters.exam).model_fields)
