@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import typer
@@ -59,7 +59,7 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     Console().print(table)
 
 
-def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
+def track(items: Iterable[Item], description: str, total: int) -> Generator[Item, None, None]:
     """Pass ``items`` on, with a progress bar on standard error while they come."""
     columns = (
         TextColumn("{task.description}", markup=False),

@@ -5,6 +5,7 @@ The only command that creates model versions.
 
 import uuid
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,12 +101,10 @@ def _publish(
     figures = artifacts.read_folder(artifacts.MODEL_FIGURES, made_by="feature_engineering")
     example = table[list(FEATURES)].head(2)
     tags = _lineage_tags()
-    submissions = cli.track(
-        (_submission(model, example, figures, tags, key) for model in models.values()),
-        "Registering",
-        len(models),
-    )
-    versions = dict(zip(models, map(registry.publish, submissions), strict=True))
+    submissions = (_submission(model, example, figures, tags, key) for model in models.values())
+    # Closed before an error is printed, so that the error is the last line.
+    with closing(cli.track(submissions, "Registering", len(models))) as tracked:
+        versions = dict(zip(models, map(registry.publish, tracked), strict=True))
     if others := [
         version.title
         for family, version in versions.items()
