@@ -1,0 +1,504 @@
+"""The whole task: what a run registers, whom it crowns, and what it refuses to do."""
+
+import contextlib
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from mlflow import MlflowClient
+
+from pipeline import artifacts, config, experiment_tracking
+from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
+from pipeline.core import promotion
+from pipeline.core.encoding import read_table, table_bytes
+from pipeline.core.policies import FAMILIES
+from pipeline.core.promotion import SERVED, registered_name
+from pipeline.errors import ArtifactError, RegistryError
+from tests.task3_experiment_tracking.conftest import be_in, counts, empty
+
+ROOT = Path(__file__).parents[2]
+NAMES = [registered_name(family) for family in FAMILIES]
+# So low that a single tree may serve.
+LOW = {
+    "PROMOTION__MINIMUM_ROC_AUC": "0.5",
+    "PROMOTION__MAXIMUM_BRIER": "0.3",
+    "PROMOTION__MAXIMUM_LOG_LOSS": "1.0",
+    "PROMOTION__MAXIMUM_CALIBRATION_ERROR": "0.5",
+    "PROMOTION__CALIBRATION_SLOPE__LOW": "-10",
+    "PROMOTION__CALIBRATION_SLOPE__HIGH": "10",
+    "PROMOTION__SLICES__MINIMUM_ROC_AUC": "0.3",
+    "PROMOTION__EXTERNAL_MINIMUM_ROC_AUC__HUNGARIAN": "0.3",
+}
+
+
+class Moment(NamedTuple):
+    """A registry after a run: what was printed, what it holds, who holds which alias."""
+
+    printed: str
+    counts: dict[str, int]
+    champion: Version | None
+    previous: Version | None
+    champions: dict[str, str]
+
+
+def run(uri, **options):
+    """Run the task in the current folder and return what is there then."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        experiment_tracking.run(config.load(), **options)
+    registry = Registry(uri, "heart-disease")
+    holders = {name: registry.find_alias(name, CHAMPION) for name in NAMES}
+    return Moment(
+        " ".join(printed.getvalue().split()),
+        counts(uri),
+        registry.find_alias(SERVED, CHAMPION),
+        registry.find_alias(SERVED, PREVIOUS_CHAMPION),
+        {name: found.title for name, found in holders.items() if found},
+    )
+
+
+def command(*arguments, **environment):
+    """Run the task as a person does."""
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.experiment_tracking", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def versions(each, served=1):
+    """Return the number of versions of each registered model."""
+    return dict.fromkeys(NAMES, each) | {SERVED: served}
+
+
+def made(moment):
+    """Return the number of versions of each registered model after a run."""
+    return {name: n for name, n in moment.counts.items() if name not in {"runs", "models"}}
+
+
+class Story(NamedTuple):
+    """The same clone at one moment after the other, and the registry at the end."""
+
+    uri: str
+    rehearsed: Moment
+    first: Moment
+    second: Moment
+    once: Moment
+    again: Moment
+    dry: Moment
+
+
+@pytest.fixture(scope="module", params=["embedded", "server"])
+def story(request, trained, tmp_path_factory):
+    """Tell the story of a clone with an embedded registry, and with a server."""
+    folder = shutil.copytree(trained, tmp_path_factory.mktemp("story") / "clone")
+    with pytest.MonkeyPatch.context() as patch:
+        be_in(folder, patch)
+        patch.setenv("COLUMNS", "200")
+        uri = os.environ[config.TRACKING_URI]
+        if request.param == "server":
+            uri = request.getfixturevalue("server")
+            empty(uri)
+            patch.setenv(config.TRACKING_URI, uri)
+        return Story(
+            uri=uri,
+            rehearsed=run(uri, dry_run=True),
+            first=run(uri),
+            second=run(uri),
+            once=run(uri, once_per="commit-1"),
+            again=run(uri, once_per="commit-1"),
+            dry=run(uri, dry_run=True),
+        )
+
+
+@pytest.fixture(scope="module")
+def first_versions(story):
+    """Return the first version of each family."""
+    return {name: Registry(story.uri, "heart-disease").version(name, 1) for name in NAMES}
+
+
+# --- the first run
+
+
+def test_a_rehearsal_in_an_empty_registry_registers_nothing(story):
+    """It creates no run, no registered model and no version, and says what it would do."""
+    assert made(story.rehearsed) == {}
+    assert story.rehearsed.counts["models"] == 0
+    assert "verdict promote" in story.rehearsed.printed
+    assert "dry run: nothing was registered" in story.rehearsed.printed
+
+
+def test_the_first_run_makes_version_1_of_each_family(story):
+    """And one version of the served model: a copy."""
+    assert made(story.first) == versions(1)
+    assert story.first.counts["runs"] - story.rehearsed.counts["runs"] == 4
+
+
+def test_the_first_run_makes_each_fit_family_its_own_champion(story):
+    """A family that fails an absolute check has none; quick settings leave boosting unfit."""
+    unfit = registered_name("gradient_boosting")
+    assert story.first.champions == {name: f"{name}/1" for name in NAMES if name != unfit}
+
+
+def test_the_first_run_crowns_the_best_family(story):
+    """There is nobody to beat, and nobody before."""
+    assert story.first.champion.title == "heart_disease/1"
+    assert story.first.champion.tags["promoted_from"] == "heart_disease_logistic_regression/1"
+    assert story.first.previous is None
+    assert "champion heart_disease/1, from heart_disease_logistic" in story.first.printed
+
+
+def test_the_table_shows_each_family_with_version_verdict_and_reason(story):
+    """A person reads what happened where they started it."""
+    for title in ("Random forest", "Logistic regression", "Gradient boosting", "SVM"):
+        assert title in story.first.printed
+    assert "refuse" in story.first.printed
+    assert "Brier score" in story.first.printed
+    assert "verdict promote: " in story.first.printed
+
+
+def test_every_version_says_where_it_comes_from(story, first_versions):
+    """Commit, data, model, figures, verdict; and it is complete."""
+    for version in [*first_versions.values(), story.first.champion]:
+        assert version.complete
+        assert version.tags["git_commit"] == "unknown"
+        assert {"data_digest", "model_digest", "roc_auc", "brier", "key"} <= version.tags.keys()
+        assert {"gate_outcome", "gate_reason", "gate_verdict"} <= version.tags.keys()
+        assert "ci_url" not in version.tags
+
+
+def test_the_champion_says_who_promoted_it_and_when(story):
+    """With the day and the offset, so that nobody guesses the time zone."""
+    tags = story.first.champion.tags
+    assert tags["promoted_by"]
+    assert tags["promoted_at"].endswith("+00:00")
+
+
+def test_the_model_digest_is_that_of_the_model_file(story, trained):
+    """So a file on disk is found in the registry by its sha256."""
+    from_disk = (trained / "models/logistic_regression/model.skops").read_bytes()
+    files = Registry(story.uri, "heart-disease").files(story.first.champion)
+    assert files["model.skops"] == from_disk
+    assert story.first.champion.tags["model_digest"] == sha256(from_disk).hexdigest()
+
+
+def test_a_version_holds_the_whole_trained_model(story, trained):
+    """All that task 2 wrote for the family, for the gate and the package."""
+    files = Registry(story.uri, "heart-disease").files(story.first.champion)
+    folder = trained / "models/logistic_regression"
+    written = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert written.items() <= files.items()
+
+
+def test_a_run_shows_parameters_metrics_data_and_figures(story, first_versions):
+    """In MLflow's page."""
+    client = MlflowClient(story.uri, story.uri)
+    version = first_versions["heart_disease_svm"]
+    run = client.get_run(version.run_id)
+
+    assert run.data.params["hyperparameters.gamma"] == "scale"
+    assert f"{run.data.metrics['roc_auc']:.6f}" == version.tags["roc_auc"]
+    assert {"roc_auc_standard_error", "hungarian_roc_auc", "threshold"} <= run.data.metrics.keys()
+    dataset = run.inputs.dataset_inputs[0].dataset
+    assert version.tags["data_digest"].startswith(dataset.digest)
+    assert client.list_artifacts(version.run_id, "figures")
+
+
+# --- running again
+
+
+def test_the_second_run_makes_version_2_of_each_family(story):
+    """A person who runs the task twice gets two versions; the served model has one."""
+    assert made(story.second) == versions(2)
+
+
+def test_the_same_models_again_keep_every_champion(story):
+    """An equal model is no better."""
+    assert story.second.champion == story.first.champion
+    assert story.second.champions == story.first.champions
+    assert "verdict keep: the same model as heart_disease/1" in story.second.printed
+
+
+def test_a_losing_version_is_recorded_with_its_verdict(story):
+    """What the gate said stands at the version that was not crowned."""
+    second = Registry(story.uri, "heart-disease").version("heart_disease_logistic_regression", 2)
+    assert second.tags["gate_outcome"] == "keep"
+    assert second.tags["gate_reason"].startswith("the same model as")
+    verdict = promotion.Verdict.model_validate_json(second.tags["gate_verdict"])
+    assert verdict.outcome == "keep"
+
+
+def test_one_key_makes_one_version_of_each_family(story):
+    """A repeated job finds what it has made: no version, no run."""
+    assert made(story.once) == versions(3)
+    assert story.again.counts == story.once.counts
+
+
+def test_a_repeated_job_keeps_the_first_verdict(story):
+    """The tags of its versions say what was decided when they were made."""
+    third = Registry(story.uri, "heart-disease").version("heart_disease_svm", 3)
+    assert third.tags["key"] == "commit-1"
+    assert third.tags["gate_outcome"] == "keep"
+
+
+def test_a_dry_run_changes_nothing(story):
+    """No run, no registered model, no version, no alias; the verdict is printed."""
+    assert story.dry._replace(printed="") == story.again._replace(printed="")
+    assert "verdict keep" in story.dry.printed
+
+
+# --- better and worse challengers
+
+
+class Contest(NamedTuple):
+    """Weak models, then the trained ones, then the weak ones again."""
+
+    weak: Moment
+    honest: Moment
+    relapse: Moment
+
+
+@pytest.fixture(scope="module")
+def contest(trained, weak, tmp_path_factory):
+    """Let a planted worse model be champion, better ones challenge it, and it challenge them."""
+    folder = shutil.copytree(trained, tmp_path_factory.mktemp("contest") / "clone")
+    honest = artifacts.read_folder(trained / artifacts.MODELS, "feature_engineering")
+    with pytest.MonkeyPatch.context() as patch:
+        be_in(folder, patch)
+        for name, value in LOW.items():
+            patch.setenv(config.PREFIX + name, value)
+        uri = os.environ[config.TRACKING_URI]
+        moments = []
+        for models in (weak, honest, weak):
+            artifacts.write_folder(artifacts.MODELS, models)
+            moments.append(run(uri))
+        return Contest(*moments)
+
+
+def test_a_better_challenger_is_promoted(contest):
+    """The champion sits the challenger's exam, and the whole interval lies above zero."""
+    assert contest.weak.champion.title == "heart_disease/1"
+    assert contest.honest.champion.title == "heart_disease/2"
+    assert "better than heart_disease/1 on equal folds" in contest.honest.printed
+    assert contest.honest.champion.tags["gate_reason"].startswith("better than heart_disease/1")
+
+
+def test_a_promotion_keeps_the_champion_before(contest):
+    """To go back to it is one call."""
+    assert contest.honest.previous.title == "heart_disease/1"
+
+
+def test_each_family_is_held_against_its_own_champion(contest):
+    """The family's alias moves to the better version too."""
+    assert contest.honest.champions == {name: f"{name}/2" for name in NAMES}
+
+
+def test_a_worse_challenger_is_recorded_but_not_crowned(contest):
+    """Version 3 of each family exists, and every alias stays."""
+    assert made(contest.relapse) == versions(3, served=2)
+    assert contest.relapse.champion == contest.honest.champion
+    assert contest.relapse.previous == contest.honest.previous
+    assert contest.relapse.champions == contest.honest.champions
+    assert "verdict keep" in contest.relapse.printed
+
+
+def test_no_family_that_is_unfit_is_crowned(clone, monkeypatch):
+    """A refusal is an outcome that is explained, not a failure."""
+    monkeypatch.setenv(config.PREFIX + "PROMOTION__MINIMUM_ROC_AUC", "0.99")
+    monkeypatch.setenv("COLUMNS", "200")
+    moment = run(os.environ[config.TRACKING_URI])
+
+    assert made(moment) == dict.fromkeys(NAMES, 1)
+    assert (moment.champion, moment.champions) == (None, {})
+    assert "verdict refuse" in moment.printed
+    assert "champion none: no family is fit to serve" in moment.printed
+    assert clone.is_dir()
+
+
+# --- interruptions
+
+
+@pytest.mark.parametrize("step", ["publish", "copy", "set_alias"])
+def test_an_interrupted_run_is_finished_by_the_next(clone, monkeypatch, step):
+    """With the same key nothing is made twice, and until then nobody is champion."""
+
+    class Interrupted(Registry):
+        """A registry whose process dies at one step of the served model or the last family."""
+
+    def interrupted(self, version, *arguments):
+        if version.model_name in {SERVED, "heart_disease_svm"} or arguments == (SERVED,):
+            raise KeyboardInterrupt
+        return getattr(Registry, step)(self, version, *arguments)
+
+    setattr(Interrupted, step, interrupted)
+    uri = os.environ[config.TRACKING_URI]
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment_tracking, "Registry", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(uri, once_per="job")
+
+    assert Registry(uri, "heart-disease").find_alias(SERVED, CHAMPION) is None
+    finished = run(uri, once_per="job")
+    assert made(finished) == versions(1)
+    assert finished.champion.title == "heart_disease/1"
+    assert clone.is_dir()
+
+
+def test_a_key_that_made_other_models_is_refused(clone, registered_weakly, weak):
+    """A verdict on one model must never crown another."""
+    artifacts.write_folder(artifacts.MODELS, weak)
+    with pytest.raises(
+        RegistryError, match=r"the key job was used for other models .*give another"
+    ):
+        run(registered_weakly, once_per="job")
+    assert clone.is_dir()
+
+
+@pytest.fixture
+def registered_weakly(clone):
+    """Return a registry in which the key ``job`` was used."""
+    uri = os.environ[config.TRACKING_URI]
+    run(uri, once_per="job")
+    assert clone.is_dir()
+    return uri
+
+
+# --- what it refuses to register
+
+
+def other_data(folder, monkeypatch):
+    """Make one patient a year older."""
+    del monkeypatch
+    files = artifacts.read_folder(folder / artifacts.PROCESSED, "data_acquisition_eda")
+    table = read_table(files["training.parquet"])
+    table.loc[0, "age"] += 1
+    older = {**files, "training.parquet": table_bytes(table)}
+    artifacts.write_folder(folder / artifacts.PROCESSED, older)
+
+
+def other_parameters(folder, monkeypatch):
+    """Ask for other hyperparameters than the models were trained with."""
+    del folder
+    monkeypatch.setenv(config.PREFIX + "MODELS__SVM__C", "7")
+
+
+def other_exam(folder, monkeypatch):
+    """Ask for other folds than the models were examined on."""
+    del folder
+    monkeypatch.setenv(config.PREFIX + "EVALUATION__SEED", "7")
+
+
+def no_models(folder, monkeypatch):
+    """Take the models away."""
+    del monkeypatch
+    shutil.rmtree(folder / artifacts.MODELS)
+
+
+def no_figures(folder, monkeypatch):
+    """Take the figures of the models away."""
+    del monkeypatch
+    shutil.rmtree(folder / artifacts.MODEL_FIGURES)
+
+
+def no_data(folder, monkeypatch):
+    """Take the tables away."""
+    del monkeypatch
+    shutil.rmtree(folder / artifacts.PROCESSED)
+
+
+def changed_model(folder, monkeypatch):
+    """Flip one bit of a model."""
+    del monkeypatch
+    file = folder / artifacts.MODELS / "svm/model.skops"
+    content = bytearray(file.read_bytes())
+    content[1000] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "explanation"),
+    [
+        (other_data, "models/random_forest is of another time (data_digest changed since): run"),
+        (other_exam, "models/random_forest is of another time (exam changed since): run `python"),
+        (other_parameters, "models/svm is of another time (recipe_digest, hyperparameters chang"),
+        (no_models, "models/ is missing or unfinished: run `python -m pipeline.feature_engineer"),
+        (changed_model, "models/: svm/model.skops has changed: run `python -m pipeline.feature_e"),
+        (no_figures, "figures/models/ is missing or unfinished: run `python -m pipeline.feature"),
+        (no_data, "data/processed/ is missing or unfinished: run `python -m pipeline.data_acq"),
+    ],
+    ids=lambda value: getattr(value, "__name__", "explained"),
+)
+def test_models_that_do_not_fit_the_clone_are_not_registered(
+    clone, monkeypatch, change, explanation
+):
+    """The line says what to run, and the registry stays as it is."""
+    change(clone, monkeypatch)
+    with pytest.raises(ArtifactError) as refused:
+        experiment_tracking.run(config.load())
+
+    assert str(refused.value).startswith(explanation)
+    assert counts(os.environ[config.TRACKING_URI]) == {"runs": 0, "models": 0}
+
+
+# --- where it runs
+
+
+@pytest.fixture
+def committed(clone):
+    """Make the clone a git repository and return its commit."""
+    (clone / ".gitignore").write_text("*\n!config.yaml\n")
+    for line in (
+        "git init --quiet",
+        "git -c user.name=Ann -c user.email=ann@example.org add config.yaml",
+        "git -c user.name=Ann -c user.email=ann@example.org commit --quiet --message=first",
+    ):
+        subprocess.run(line.split(), check=True)
+    done = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_ci_and_git_stand_at_every_version(committed, monkeypatch):
+    """The commit, the page of the run, and who started it."""
+    for name, value in {
+        "SERVER_URL": "https://github.com",
+        "REPOSITORY": "ann/heart",
+        "RUN_ID": "42",
+        "ACTOR": "ann",
+    }.items():
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    tags = run(os.environ[config.TRACKING_URI]).champion.tags
+
+    assert (tags["git_commit"], tags["git_modified"]) == (committed, "false")
+    assert tags["ci_url"] == "https://github.com/ann/heart/actions/runs/42"
+    assert tags["promoted_by"] == "ann"
+
+
+def test_a_person_runs_it_by_its_name(clone):
+    """The command decides, prints, and ends with 0; a rehearsal leaves no version."""
+    done = command("--dry-run")
+
+    assert done.returncode == 0, done.stderr
+    assert "verdict       promote: " in done.stdout
+    assert done.stdout.endswith("dry run: nothing was registered and no alias moved\n")
+    assert counts(f"sqlite:///{clone}/mlflow.db")["models"] == 0
+
+
+def test_a_server_that_is_down_is_one_line_and_exit_code_4(clone):
+    """Nothing of the models is lost: run it again when the server is up."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    done = command(MLFLOW_TRACKING_URI=f"http://127.0.0.1:{port}")
+
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[-1].startswith("error: the registry at http://127.0.0.1:")
+    assert "Traceback" not in done.stderr
+    assert clone.is_dir()

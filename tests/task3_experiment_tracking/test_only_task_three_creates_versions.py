@@ -1,0 +1,64 @@
+"""Experiment tracking is the only command that creates runs and model versions."""
+
+import pytest
+
+from pipeline import (
+    config,
+    data_acquisition_eda,
+    experiment_tracking,
+    feature_engineering,
+    model_packaging,
+)
+from pipeline.adapters.registry import Registry
+from pipeline.model_packaging import ModelPackager
+from tests.task3_experiment_tracking.conftest import counts
+
+# The shortest training there is.
+SHORTEST = {
+    "EVALUATION__FOLDS": "2",
+    "EVALUATION__THRESHOLD_FOLDS": "2",
+}
+
+
+def packaging(settings):
+    """Do all that task 4 offers."""
+    model_packaging.run(settings)
+    model_packaging.run(settings, "heart_disease_svm", 1)
+    packager = ModelPackager(settings)
+    packager.get_champion_model_info()
+    packager.validate_package(packager.create_package())
+
+
+def rehearsal(settings):
+    """Decide, and register nothing."""
+    experiment_tracking.run(settings, dry_run=True)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [data_acquisition_eda.run, feature_engineering.run, packaging, rehearsal],
+    ids=["data_acquisition_eda", "feature_engineering", "model_packaging", "dry run"],
+)
+def test_nothing_but_experiment_tracking_creates_a_version(clone, registered, monkeypatch, command):
+    """Runs, registered models and versions are as many as before."""
+    uri = f"sqlite:///{registered}/mlflow.db"
+    monkeypatch.setenv(config.TRACKING_URI, uri)
+    if command is feature_engineering.run:
+        for name, value in SHORTEST.items():
+            monkeypatch.setenv(config.PREFIX + name, value)
+    before = counts(uri)
+    command(config.load())
+
+    assert counts(uri) == before
+    assert before["runs"] == 4
+    assert clone.is_dir()
+
+
+def test_experiment_tracking_is_seen_by_the_count(registered, clone, monkeypatch):
+    """The count above would notice a version."""
+    uri = f"sqlite:///{registered}/mlflow.db"
+    assert counts(uri)["heart_disease"] == 1
+    assert Registry(f"sqlite:///{clone}/mlflow.db", "heart-disease").versions("heart_disease") == []
+    monkeypatch.setenv(config.TRACKING_URI, f"sqlite:///{clone}/mlflow.db")
+    experiment_tracking.run(config.load())
+    assert counts(f"sqlite:///{clone}/mlflow.db") == counts(uri)

@@ -1,0 +1,411 @@
+"""The registry keeps what it is given, and gives nothing back that it cannot vouch for."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from pipeline.adapters.registry import CHAMPION, Registry
+from pipeline.errors import NoChampionError, RegistryError, RegistryUnavailableError
+from tests.task3_experiment_tracking.conftest import counts, submission
+
+ROOT = Path(__file__).parents[2]
+NAME = "heart_disease_svm"
+
+
+class Interrupted(Registry):
+    """A registry whose process dies before a version's upload is verified."""
+
+    def _complete(self, version):
+        raise KeyboardInterrupt(version.title)
+
+
+@pytest.fixture
+def client(store):
+    """Return MLflow's own client, which sees the registry as any other program does."""
+    return MlflowClient(store.uri, store.uri)
+
+
+@pytest.fixture
+def published(registry):
+    """Return a version that was published without trouble."""
+    return registry.publish(submission())
+
+
+@pytest.fixture
+def interrupted(store, registry):
+    """Return what an interrupted publish leaves behind, and the submission it was given."""
+    given = submission()
+    with pytest.raises(KeyboardInterrupt):
+        Interrupted(store.uri, "tests").publish(given)
+    (left,) = registry.versions(NAME)
+    return left, given
+
+
+def command(uri):
+    """Ask the registry at ``uri`` for the champion as a task does, in a process of its own."""
+    code = (
+        "from pipeline import cli\nfrom pipeline.adapters.registry import Registry\n"
+        "def ask() -> None:\n  'Ask.'\n"
+        f"  print(Registry({str(uri)!r}, 'e').champion('heart_disease'))\ncli.run(ask)"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+# --- publish
+
+
+def test_a_published_version_is_complete_and_holds_its_files(registry):
+    """They come back byte for byte, and nothing with them."""
+    given = submission()
+    version = registry.publish(given)
+
+    assert version.complete
+    assert version == registry.version(NAME, 1)
+    assert registry.files(version) == given.files
+
+
+def test_a_published_version_carries_the_tags_the_key_and_the_manifest(registry):
+    """The manifest is what `sha256sum --check` reads."""
+    given = submission(files={"MLmodel": b""})
+    version = registry.publish(given)
+
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    expected = {"key": given.key, "manifest": f"{empty}  MLmodel\n", "complete": "true"}
+    assert version.tags == given.tags | expected
+
+
+def test_a_run_is_logged_beside_the_version(client, published):
+    """With parameters, metrics, tags and the data set, and it has ended."""
+    run = client.get_run(published.run_id)
+
+    assert run.data.params == {"C": "0.5", "exam.folds": "10"}
+    assert run.data.metrics == {"roc_auc": 0.9, "brier": 0.12}
+    assert run.data.tags["model_digest"] == "d" * 64
+    assert run.inputs.dataset_inputs[0].dataset.name == "cleveland"
+    assert run.inputs.dataset_inputs[0].dataset.digest == "e" * 36
+    assert (run.info.run_name, run.info.status) == ("svm", "FINISHED")
+
+
+def test_the_figures_are_the_runs_own(client, published):
+    """Below one folder, where MLflow's page shows them."""
+    found = [one.path for one in client.list_artifacts(published.run_id, "figures")]
+    assert found == ["figures/roc.png"]
+
+
+def test_the_version_shows_the_metrics_in_mlflows_page(client, published):
+    """They belong to the logged model that the version was made from."""
+    model = client.get_logged_model(published.source.removeprefix("models:/"))
+    assert {metric.key: metric.value for metric in model.metrics} == {
+        "roc_auc": 0.9,
+        "brier": 0.12,
+    }
+    assert model.source_run_id == published.run_id
+
+
+def test_the_same_key_is_published_once(store, registry, published):
+    """A repeated job gets the version that it has made, and no run is logged."""
+    before = counts(store.uri)
+    again = registry.publish(submission(key=published.tags["key"]))
+
+    assert again == published
+    assert counts(store.uri) == before
+
+
+def test_another_key_is_another_version(registry, published):
+    """Even of the same files."""
+    assert (published.version, registry.publish(submission()).version) == (1, 2)
+    assert [found.version for found in registry.versions(NAME)] == [1, 2]
+
+
+def test_the_same_key_in_another_family_is_another_version(registry, published):
+    """One key covers a job, which publishes four families."""
+    other = registry.publish(
+        submission(model_name="heart_disease_random_forest", key=published.tags["key"])
+    )
+    assert (other.model_name, other.version) == ("heart_disease_random_forest", 1)
+
+
+def test_an_interrupted_publish_leaves_an_incomplete_version(registry, interrupted):
+    """Nobody gets its files."""
+    left, _ = interrupted
+
+    assert not left.complete
+    with pytest.raises(RegistryError, match=f"{NAME}/1 is incomplete"):
+        registry.files(left)
+
+
+def test_an_interrupted_publish_is_completed_by_the_next(store, registry, interrupted):
+    """The version that stands there is verified; no second one is made."""
+    left, given = interrupted
+    before = counts(store.uri)
+    version = registry.publish(given)
+
+    assert version.version == left.version
+    assert registry.version(NAME, 1).complete
+    assert registry.files(version) == given.files
+    assert counts(store.uri) == before
+
+
+def test_an_interrupted_publish_whose_files_are_damaged_stays_incomplete(
+    store, registry, interrupted
+):
+    """What was stored is not what was sent."""
+    left, given = interrupted
+    (store.path(left) / "model.skops").write_bytes(b"sko")
+
+    with pytest.raises(RegistryError, match=r"model\.skops has changed"):
+        registry.publish(given)
+    assert not registry.version(NAME, 1).complete
+
+
+# --- files
+
+
+def swap(folder):
+    """Put other bytes of the same length in a file's place."""
+    (folder / "model.skops").write_bytes(b"spoks")
+
+
+def truncate(folder):
+    """Cut the end off a file."""
+    (folder / "model.skops").write_bytes(b"sko")
+
+
+def remove(folder):
+    """Take a file away."""
+    (folder / "model.skops").unlink()
+
+
+def add(folder):
+    """Put a file beside the others."""
+    (folder / "code" / "b.py").write_bytes(b"import os\n")
+
+
+@pytest.mark.parametrize(
+    ("damage", "breach"),
+    [
+        (swap, "model.skops has changed"),
+        (truncate, "model.skops has changed"),
+        (remove, "model.skops is missing"),
+        (add, "code/b.py is not expected"),
+    ],
+    ids=["swapped", "truncated", "removed", "added"],
+)
+def test_a_file_that_is_not_as_published_is_named(store, registry, published, damage, breach):
+    """MLflow itself would hand it over."""
+    damage(store.path(published))
+
+    with pytest.raises(RegistryError) as refused:
+        registry.files(published)
+    assert str(refused.value) == f"{NAME}/1 is not what was published: {breach}"
+
+
+def test_every_difference_is_named_at_once(store, registry, published):
+    """A person who mends it need not try again for each."""
+    folder = store.path(published)
+    swap(folder)
+    add(folder)
+
+    with pytest.raises(RegistryError, match=r"b\.py is not expected; model\.skops has changed"):
+        registry.files(published)
+
+
+def test_a_version_whose_files_are_all_gone_is_refused(store, registry, published):
+    """MLflow says READY of it all the same."""
+    folder = store.path(published)
+    folder.rename(folder.with_name("elsewhere"))
+
+    with pytest.raises(RegistryError, match=f"{NAME}/1|refused"):
+        registry.files(published)
+
+
+@pytest.mark.parametrize("text", ["", "not checksums"], ids=["none", "damaged"])
+def test_a_version_without_a_readable_manifest_is_refused(registry, published, text):
+    """Nothing vouches for its files then."""
+    changed = registry.tag(published, {"manifest": text})
+    with pytest.raises(RegistryError, match=f"{NAME}/1"):
+        registry.files(changed)
+
+
+# --- versions and aliases
+
+
+def test_an_unknown_version_is_named(store, registry, published):
+    """Of a known model and of an unknown one."""
+    assert published.version == 1
+    for name in (NAME, "nothing"):
+        with pytest.raises(RegistryError) as refused:
+            registry.version(name, 7)
+        assert str(refused.value) == f"{store.uri} holds no {name}/7"
+
+
+def test_versions_are_found_by_tags(registry):
+    """All of the given ones must agree."""
+    for commit, family in (("a", "svm"), ("b", "svm"), ("a", "tree")):
+        registry.publish(submission(tags={"git_commit": commit, "family": family}))
+
+    found = registry.versions(NAME, git_commit="a", family="svm")
+    assert [version.version for version in found] == [1]
+
+
+def test_an_alias_that_nobody_holds_is_none(registry, published):
+    """Of a known model and of an unknown one, which MLflow tells apart."""
+    assert registry.find_alias(published.model_name, CHAMPION) is None
+    assert registry.find_alias("nothing", CHAMPION) is None
+
+
+def test_no_champion_is_one_line_that_says_what_to_run(store, registry):
+    """With the registry that was looked at: perhaps it is the wrong one."""
+    with pytest.raises(NoChampionError) as refused:
+        registry.champion("heart_disease")
+    assert str(refused.value) == (
+        f"no version holds heart_disease@champion in {store.uri}: "
+        "run `python -m pipeline.experiment_tracking` first"
+    )
+
+
+def test_an_alias_moves(registry, published):
+    """It stands on one version at a time."""
+    second = registry.publish(submission())
+    registry.set_alias(published, CHAMPION)
+    registry.set_alias(second, CHAMPION)
+
+    assert registry.champion(NAME) == second
+
+
+def test_a_tag_is_returned_and_kept(registry, published):
+    """The version that comes back is the version that is there."""
+    tagged = registry.tag(published, {"gate_outcome": "promote"})
+
+    assert tagged.tags == published.tags | {"gate_outcome": "promote"}
+    assert registry.version(NAME, 1) == tagged
+
+
+def test_a_registered_model_is_made_once(client, registry):
+    """The second time nothing happens, not even to its description."""
+    registry.ensure_registered("heart_disease", "The first")
+    registry.ensure_registered("heart_disease", "The second")
+    assert client.get_registered_model("heart_disease").description == "The first"
+
+
+# --- copy
+
+
+def test_a_copy_keeps_tags_run_and_files(registry, published):
+    """It is the same model under another name, and verified as such."""
+    registry.ensure_registered("heart_disease", "")
+    copied = registry.copy(published, "heart_disease")
+
+    assert copied.title == "heart_disease/1"
+    assert (copied.tags, copied.run_id) == (published.tags, published.run_id)
+    assert registry.files(copied) == registry.files(published)
+
+
+def test_a_copy_is_made_once(registry, published):
+    """A promotion that is repeated finds the copy it has made."""
+    registry.ensure_registered("heart_disease", "")
+    copied = registry.copy(published, "heart_disease")
+
+    assert registry.copy(published, "heart_disease") == copied
+    assert len(registry.versions("heart_disease")) == 1
+
+
+def test_another_version_is_another_copy(registry, published):
+    """The versions of the served model are the history of promotions."""
+    registry.ensure_registered("heart_disease", "")
+    registry.copy(published, "heart_disease")
+    assert registry.copy(registry.publish(submission()), "heart_disease").version == 2
+
+
+def test_a_damaged_copy_is_refused_by_its_own_name(store, registry, published):
+    """A copy shares the files of the version it was made from."""
+    registry.ensure_registered("heart_disease", "")
+    copied = registry.copy(published, "heart_disease")
+    swap(store.path(published))
+
+    with pytest.raises(RegistryError, match="heart_disease/1 is not what was published"):
+        registry.files(copied)
+
+
+# --- registries that do not work
+
+
+def closed_port():
+    """Return a port of this machine at which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def test_a_server_that_does_not_answer_is_one_line_and_exit_code_4():
+    """With the next step, within seconds of MLflow's import."""
+    uri = f"http://127.0.0.1:{closed_port()}"
+    done = command(uri)
+
+    assert done.stderr.startswith(
+        f"error: the registry at {uri} does not answer: start it, or unset MLFLOW_TRACKING_URI"
+    )
+    assert done.stderr.count("\n") == 1
+    assert done.returncode == 4
+
+
+def test_a_server_that_does_not_answer_is_told_quickly(tmp_path, monkeypatch):
+    """MLflow's client alone would try for minutes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    started = time.monotonic()
+    with pytest.raises(RegistryUnavailableError):
+        Registry(f"http://127.0.0.1:{closed_port()}", "tests").versions(NAME)
+    assert time.monotonic() - started < 5
+
+
+def test_a_password_in_the_address_is_never_shown(tmp_path, monkeypatch):
+    """Neither by us nor in what MLflow says."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    with pytest.raises(RegistryUnavailableError) as refused:
+        Registry(f"http://ann:secret@127.0.0.1:{closed_port()}", "tests").versions(NAME)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "explanation"),
+    [
+        ("sqlite:///folder", "the registry folder cannot be opened: unable to open database file"),
+        ("sqlite:///text", "the registry text cannot be opened: file is not a database"),
+        ("sqlite:///text/mlflow.db", "the registry text/mlflow.db cannot be opened: "),
+        ("nothing://here", "the registry at nothing://here refused: "),
+    ],
+    ids=["a folder", "another file", "below a file", "another scheme"],
+)
+def test_an_address_that_is_no_registry_is_one_line(tmp_path, monkeypatch, address, explanation):
+    """At once, and without a traceback."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text").write_text("This is no database, but long enough to be taken for one." * 9)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    started = time.monotonic()
+    with pytest.raises(RegistryError) as refused:
+        Registry(address, "tests").versions(NAME)
+
+    assert str(refused.value).startswith(explanation)
+    assert time.monotonic() - started < 5
+
+
+def test_an_embedded_registry_may_stand_in_a_new_folder(tmp_path, monkeypatch):
+    """The folder is made."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    assert Registry(f"sqlite:///{tmp_path}/new/folder/mlflow.db", "tests").versions(NAME) == []
