@@ -125,6 +125,7 @@ def _submission(
         model_name=registered_name(family),
         description=f"{FAMILY_TITLES[family]}: probability of heart disease from 13 fields",
         run_name=family,
+        source_name="pipeline.experiment_tracking",
         key=key,
         files=mlflow_model.build(model.pipeline, model.files(), example, requirements),
         figures=figures,

@@ -46,11 +46,13 @@ CROWNINGS: Final = "crownings"
 
 _SQLITE: Final = "sqlite:///"
 _ABSENT: Final = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
-# The client would repeat every request, creations too: one lost answer made two versions.
+# The client would repeat every request, creations too: one lost answer made two versions. And it
+# would print between our own lines.
 _CLIENT: Final = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 
@@ -85,6 +87,7 @@ class Submission(Record):
     model_name: str
     description: str
     run_name: str
+    source_name: str
     key: str
     files: Mapping[str, bytes]
     figures: Mapping[str, bytes]
@@ -191,6 +194,11 @@ class Registry:
             files = files_below(Path(folder))
         # MLflow's client writes this one beside what it downloads.
         files.pop("registered_model_meta", None)
+        if not files:
+            raise RegistryError(
+                f"no file of {version.title} is where it was stored; an embedded registry does not "
+                "move: put the folder back, or train again"
+            )
         expected = _manifest(version)
         if found := manifest.differences(expected, manifest.digests(files)):
             raise RegistryError(f"{version.title} is not what was published: {'; '.join(found)}")
@@ -285,7 +293,12 @@ class Registry:
         run = self._client.create_run(
             self._experiment_id(),
             run_name=submission.run_name,
-            tags={**submission.tags, KEY: submission.key},
+            tags={
+                **submission.tags,
+                KEY: submission.key,
+                "mlflow.source.name": submission.source_name,
+                "mlflow.source.git.commit": submission.tags["git_commit"],
+            },
         )
         run_id = str(run.info.run_id)
         parameters = [Param(name, value) for name, value in submission.parameters.items()]

@@ -22,6 +22,7 @@ def submission(key, outcome="promote"):
         model_name=SERVED,
         description="served",
         run_name="svm",
+        source_name="pipeline.experiment_tracking",
         key=key,
         files={"model.skops": key.encode()},
         figures={},
