@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -138,6 +138,7 @@ def test_the_golden_patients_of_the_package_are_these(files, trained, patients):
     assert found == package.golden_patients(trained[about.family], patients, GOLDEN)
 
 
+@settings(max_examples=50, deadline=None)
 @given(FILES)
 def test_an_archive_unpacks_to_the_same_files(files):
     """Below the folder's name, in any case."""
@@ -148,6 +149,7 @@ def test_an_archive_unpacks_to_the_same_files(files):
     assert found == {f"folder/{name}": content for name, content in files.items()}
 
 
+@settings(max_examples=50, deadline=None)
 @given(FILES)
 def test_an_archive_does_not_depend_on_the_order_of_its_files(files):
     """Equal files give equal bytes."""

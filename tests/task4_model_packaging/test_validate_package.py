@@ -209,16 +209,24 @@ def test_a_damaged_onnx_model_is_one_line(packager, copied, content):
 
 
 @pytest.mark.parametrize(
-    "golden",
-    [b"{}", b"", b'{"patients": []}', b'{"patients": [{"patient": {}, "probability": NaN}]}'],
+    ("golden", "reason"),
+    [
+        (b"{}", "patients Field required"),
+        (b"", "Invalid JSON"),
+        (b'{"patients": []}', "at least 1 item"),
+        (b'{"patients": [{"patient": {}, "probability": NaN}]}', "finite number"),
+    ],
     ids=["no patients", "empty file", "nobody", "no number"],
 )
-def test_golden_patients_that_prove_nothing_are_refused(packager, copied, golden):
+def test_golden_patients_that_prove_nothing_are_refused(packager, copied, golden, reason):
     """No patient is no proof."""
     (copied / "golden_patients.json").write_bytes(golden)
     reseal(copied)
 
-    assert "the golden patients get no answer" in refusal(packager, copied)
+    message = refusal(packager, copied)
+
+    assert "the golden patients get no answer" in message
+    assert reason in message
 
 
 def test_a_package_that_never_had_golden_patients_is_refused(packager, copied):
