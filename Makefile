@@ -34,6 +34,8 @@ experiment_tracking: $(READY) ## task 3: register new versions, decide about the
 	$(BIN)/python -m pipeline.experiment_tracking $(ARGS)
 model_packaging: $(READY) ## task 4: package the champion
 	$(BIN)/python -m pipeline.model_packaging $(ARGS)
+report: $(READY) ## compare the work tree's models with the live champion
+	$(BIN)/python -m pipeline.comparison $(ARGS)
 
 test: $(READY) ## run every test, with the coverage floor
 	$(BIN)/python run_tests.py
@@ -56,4 +58,4 @@ lock: $(READY) ## write requirements*.txt again from requirements*.in
 clean: ## remove what the commands made, except the registry
 	rm -rf data/processed figures reports models packages environments .nox .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging test test-pythons check mlflow-ui lock clean
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging report test test-pythons check mlflow-ui lock clean

@@ -17,7 +17,6 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from pipeline.core.contract import TRAINING
 from pipeline.core.drawing import GREY, INK, SERIES, bare, headline, styled
 from pipeline.core.evaluation import METRIC_TITLES
-from pipeline.core.exam import Vector
 from pipeline.core.policies import Family, Metric
 from pipeline.core.records import Estimate
 
@@ -32,6 +31,8 @@ FAMILY_TITLES: Final[Mapping[Family, str]] = {
     "svm": "SVM",
 }
 
+# Beside the colours, for those who see none and for curves that hide each other.
+DASHES: Final = ("-", (0, (5, 2)), (0, (5, 1, 1, 1)), (0, (1.5, 1)))
 # From this share on, white is read better than ink on the blue of a cell.
 DARK: Final = 0.55
 
@@ -56,32 +57,34 @@ def model_figures(
 @styled
 def roc(answers: Answers, summaries: Summaries) -> Figure:
     """Draw the ROC curve of each model over all its answers."""
-    figure, axes = _square()
-    for title, given in answers.items():
+    figure, axes = square()
+    for dashes, (title, given) in zip(DASHES, answers.items(), strict=False):
         false_positive, true_positive, _ = roc_curve(given["outcome"], given["probability"])
-        axes.plot(false_positive, true_positive, label=_labelled(title, summaries, "roc_auc"))
+        label = _labelled(title, summaries, "roc_auc")
+        axes.plot(false_positive, true_positive, linestyle=dashes, label=label)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="No better than chance")
     axes.set_xlabel("False alarms: share of the healthy called ill (1 \N{MINUS SIGN} specificity)")
     axes.set_ylabel("Hits: share of the ill called ill (sensitivity)")
     _explain(axes, "roc_auc")
-    headline(figure, "How well patients are ranked", _detail(answers))
+    headline(figure, "How well patients are ranked", described(answers))
     return figure
 
 
 @styled
 def precision_recall(answers: Answers, summaries: Summaries) -> Figure:
     """Draw the precision-recall curve of each model over all its answers."""
-    figure, axes = _square()
-    for title, given in answers.items():
+    figure, axes = square()
+    for dashes, (title, given) in zip(DASHES, answers.items(), strict=False):
         precision, recall, _ = precision_recall_curve(given["outcome"], given["probability"])
-        axes.plot(recall, precision, label=_labelled(title, summaries, "pr_auc"))
+        label = _labelled(title, summaries, "pr_auc")
+        axes.plot(recall, precision, linestyle=dashes, label=label)
     rate = float(next(iter(answers.values()))["outcome"].mean())
     label = f"Everybody called ill: {100 * rate:.0f} %"
     axes.axhline(rate, color=GREY, linestyle=":", label=label)
     axes.set_xlabel("Share of the ill called ill (sensitivity, recall)")
     axes.set_ylabel("Share of those called ill who are (precision)")
     _explain(axes, "pr_auc")
-    headline(figure, "How many of those called ill are ill", _detail(answers))
+    headline(figure, "How many of those called ill are ill", described(answers))
     return figure
 
 
@@ -92,14 +95,21 @@ def calibration(answers: Answers, bins: int) -> Figure:
     panels = figure.subplots(1, len(answers), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (title, given), colour in zip(panels, answers.items(), SERIES, strict=False):
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":")
-        promised, observed = _reliability(given, bins)
-        axes.plot(promised, observed, marker="o", markersize=4, color=colour, clip_on=False)
+        groups = reliability(given, bins)
+        axes.plot(
+            groups["promised"],
+            groups["observed"],
+            marker="o",
+            markersize=4,
+            color=colour,
+            clip_on=False,
+        )
         axes.set(title=title, xlabel="Promised probability")
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
         axes.grid(visible=True)
     panels[0].set_ylabel("Observed rate of disease")
-    detail = f"{_detail(answers)}; {bins} groups of equal size. Dotted: as promised."
+    detail = f"{described(answers)}; {bins} groups of equal size. Dotted: as promised."
     headline(figure, "Whether promised probabilities come true", detail)
     return figure
 
@@ -113,7 +123,7 @@ def confusion(answers: Answers) -> Figure:
         _matrix(axes, given)
         axes.set(title=title, xlabel="The model says")
     panels[0].set_ylabel("The angiogram says")
-    detail = f"{_detail(answers)}: mean number per repeat, and share of the row."
+    detail = f"{described(answers)}: mean number per repeat, and share of the row."
     headline(figure, "Who is called ill, and who is", detail)
     return figure
 
@@ -133,14 +143,24 @@ def _matrix(axes: Axes, given: pd.DataFrame) -> None:
     bare(axes)
 
 
-def _reliability(given: pd.DataFrame, bins: int) -> tuple[Vector, Vector]:
+def reliability(given: pd.DataFrame, bins: int) -> pd.DataFrame:
+    """Return the promised and the observed rate of each group of equal size, lowest first.
+
+    ``patients`` is how many there are in a group, on average over the repeats of the exam.
+    """
     edges = np.unique(np.quantile(given["probability"], np.linspace(0, 1, bins + 1)))[1:-1]
-    groups = np.searchsorted(edges, given["probability"], side="right")
-    means = given.groupby(groups)[["probability", "outcome"]].mean()
-    return means["probability"].to_numpy(), means["outcome"].to_numpy()
+    groups = given.groupby(np.searchsorted(edges, given["probability"], side="right"))
+    return pd.DataFrame(
+        {
+            "promised": groups["probability"].mean(),
+            "observed": groups["outcome"].mean(),
+            "patients": groups.size() / given["repeat"].nunique(),
+        }
+    )
 
 
-def _square() -> tuple[Figure, Axes]:
+def square() -> tuple[Figure, Axes]:
+    """Return a figure whose axes are shares from 0 to 1, with room for a legend beside them."""
     figure = Figure(figsize=(9.0, 6.2))
     axes = figure.subplots()
     axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal", anchor="W")
@@ -157,7 +177,8 @@ def _labelled(title: str, summaries: Summaries, metric: Metric) -> str:
     return f"{title}: {summaries[title][metric].mean:.3f}"
 
 
-def _detail(answers: Answers) -> str:
+def described(answers: Answers) -> str:
+    """Return whom the answers are about, and in which exam they were given."""
     given = next(iter(answers.values()))
     patients, repeats = given["row"].nunique(), given["repeat"].nunique()
     folds = given["fold"].nunique()

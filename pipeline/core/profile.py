@@ -119,7 +119,7 @@ def outcome_rate(disease: "pd.Series[int]") -> OutcomeRate:
     return OutcomeRate(rows=rows, positives=positives, rate=positives / rows, low=low, high=high)
 
 
-def wilson_interval(positives: int, rows: int) -> tuple[float, float]:
+def wilson_interval(positives: float, rows: float) -> tuple[float, float]:
     """Return the Wilson score interval of a share at 95 % confidence, within [0, 1]."""
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     share, scale = positives / rows, 1 + z**2 / rows

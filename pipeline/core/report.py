@@ -5,8 +5,10 @@ does not get is an error, not an empty place.
 """
 
 import base64
+import math
+import re
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -15,40 +17,61 @@ from pipeline.core.records import Estimate
 # A value that nobody has.
 NONE: Final = "\N{EN DASH}"
 
+# What Markdown would read as code, emphasis, mathematics, a border or a link.
+_MARKUP: Final = re.compile(r"[\\`*~$|]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|(?<=:)/(?=/)|(?<=www)\.")
+_TAG: Final = re.compile(r"<(?=[a-zA-Z/!?])")
+_ENTITY: Final = re.compile(r"&(?=#?\w+;)")
+# Names of people and of issues, which GitHub links and notifies even where they are escaped.
+_REFERENCE: Final = re.compile(r"@(?=\w)|#(?=\d)")
+_ZERO_WIDTH_SPACE: Final = "&#8203;"
+
 
 def render(template: str, **values: Any) -> str:
     """Return the text of ``template`` with ``values`` filled in."""
     return _environment().get_template(template).render(values)
 
 
-def percent(share: float, digits: int = 0) -> str:
-    """Return a share in [0, 1] as a percentage."""
-    return f"{100 * share:.{digits}f} %"
+def percent(share: float | None, digits: int = 0) -> str:
+    """Return a share in [0, 1] as a percentage; a dash for None."""
+    return NONE if share is None else f"{100 * share:.{digits}f} %"
 
 
-def number(value: float | None) -> str:
-    """Return ``value`` with up to five digits and a true minus sign; a dash for None."""
-    return NONE if value is None else f"{value:.5g}".replace("-", "\N{MINUS SIGN}")
+def number(value: float | None, digits: int = 5) -> str:
+    """Return ``value`` with up to so many digits and a true minus sign; a dash for None."""
+    return NONE if value is None else f"{value:.{digits}g}".replace("-", "\N{MINUS SIGN}")
 
 
-def estimate(found: Estimate) -> str:
+def mean(found: Estimate | None, sign: str = "") -> str:
+    """Return a mean alone; ``sign`` is ``+`` for a difference."""
+    return f"{found.mean:{sign}.3f}" if _known(found) else NONE
+
+
+def estimate(found: Estimate | None) -> str:
     """Return a mean with its standard error."""
-    return f"{found.mean:.3f} ± {found.standard_error:.3f}"
+    return f"{found.mean:.3f} ± {found.standard_error:.3f}" if _known(found) else NONE
 
 
-def interval(found: Estimate) -> str:
+def interval(found: Estimate | None) -> str:
     """Return a mean with its interval."""
-    return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
+    return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]" if _known(found) else NONE
 
 
-def difference(found: Estimate) -> str:
+def difference(found: Estimate | None) -> str:
     """Return a signed difference with its interval."""
-    return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]" if _known(found) else NONE
+
+
+def _known(found: Estimate | None) -> TypeGuard[Estimate]:
+    return found is not None and math.isfinite(found.mean)
 
 
 def cell(text: object) -> str:
-    """Return ``text`` as it can stand in a cell of a Markdown table."""
-    return " ".join(str(text).replace("|", r"\|").split())
+    """Return ``text`` so that Markdown shows it as it is, in a sentence or in a cell of a table.
+
+    Nothing in it is read as markup, and nobody and nothing that it names is notified or linked.
+    """
+    line = _TAG.sub("&lt;", _ENTITY.sub("&amp;", " ".join(str(text).split())))
+    return _REFERENCE.sub(rf"\g<0>{_ZERO_WIDTH_SPACE}", _MARKUP.sub(r"\\\g<0>", line))
 
 
 def data_uri(image: bytes) -> str:
@@ -69,7 +92,7 @@ def _environment() -> Environment:
     environment.filters.update(
         {
             shown.__name__: shown
-            for shown in (percent, number, estimate, interval, difference, cell, data_uri)
+            for shown in (percent, number, mean, estimate, interval, difference, cell, data_uri)
         }
     )
     return environment

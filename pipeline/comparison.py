@@ -1,0 +1,135 @@
+"""Compare the work tree's models with the live champion, and write the model report.
+
+Reads the registry and changes nothing in it.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import artifacts, cli, config, workspace
+from pipeline.adapters import git, incumbent, registry
+from pipeline.adapters.registry import CHAMPION, Registry
+from pipeline.config import RegistrySettings, Settings
+from pipeline.core import model_report, report, training
+from pipeline.core.comparison_figures import comparison_figures
+from pipeline.core.drawing import figure_bytes
+from pipeline.core.examiner import Examiner, Incumbent
+from pipeline.core.manifest import Files
+from pipeline.core.model_figures import FAMILY_TITLES
+from pipeline.core.model_report import RANKING, ModelReport, Source, Standing
+from pipeline.core.policies import FAMILIES, Family
+from pipeline.core.promotion import SERVED
+from pipeline.core.trained_model import TrainedModel
+from pipeline.core.training import Data
+from pipeline.errors import ArtifactError, NotPromotedError, RegistryError
+
+PAGES = ("model-report.md", "model-report.html")
+
+
+def run(settings: Settings, *, require_promotion: bool = False) -> None:
+    """Hold the best family against the live champion and write ``reports/model-report.*``.
+
+    Raises:
+        NotPromotedError: ``require_promotion`` is set and the verdict moves no alias.
+
+    """
+    data, tree = workspace.read_data(), git.work_tree(Path.cwd())
+    kept = _current_models(settings, data)
+    models = {family: kept.get(family) or _train(family, data, settings) for family in FAMILIES}
+    examiner = Examiner(data, settings.training, settings.workers, cli.watch)
+    examiner.know(models.values())
+    trained = tuple(family for family in FAMILIES if family not in kept)
+    source = Source(commit=tree.commit, modified=tree.modified, trained=trained)
+
+    standing = _standing(settings.registry)
+    found = model_report.build(models, standing, examiner, settings.promotion, source)
+    drawn = comparison_figures(found, model_report.answers(found, models, standing, examiner))
+    figures = {name: figure_bytes(figure) for name, figure in drawn.items()}
+    for name, text in pages(found, figures).items():
+        artifacts.write_file(artifacts.REPORTS / name, text.encode())
+    _show(found)
+    if require_promotion and not found.verdict.moves_alias:
+        raise NotPromotedError(f"the champion stays: {found.verdict.reason}")
+
+
+def _current_models(settings: Settings, data: Data) -> dict[Family, TrainedModel]:
+    """Return those models of ``models/`` that a training today would give again."""
+    try:
+        models = workspace.read_models()
+    except ArtifactError:
+        return {}
+    plan = settings.training
+    today = {family: training.parameters(family, plan, data.digest) for family in models}
+    return {f: model for f, model in models.items() if not today[f].differing(model.parameters)}
+
+
+def _train(family: Family, data: Data, settings: Settings) -> TrainedModel:
+    plan, watch = settings.training, cli.watch(FAMILY_TITLES[family])
+    fitted = training.fit(family, data, plan, settings.workers, watch)
+    return training.describe(family, fitted, data, plan)
+
+
+def _standing(settings: RegistrySettings) -> Standing:
+    if not registry.is_made(settings.tracking_uri):
+        return Standing(None, "there is no registry yet")
+    try:
+        opened = Registry(settings.tracking_uri, settings.experiment)
+        champion = incumbent.read(opened, SERVED, CHAMPION)
+    except RegistryError as error:
+        return Standing(Incumbent("the live champion", None, str(error)), known=False)
+    return Standing(champion, "" if champion else f"no version holds {SERVED}@{CHAMPION}")
+
+
+def pages(found: ModelReport, figures: Files) -> dict[str, str]:
+    """Return the report as Markdown and as a page, by the names of their files."""
+    values = model_report.values(found)
+    return {name: report.render(f"{name}.j2", **values, figures=figures) for name in PAGES}
+
+
+def _show(found: ModelReport) -> None:
+    rows = (
+        (
+            row.title,
+            report.estimate(row.challenger),
+            report.estimate(row.champion),
+            f"{report.difference(row.difference)} {row.reading}".strip(),
+        )
+        for row in model_report.metric_rows(found, RANKING)
+    )
+    columns = ("", "challenger", "champion", "difference")
+    cli.show_table("Cross-validation on equal folds", columns, rows)
+    cli.say(f"challenger    {FAMILY_TITLES[found.winner]}")
+    cli.say(f"champion      {found.champion.sentence}")
+    cli.say(f"verdict       {found.headline.lower()}: {found.reason}")
+    cli.say(f"report        {artifacts.REPORTS / PAGES[-1]}")
+
+
+def main(
+    *,
+    require_promotion: Annotated[
+        bool,
+        typer.Option("--require-promotion", help="End with 3 when the champion would stay."),
+    ] = False,
+) -> None:
+    """Compare the work tree's models with the live champion, and write the model report.
+
+    Writes `reports/model-report.md`, made for a comment on a pull request, and
+    `reports/model-report.html`, the same with its figures. Takes the models of `models/` where they
+    are current and trains the others; `models/` and the registry stay as they are. Without a
+    champion, or without a registry that answers, the report says so.
+
+    Exit codes: 0 reported, whatever the verdict; 1 something is wrong; 3 the champion would stay
+    and `--require-promotion` is set.
+
+    Examples:
+    - `python -m pipeline.comparison`
+    - `python -m pipeline.comparison --require-promotion` fails unless the champion would change
+
+    """
+    run(config.load(), require_promotion=require_promotion)
+
+
+if __name__ == "__main__":
+    cli.run(main)

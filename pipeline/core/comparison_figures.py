@@ -1,0 +1,208 @@
+"""Figures of a challenger beside the champion: who ranks, promises and decides better, for whom.
+
+In every figure the first colour, mark and line are the challenger's, the second the champion's.
+Without a champion the challenger stands alone.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from pipeline.core.clinical import decision_curve
+from pipeline.core.drawing import GREY, INK, SERIES, headline, styled
+from pipeline.core.exam import Vector
+from pipeline.core.model_figures import (
+    DASHES,
+    Answers,
+    described,
+    precision_recall,
+    reliability,
+    roc,
+    square,
+)
+from pipeline.core.model_report import GroupRow, ModelReport, hospital_rows, slice_rows
+from pipeline.core.profile import wilson_interval
+from pipeline.core.records import Estimate
+
+MARKS: Final = ((SERIES[0], "o"), (SERIES[1], "D"))
+# Rows up or down from the middle of a row, so that two intervals do not hide each other.
+OFFSETS: Final = (-0.15, 0.15)
+THRESHOLDS: Final = tuple(round(float(each), 2) for each in np.arange(0.02, 0.91, 0.01))
+SCORE_EDGES: Final = np.linspace(0, 1, 21)
+# Calling everybody ill costs so much at a high threshold that all else would look flat.
+LOWEST_BENEFIT: Final = -0.05
+UNKNOWN: Final = Estimate(mean=np.nan, standard_error=np.nan, low=np.nan, high=np.nan)
+LIMIT: Final = "The gate's limit"
+FEW: Final = "Too few patients of one outcome to judge by"
+
+
+def comparison_figures(found: ModelReport, answers: Answers) -> dict[str, Figure]:
+    """Return every figure by the name of its file.
+
+    ``answers`` are those of one or two models by title, the challenger first.
+    """
+    known = (found.challenger, found.champion.evaluation)
+    summaries = {title: e.metrics for title, e in zip(answers, known, strict=False) if e}
+    titles, exam = list(answers), described(answers)
+    by_slice = "How well the answers rank patients of each sex and age"
+    by_hospital = "How well the fitted models rank patients of other hospitals"
+    cleveland = "Each model fitted to all of Cleveland Clinic, and to no patient of these hospitals"
+    return {
+        "roc.png": roc(answers, summaries),
+        "precision_recall.png": precision_recall(answers, summaries),
+        "reliability.png": reliability_curves(answers, found.plan.calibration_bins),
+        "distributions.png": distributions(answers),
+        "decision_curve.png": decision_curves(answers),
+        "slices.png": forest(titles, slice_rows(found), by_slice, exam),
+        "hospitals.png": forest(titles, hospital_rows(found), by_hospital, cleveland),
+    }
+
+
+@styled
+def reliability_curves(answers: Answers, bins: int) -> Figure:
+    """Draw observed against promised rates, with the interval of each group's rate."""
+    figure, axes = square()
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="As promised")
+    for number, (title, given) in enumerate(answers.items()):
+        groups, (colour, marker) = reliability(given, bins), MARKS[number]
+        axes.errorbar(
+            groups["promised"],
+            groups["observed"],
+            yerr=_reach(groups),
+            color=colour,
+            linestyle=DASHES[number],
+            marker=marker,
+            elinewidth=1,
+            label=title,
+            clip_on=False,
+        )
+    axes.set(xlabel="Promised probability of disease", ylabel="Observed rate of disease")
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+    detail = f"{described(answers)}; {bins} groups of equal size, 95 % Wilson intervals"
+    headline(figure, "Whether promised probabilities come true", detail)
+    return figure
+
+
+def _reach(groups: pd.DataFrame) -> Vector:
+    """Return how far the interval of each group's rate reaches down and up, shape (2, groups)."""
+    positives = groups["observed"] * groups["patients"]
+    ends = [*map(wilson_interval, positives, groups["patients"])]
+    reach = np.abs(np.transpose(ends) - groups["observed"].to_numpy())
+    return np.asarray(reach, dtype=np.float64)
+
+
+@styled
+def distributions(answers: Answers) -> Figure:
+    """Draw which probabilities the ill and the healthy were given, a panel for each model."""
+    figure = Figure(figsize=(9.0, 4.5))
+    panels = figure.subplots(1, len(answers), sharey=True, squeeze=False)[0]
+    for axes, (title, given), colour in zip(panels, answers.items(), SERIES, strict=False):
+        _spread(axes, given[given["outcome"] == 1], fill=True, color=colour, alpha=0.4)
+        _spread(axes, given[given["outcome"] == 0], color=INK, linewidth=1.4)
+        _threshold(axes, float(given["threshold"].mean()))
+        axes.set(title=title, xlabel="Probability of disease", xlim=(0, 1))
+        axes.grid(axis="y")
+    panels[0].set_ylabel("Share of the group, %")
+    ill, healthy = Patch(facecolor=GREY, alpha=0.4), Line2D([], [], color=INK)
+    figure.legend([ill, healthy], ["Ill", "Healthy"], loc="outside lower center", ncols=2)
+    headline(figure, "How far apart the ill and the healthy are", described(answers))
+    return figure
+
+
+def _spread(axes: Axes, given: pd.DataFrame, **style: Any) -> None:
+    share = np.histogram(given["probability"], SCORE_EDGES)[0] / len(given) * 100
+    axes.stairs(share, SCORE_EDGES, **style)
+
+
+def _threshold(axes: Axes, threshold: float) -> None:
+    axes.axvline(threshold, color=INK, linestyle=":")
+    label = f"called ill from\n{threshold:.2f} on average"
+    top = axes.get_xaxis_transform()
+    axes.text(threshold + 0.02, 0.97, label, transform=top, va="top")
+
+
+@styled
+def decision_curves(answers: Answers) -> Figure:
+    """Draw what acting on each model's calls is worth, beside calling everybody or nobody ill."""
+    figure = Figure(figsize=(9.0, 5.2))
+    axes = figure.subplots()
+    for number, (title, given) in enumerate(answers.items()):
+        benefit = [point.model for point in decision_curve(given, THRESHOLDS)]
+        axes.plot(THRESHOLDS, benefit, color=SERIES[number], linestyle=DASHES[number], label=title)
+    first = next(iter(answers.values()))
+    everybody = [point.call_all for point in decision_curve(first, THRESHOLDS)]
+    axes.plot(THRESHOLDS, everybody, color=GREY, linestyle="-.", label="Everybody called ill")
+    axes.axhline(0, color=GREY, linestyle=":", label="Nobody called ill")
+    axes.set(xlim=(0, 0.9), ylim=(LOWEST_BENEFIT, first["outcome"].mean() * 1.08))
+    axes.set_xlabel("Threshold: from which probability on a patient is called ill")
+    axes.set_ylabel("Net benefit: true positives per patient")
+    axes.grid(visible=True)
+    axes.legend()
+    detail = f"{described(answers)}; a false alarm costs threshold / (1 - threshold) of a hit"
+    headline(figure, "What acting on the calls is worth", detail)
+    return figure
+
+
+@styled
+def forest(titles: Sequence[str], rows: Sequence[GroupRow], finding: str, detail: str) -> Figure:
+    """Draw the AUC of each model in each row with its interval, and the difference beside it."""
+    figure = Figure(figsize=(9.0, 1.9 + 0.55 * len(rows)))
+    widths = [3, 2][: len(titles)]
+    panels = figure.subplots(1, len(titles), sharey=True, squeeze=False, width_ratios=widths)[0]
+    _values(panels[0], titles, rows)
+    for axes in panels[1:]:
+        _differences(axes, rows)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    headline(figure, finding, detail)
+    return figure
+
+
+def _values(axes: Axes, titles: Sequence[str], rows: Sequence[GroupRow]) -> None:
+    for number, title in enumerate(titles):
+        given = [(row.roc_auc.challenger, row.roc_auc.champion)[number] for row in rows]
+        offset = OFFSETS[number] if len(titles) > 1 else 0.0
+        _intervals(axes, given, rows, MARKS[number], offset)
+        colour, marker = MARKS[number]
+        axes.plot([], [], color=colour, marker=marker, label=title)
+    places = np.arange(len(rows))
+    limits = [np.nan if row.limit is None else row.limit for row in rows]
+    axes.vlines(limits, places - 0.4, places + 0.4, color=INK, linestyle=":", label=LIMIT)
+    if any(row.few for row in rows):
+        axes.scatter([], [], facecolors="white", edgecolors=GREY, label=FEW)
+    axes.set_yticks(places, [_row_title(row) for row in rows])
+    axes.set(xlabel="ROC-AUC", ylim=(len(rows) - 0.5, -0.5))
+    axes.grid(axis="x")
+
+
+def _differences(axes: Axes, rows: Sequence[GroupRow]) -> None:
+    _intervals(axes, [row.roc_auc.difference for row in rows], rows, (INK, "s"))
+    axes.axvline(0, color=GREY, linewidth=1)
+    axes.set_xlabel("Challenger minus champion")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+
+
+def _intervals(
+    axes: Axes,
+    given: Sequence[Estimate | None],
+    rows: Sequence[GroupRow],
+    mark: tuple[str, str],
+    offset: float = 0.0,
+) -> None:
+    (colour, marker), places = mark, np.arange(len(rows)) + offset
+    known = [found or UNKNOWN for found in given]
+    ends = [found.low for found in known], [found.high for found in known]
+    axes.hlines(places, *ends, color=colour, linewidth=1.8)
+    faces = ["white" if row.few else colour for row in rows]
+    means = [found.mean for found in known]
+    axes.scatter(means, places, 36, marker=marker, facecolors=faces, edgecolors=colour, zorder=3)
+
+
+def _row_title(row: GroupRow) -> str:
+    return f"{row.title}\n{row.rows} patients, {row.positives} ill"
