@@ -19,19 +19,13 @@ from typing import NamedTuple
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import (
-    config,
-    data_acquisition_eda,
-    experiment_tracking,
-    feature_engineering,
-    workspace,
-)
+from pipeline import config, workspace
 from pipeline.adapters.registry import Registry, Submission
 from pipeline.core import training
-from tests.conftest import QUICK, lay_out
+from tests import prepared
+from tests.prepared import be_in
 
 SECONDS_TO_START = 60
-QUICKER = QUICK | {"EVALUATION__THRESHOLD_FOLDS": "2", "MODELS__RANDOM_FOREST__N_ESTIMATORS": "10"}
 
 
 class Store(NamedTuple):
@@ -47,31 +41,10 @@ class Store(NamedTuple):
         return found
 
 
-def be_in(folder, patch):
-    """Make ``folder`` the current one, with quick settings and an embedded registry of its own.
-
-    The registry is named by its whole path: MLflow keeps a store open for each address it has
-    seen, and sets the variable itself, which ``patch`` undoes.
-    """
-    patch.chdir(folder)
-    for name, value in QUICKER.items():
-        patch.setenv(config.PREFIX + name, value)
-    patch.setenv(config.TRACKING_URI, f"sqlite:///{folder}/mlflow.db")
-
-
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """Return a clone in which tasks 1 and 2 ran once; tests work in copies of it."""
-    folder = tmp_path_factory.mktemp("trained")
-    lay_out(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        be_in(folder, patch)
-        settings = config.load()
-        data_acquisition_eda.run(settings)
-        feature_engineering.run(settings)
-        # An empty registry too: to make one takes MLflow seconds.
-        Registry(settings.registry.tracking_uri, settings.registry.experiment)
-    return folder
+    return prepared.trained(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")
@@ -107,13 +80,9 @@ def weak(trained):
 
 
 @pytest.fixture(scope="session")
-def registered(trained, tmp_path_factory):
+def registered(tmp_path_factory):
     """Return a clone in which task 3 ran once too, with the champion in its own registry."""
-    folder = shutil.copytree(trained, tmp_path_factory.mktemp("registered") / "clone")
-    with pytest.MonkeyPatch.context() as patch:
-        be_in(folder, patch)
-        experiment_tracking.run(config.load())
-    return folder
+    return prepared.registered(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")
