@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline import artifacts, cli, config, workspace
-from pipeline.adapters import git, incumbent, registry
+from pipeline.adapters import git, registry
 from pipeline.adapters.registry import CHAMPION, Registry
 from pipeline.config import RegistrySettings, Settings
 from pipeline.core import model_report, report, training
@@ -76,7 +76,7 @@ def _standing(settings: RegistrySettings) -> Standing:
         return Standing(None, "there is no registry yet")
     try:
         opened = Registry(settings.tracking_uri, settings.experiment)
-        champion = incumbent.read(opened, SERVED, CHAMPION)
+        champion = opened.incumbent(SERVED)
     except RegistryError as error:
         return Standing(Incumbent("the live champion", None, str(error)), known=False)
     return Standing(champion, "" if champion else f"no version holds {SERVED}@{CHAMPION}")

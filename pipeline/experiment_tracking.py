@@ -16,7 +16,7 @@ import pandas as pd
 import typer
 
 from pipeline import artifacts, cli, config, workspace
-from pipeline.adapters import environment, git, incumbent, mlflow_model
+from pipeline.adapters import environment, git, mlflow_model
 from pipeline.adapters.registry import CHAMPION, Registry, Submission, Version
 from pipeline.config import Settings
 from pipeline.core import promotion, report, training
@@ -168,7 +168,7 @@ def _lineage_tags() -> dict[str, str]:
 
 def _decide(models: Models, registry: Registry, examiner: Examiner, settings: Settings) -> Decision:
     def verdict(family: Family, model_name: str) -> Verdict:
-        champion = incumbent.read(registry, model_name, CHAMPION)
+        champion = registry.incumbent(model_name)
         comparison = examiner.challenge(models[family], champion)
         return promotion.decide(evaluations[family], comparison, settings.promotion)
 

@@ -30,11 +30,17 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from pipeline.artifacts import files_below, write_file
-from pipeline.core import history, manifest
+from pipeline.core import history, manifest, trained_model
+from pipeline.core.examiner import Incumbent
 from pipeline.core.history import Crowning
 from pipeline.core.manifest import Files
 from pipeline.core.records import Record
-from pipeline.errors import NoChampionError, RegistryError, RegistryUnavailableError
+from pipeline.errors import (
+    ArtifactError,
+    NoChampionError,
+    RegistryError,
+    RegistryUnavailableError,
+)
 
 CHAMPION: Final = "champion"
 PREVIOUS_CHAMPION: Final = "previous_champion"
@@ -147,6 +153,27 @@ class Registry:
                 if error.error_code not in _ABSENT:
                     raise
         return None
+
+    def incumbent(self, model_name: str) -> Incumbent | None:
+        """Return the champion with its model, or None when no version is champion.
+
+        A champion that is missing, changed or unreadable is an answer, which the gate judges.
+
+        Raises:
+            RegistryUnavailableError: the registry does not answer.
+
+        """
+        version = self.find_alias(model_name, CHAMPION)
+        if version is None:
+            return None
+        commit = version.tags.get("git_commit", "unknown")
+        try:
+            model = trained_model.read(self.files(version), version.title)
+        except RegistryUnavailableError:
+            raise
+        except (RegistryError, ArtifactError) as error:
+            return Incumbent(version.title, None, str(error), commit)
+        return Incumbent(version.title, model, commit=commit)
 
     def champion(self, model_name: str) -> Version:
         """Return the version that holds the alias ``champion``.

@@ -1,7 +1,8 @@
 """A trained model and everything known about it, as one value and as a set of files.
 
 These files are what task 2 writes, task 3 publishes, the gate reads back for the champion and
-task 4 packages.
+task 4 packages. They stay in registries for years: a new field of a record that they hold needs a
+default, or older champions can no longer be read.
 """
 
 from dataclasses import dataclass

@@ -17,8 +17,9 @@ MAY_IMPORT = {
     "config": {"core", "errors"},
     "cli": {"core", "errors"},
     "service": {"core", "errors"},
-    "task": {"adapters", "artifacts", "cli", "config", "core", "errors"},
-    "__main__": {"task", "adapters", "artifacts", "cli", "config", "core", "errors"},
+    "workspace": {"artifacts", "core", "errors"},
+    "task": {"workspace", "adapters", "artifacts", "cli", "config", "core", "errors"},
+    "__main__": {"task", "workspace", "adapters", "artifacts", "cli", "config", "core", "errors"},
 }
 
 # What core may import besides: nothing here opens a file or a connection, or asks the time, unless

@@ -22,6 +22,7 @@ LIGHT = ["contract", "manifest", "policies", "records"]
 VENDORS_OWN = {
     *("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"),
     *("PYARROW_IGNORE_TIMEZONE", "SPARK_LOCAL_IP"),
+    "_MLFLOW_TELEMETRY_SESSION_ID",
 }
 BEFORE_THE_REGISTRY = ["data_acquisition_eda", "feature_engineering"]
 
