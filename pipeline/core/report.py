@@ -22,7 +22,7 @@ _MARKUP: Final = re.compile(r"[\\`*~$|]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|(?<=:)/(?=
 _TAG: Final = re.compile(r"<(?=[a-zA-Z/!?])")
 _ENTITY: Final = re.compile(r"&(?=#?\w+;)")
 # Names of people and of issues, which GitHub links and notifies even where they are escaped.
-_REFERENCE: Final = re.compile(r"@(?=\w)|#(?=\d)")
+_REFERENCE: Final = re.compile(r"(?<!\w)@(?=\w)|#(?=\d)")
 _ZERO_WIDTH_SPACE: Final = "&#8203;"
 
 

@@ -1,0 +1,270 @@
+"""The whole command: what it trains, reads, writes, prints, and what it leaves alone."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import artifacts, comparison, config, experiment_tracking
+from pipeline.adapters import registry
+from pipeline.adapters.registry import CHAMPION, Registry
+from pipeline.core import manifest
+from pipeline.core.promotion import SERVED
+from pipeline.errors import ArtifactError, NotPromotedError
+from tests.conftest import ROOT
+from tests.task3_experiment_tracking.conftest import counts
+
+MARKDOWN = Path("reports/model-report.md")
+PAGE = Path("reports/model-report.html")
+NOBODY = "http://127.0.0.1:1"
+
+
+def text():
+    """Return the report that was written last."""
+    return MARKDOWN.read_text()
+
+
+def digest(folder):
+    """Return one digest of every file below a folder."""
+    return manifest.folder_digest(manifest.digests(artifacts.files_below(folder)))
+
+
+def aliases(uri):
+    """Return which version each registered model's champion is."""
+    opened = Registry(uri, "heart-disease")
+    names = [SERVED, *(f"{SERVED}_{family}" for family in ("svm", "random_forest"))]
+    return [opened.find_alias(name, CHAMPION) for name in names]
+
+
+@pytest.fixture
+def unreachable(clone, monkeypatch):
+    """Let the settings name a server that nobody started."""
+    monkeypatch.setenv(config.TRACKING_URI, NOBODY)
+    return clone
+
+
+def test_the_report_of_unchanged_models(clone, capsys):
+    """They are the champion: it stays, and nothing is trained."""
+    before = digest(clone / "models")
+    comparison.run(config.load())
+
+    assert text().startswith("## Model report: keep the champion\n")
+    assert "the same model as heart_disease/1, byte for byte" in text()
+    assert "Trained for this report: nothing." in text()
+    assert digest(clone / "models") == before
+    shown = capsys.readouterr()
+    assert "verdict       keep the champion: the same model as heart_disease/1" in shown.out
+    assert "report        reports/model-report.html" in shown.out
+    assert "sits the exam" not in shown.err
+
+
+def test_only_the_families_that_changed_are_trained(clone, monkeypatch, capsys):
+    """With the settings of one, the three others are taken as they are; models/ stays."""
+    before = digest(clone / "models")
+    monkeypatch.setenv(f"{config.PREFIX}MODELS__LOGISTIC_REGRESSION__C", "0.05")
+    comparison.run(config.load())
+
+    assert "Trained for this report: Logistic regression." in text()
+    assert digest(clone / "models") == before
+    trained = capsys.readouterr().err
+    assert "Logistic regression" in trained
+    assert "SVM" not in trained
+
+
+def test_without_models_all_are_trained(clone, capsys):
+    """And none is written."""
+    artifacts.write_folder(clone / "models", {})
+    comparison.run(config.load())
+
+    families = "Random forest, Logistic regression, Gradient boosting, SVM"
+    assert f"Trained for this report: {families}." in text()
+    assert "byte for byte" in text()
+    assert artifacts.files_below(clone / "models").keys() == {artifacts.CHECKSUMS}
+    assert "Gradient boosting" in capsys.readouterr().err
+
+
+def test_a_changed_feature_is_held_against_the_champion(clone, monkeypatch):
+    """The champion sits the exam beside it, and the pages show both."""
+    assert clone.is_dir()
+    for family in ("random_forest", "gradient_boosting"):
+        monkeypatch.setenv(f"{config.PREFIX}MODELS__{family.upper()}__N_ESTIMATORS", "1")
+    monkeypatch.setenv(f"{config.PREFIX}FEATURES__AGE_BANDS", "[50, 60]")
+    comparison.run(config.load())
+
+    assert "heart_disease/1 stays: " in text()
+    assert "recipe_digest" in text()
+    assert "age 50 to 59" in text()
+    assert "minus champion" in text()
+    assert "Champion: " in PAGE.read_text() or "Champion</th>" in PAGE.read_text()
+
+
+def test_nothing_in_the_registry_is_created_or_moved(clone, registered, capsys):
+    """Not a run, a version or an alias, and not a byte of its file."""
+    uri = f"sqlite:///{registered}/mlflow.db"
+    before = counts(uri), aliases(uri)
+    held = digest(registered / "mlruns"), (registered / "mlflow.db").read_bytes()
+    comparison.run(config.load())
+
+    assert (counts(uri), aliases(uri)) == before
+    assert (digest(registered / "mlruns"), (registered / "mlflow.db").read_bytes()) == held
+    assert before[0]["runs"] == 4
+    assert clone.is_dir()
+    assert capsys.readouterr().out
+
+
+def test_a_registry_that_nobody_made_is_not_made(clone, monkeypatch, capsys):
+    """The report is about the first champion."""
+    monkeypatch.delenv(config.TRACKING_URI)
+    comparison.run(config.load())
+
+    assert "- Live champion: none, because there is no registry yet." in text()
+    assert "**Promote**: the first champion: every absolute check passed." in text()
+    assert not (clone / "mlflow.db").exists()
+    assert not (clone / "mlruns").exists()
+    assert "none, because there is no registry yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("uri", "made"),
+    [
+        ("sqlite:///{folder}/missing.db", False),
+        ("sqlite:///{folder}/empty.db", False),
+        ("sqlite:///{folder}/empty.db?timeout=5", False),
+        ("sqlite:///{folder}/made.db", True),
+        ("http://127.0.0.1:1", True),
+    ],
+)
+def test_a_registry_is_made_once_its_file_holds_something(tmp_path, uri, made):
+    """A server is asked; asking for an embedded one makes none."""
+    (tmp_path / "empty.db").touch()
+    (tmp_path / "made.db").write_bytes(b"SQLite format 3")
+    files = sorted(tmp_path.iterdir())
+
+    assert registry.is_made(uri.format(folder=tmp_path)) is made
+    assert sorted(tmp_path.iterdir()) == files
+
+
+def test_an_empty_registry_has_no_champion(clone, registered, monkeypatch):
+    """The one of a clone in which task 3 never ran."""
+    empty = registered.parent / "trained" / "mlflow.db"
+    monkeypatch.setenv(config.TRACKING_URI, f"sqlite:///{empty}")
+    comparison.run(config.load())
+
+    assert "none, because no version holds heart_disease@champion." in text()
+    assert clone.is_dir()
+
+
+def test_a_registry_that_does_not_answer_leaves_the_absolute_part(unreachable, capsys):
+    """The report says so first, and is no failure."""
+    comparison.run(config.load())
+
+    head = "\n".join(text().splitlines()[:6])
+    assert head.startswith("## Model report: no verdict\n")
+    assert "not known: the registry at http:\\//127.0.0.1:1 does not answer" in head
+    assert "| ROC-AUC | 0." in text()
+    assert "- No check failed: " in text()
+    assert unreachable.is_dir()
+    assert "verdict       no verdict: " in capsys.readouterr().out
+
+
+@pytest.fixture
+def tampered(clone, registered):
+    """Change a byte of the champion's file in the registry, and put it back afterwards."""
+    assert clone.is_dir()
+    (path,) = [
+        path
+        for path in registered.rglob("mlruns/**/model.skops")
+        if manifest.sha256(path.read_bytes()) == _champion_digest(registered)
+    ]
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    yield clone
+    path.write_bytes(content)
+
+
+def _champion_digest(registered):
+    opened = Registry(f"sqlite:///{registered}/mlflow.db", "heart-disease")
+    return opened.champion(SERVED).tags["model_digest"]
+
+
+def test_a_champion_that_was_changed_is_not_compared(tampered):
+    """The report names the file and shows the challenger alone."""
+    comparison.run(config.load())
+
+    assert text().startswith("## Model report: refuse\n")
+    assert "**Refuse**: heart_disease/1 cannot be compared." in text()
+    assert "heart_disease/1, which cannot be compared: " in text()
+    assert "model.skops" in text().partition("\n| ")[0]
+    assert "| | challenger |" in text()
+    assert tampered.is_dir()
+
+
+def test_the_same_inputs_give_the_same_bytes(clone):
+    """Nothing of the time or place is in either form."""
+    comparison.run(config.load())
+    first = MARKDOWN.read_bytes(), PAGE.read_bytes()
+    comparison.run(config.load())
+
+    assert (MARKDOWN.read_bytes(), PAGE.read_bytes()) == first
+    assert str(clone) not in PAGE.read_text()
+
+
+def test_the_markdown_fits_into_a_comment(clone):
+    """Far below the 65,536 characters that a comment may have."""
+    comparison.run(config.load())
+
+    assert len(MARKDOWN.read_bytes()) < 12_000
+    assert clone.is_dir()
+
+
+def test_a_required_promotion_that_does_not_come_is_an_error(clone):
+    """After the report was written."""
+    with pytest.raises(NotPromotedError, match="the champion stays: the same model"):
+        comparison.run(config.load(), require_promotion=True)
+    assert (clone / PAGE).is_file()
+
+
+def test_a_required_promotion_that_comes_is_none(clone, monkeypatch):
+    """The first champion would be promoted."""
+    monkeypatch.setenv(config.TRACKING_URI, f"sqlite:///{clone}/none.db")
+    comparison.run(config.load(), require_promotion=True)
+
+    assert text().startswith("## Model report: promote\n")
+
+
+def test_the_gate_says_the_same_as_experiment_tracking(clone, capsys):
+    """One decision, shown by both commands."""
+    experiment_tracking.run(config.load(), dry_run=True)
+    tracking = capsys.readouterr().out
+    comparison.run(config.load())
+
+    reason = "the same model as heart_disease/1, byte for byte"
+    assert f"verdict       keep: {reason}" in tracking
+    assert f"**Keep the champion**: {reason}." in text()
+    assert clone.is_dir()
+
+
+def test_without_data_the_command_says_what_to_run(clone):
+    """The next step, in one line."""
+    (clone / "data/processed/SHA256SUMS").unlink()
+    with pytest.raises(ArtifactError, match=r"python -m pipeline\.data_acquisition_eda"):
+        comparison.run(config.load())
+
+
+def test_the_command_line_ends_with_three(clone):
+    """When a promotion was required; the error is one line, and the last one."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.comparison", "--require-promotion"],
+        cwd=clone,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 3
+    assert "report        reports/model-report.html" in done.stdout
+    last = done.stderr.splitlines()[-1]
+    assert last == "error: the champion stays: the same model as heart_disease/1, byte for byte"

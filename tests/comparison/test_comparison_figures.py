@@ -1,0 +1,225 @@
+"""The figures of the model report: of both models or of one, drawn, labelled, always the same."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.image import imread
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from pipeline.core import clinical, comparison_figures, model_report
+from pipeline.core.comparison_figures import FEW, LIMIT, THRESHOLDS
+from pipeline.core.drawing import BLUE, VERMILLION, figure_bytes
+from pipeline.core.examiner import Incumbent
+from pipeline.core.profile import wilson_interval
+from tests.comparison.conftest import FIGURES
+
+every_figure = pytest.mark.parametrize("name", list(FIGURES))
+WHITE = "#ffffff"
+
+
+@pytest.fixture(scope="module", params=["alone", "with a champion"])
+def shown(request, rivals, beaten):
+    """Return real models: a challenger alone, and one beside a champion."""
+    return rivals(None) if request.param == "alone" else beaten
+
+
+@pytest.fixture(scope="module")
+def figures(shown):
+    """Return every figure of them."""
+    return comparison_figures.comparison_figures(shown.report, shown.answers)
+
+
+@pytest.fixture(scope="module")
+def both(beaten):
+    """Return every figure of a challenger beside a champion."""
+    return comparison_figures.comparison_figures(beaten.report, beaten.answers)
+
+
+def texts(figure):
+    """Return every text that a reader sees in ``figure``."""
+    return [text.get_text() for text in figure.findobj(lambda part: hasattr(part, "get_text"))]
+
+
+def test_every_figure_is_drawn(figures):
+    """Under the names that the page embeds."""
+    assert list(figures) == list(FIGURES)
+
+
+@every_figure
+def test_a_figure_becomes_a_picture(figures, name):
+    """Large enough to be read, and with something in it."""
+    height, width, _ = (image := imread(io.BytesIO(figure_bytes(figures[name])))).shape
+
+    assert height > 350
+    assert width > 900
+    assert image.std() > 0.05
+
+
+@every_figure
+def test_a_figure_becomes_the_same_bytes_every_time(shown, figures, name):
+    """Drawn again from the same answers."""
+    again = comparison_figures.comparison_figures(shown.report, shown.answers)[name]
+
+    assert figure_bytes(again) == figure_bytes(figures[name])
+
+
+@every_figure
+def test_every_axis_is_labelled(figures, name):
+    """Panels that share an axis carry its label once; a forest plot labels each row."""
+    axes = figures[name].axes
+
+    assert all(each.get_xlabel() for each in axes)
+    assert axes[0].get_ylabel() or len(axes[0].get_yticklabels()) > 1
+
+
+@every_figure
+def test_every_figure_says_what_it_shows_and_of_whom(figures, name):
+    """A headline, and below it the patients."""
+    assert any("Cleveland Clinic" in text for text in texts(figures[name]))
+    assert figures[name].get_suptitle().strip()
+
+
+@every_figure
+def test_nothing_is_cut_off_at_the_border(figures, name):
+    """The layout leaves room for every label and legend."""
+    figure = figures[name]
+    figure.draw_without_rendering()
+    border = figure.bbox.padded(1)
+
+    boxes = [axes.get_tightbbox() for axes in figure.axes]
+    boxes += [legend.get_window_extent() for legend in figure.legends]
+    for box in boxes:
+        assert border.x0 <= box.x0 < box.x1 <= border.x1
+        assert border.y0 <= box.y0 < box.y1 <= border.y1
+
+
+@every_figure
+def test_every_model_is_named(shown, figures, name):
+    """In a legend or above a panel."""
+    seen = " ".join(texts(figures[name]))
+
+    assert all(title in seen for title in shown.answers)
+
+
+def test_a_champion_that_is_the_challenger_is_drawn_once(rivals):
+    """Two curves in one place would hide each other."""
+    alone = rivals(None)
+    same = rivals(Incumbent("heart_disease/1", alone.models[alone.report.winner]))
+
+    assert same.report.comparison.identical
+    assert list(same.answers) == list(alone.answers)
+    comparison_figures.comparison_figures(same.report, same.answers)
+
+
+def test_a_champion_that_cannot_be_read_is_not_drawn(rivals):
+    """The challenger stands alone."""
+    broken = rivals(Incumbent("heart_disease/7", None, "model.skops has changed"))
+
+    assert len(broken.answers) == 1
+    assert broken.report.champion.problem == "model.skops has changed"
+
+
+def test_a_champion_of_other_fields_is_not_drawn(rivals):
+    """It cannot sit the exam, and the report says why."""
+    model = rivals(None).models["svm"]
+    smokers = ColumnTransformer([("kept", "passthrough", ["smoker"])])
+    pipeline = make_pipeline(smokers, LogisticRegression())
+    found = rivals(Incumbent("heart_disease/7", replace(model, pipeline=pipeline, skops=b"other")))
+
+    assert len(found.answers) == 1
+    assert found.report.headline == "Refuse"
+    assert found.report.reason == "heart_disease/7 cannot be compared"
+    assert "it does not fit today's data" in found.report.champion.sentence
+
+
+def test_the_challenger_is_blue_and_the_champion_orange_everywhere(both):
+    """With another line for each, for those who see no colours."""
+    for name in ("roc.png", "precision_recall.png", "decision_curve.png"):
+        first, second = both[name].axes[0].get_lines()[:2]
+        assert [to_hex(line.get_color()) for line in (first, second)] == [
+            BLUE.lower(),
+            VERMILLION.lower(),
+        ]
+        assert first.get_linestyle() == "-"
+        assert second.get_linestyle() == "--"
+
+
+def test_the_reliability_curve_has_the_interval_of_each_group(beaten, both):
+    """By Wilson, of as many patients as the group has."""
+    title, answers = next(iter(beaten.answers.items()))
+    container = both["reliability.png"].axes[0].containers[0]
+    (_, _, (bars,)) = container
+    low, high = bars.get_segments()[0][:, 1]
+
+    lowest = comparison_figures.reliability(answers, 10).iloc[0]
+    assert title.startswith("Challenger")
+    expected = wilson_interval(lowest["observed"] * lowest["patients"], lowest["patients"])
+    assert (low, high) == pytest.approx(expected)
+    assert lowest["patients"] == pytest.approx(30, abs=2)
+
+
+def test_the_distributions_count_every_answer(beaten, both):
+    """The steps of each group sum up to all of it."""
+    for axes, answers in zip(both["distributions.png"].axes, beaten.answers.values(), strict=True):
+        ill, healthy = (patch.get_data().values for patch in axes.patches)
+        assert ill.sum() == pytest.approx(100)
+        assert healthy.sum() == pytest.approx(100)
+        above = answers.loc[answers["outcome"] == 1, "probability"].ge(0.95).mean()
+        assert ill[-1] == pytest.approx(100 * above)
+
+
+def test_the_decision_curve_is_the_net_benefit(beaten, both):
+    """Of both models, of calling everybody and of calling nobody."""
+    lines = both["decision_curve.png"].axes[0].get_lines()
+    answers = list(beaten.answers.values())
+    for line, given in zip(lines, answers, strict=False):
+        points = clinical.decision_curve(given, THRESHOLDS)
+        assert line.get_ydata() == pytest.approx([point.model for point in points])
+    points = clinical.decision_curve(answers[0], THRESHOLDS)
+    assert lines[2].get_ydata() == pytest.approx([point.call_all for point in points])
+    assert set(lines[3].get_ydata()) == {0}
+
+
+def test_a_forest_plot_has_a_row_for_each_group(beaten, both):
+    """Value, interval and limit of each; the difference in a panel beside it."""
+    rows = model_report.slice_rows(beaten.report)
+    values, differences = both["slices.png"].axes
+    labels = [label.get_text() for label in values.get_yticklabels()]
+
+    assert labels == [f"{row.title}\n{row.rows} patients, {row.positives} ill" for row in rows]
+    marks = values.collections[1].get_offsets()[:, 0]
+    assert list(marks) == pytest.approx([row.roc_auc.challenger.mean for row in rows])
+    first = values.collections[0].get_segments()[0][:, 0]
+    assert list(first) == pytest.approx(
+        [rows[0].roc_auc.challenger.low, rows[0].roc_auc.challenger.high]
+    )
+    gaps = differences.collections[1].get_offsets()[:, 0]
+    assert list(gaps) == pytest.approx([row.roc_auc.difference.mean for row in rows])
+    assert values.collections[4].get_label() == LIMIT
+
+
+def test_too_few_patients_are_hollow_marks(both):
+    """Switzerland's 8 without disease; the other hospitals have enough."""
+    axes = both["hospitals.png"].axes[0]
+    faces = [to_hex(face) for face in axes.collections[1].get_facecolors()]
+
+    assert [face == WHITE for face in faces] == [False, True, False]
+    assert FEW in texts(both["hospitals.png"])
+
+
+def test_a_group_that_nobody_can_judge_leaves_its_row_empty(beaten):
+    """A figure that is not a number is not drawn, and does not stop the drawing."""
+    unknown = comparison_figures.UNKNOWN
+    rows = model_report.hospital_rows(beaten.report)
+    nobody = model_report.Pair(challenger=unknown, champion=None, difference=None)
+    hollow = rows[0].model_copy(update={"roc_auc": nobody})
+
+    figure = comparison_figures.forest(list(beaten.answers), [hollow, *rows[1:]], "All", "of them")
+
+    assert np.isnan(figure.axes[0].collections[1].get_offsets()[0, 0].filled(np.nan))
+    assert figure_bytes(figure)

@@ -1,0 +1,75 @@
+"""The examiner: the champion is asked the same as a challenger."""
+
+import pytest
+
+from pipeline.core.examiner import Examiner, Incumbent
+
+
+def unwatched(title):
+    """See nothing go by, and fail when a model sits the exam that should not."""
+    pytest.fail(title)
+
+
+def test_a_model_of_today_is_evaluated_as_when_it_was_trained(beaten):
+    """The same answers, slices, hospitals, behaviour and leaks."""
+    for model in beaten.models.values():
+        assert beaten.examiner.evaluate(model, "again") == model.evaluation
+
+
+def test_known_answers_are_not_asked_for_again(beaten):
+    """Nobody sits an exam whose answers are recorded."""
+    examiner = Examiner(beaten.examiner.data, beaten.examiner.plan, 1, unwatched)
+    examiner.know(beaten.models.values())
+    model = beaten.models["svm"]
+
+    assert examiner.evaluate(model, "known").metrics == model.evaluation.metrics
+
+
+def test_a_champion_sits_todays_exam(beaten):
+    """Not the one it sat when it was trained: other folds, other figures."""
+    today = beaten.examiner.plan
+    exam = today.exam.model_copy(update={"seed": 1})
+    plan = today.model_copy(update={"exam": exam})
+    titles = []
+
+    def watch(title):
+        titles.append(title)
+        return lambda items, _total: items
+
+    examiner = Examiner(beaten.examiner.data, plan, 1, watch)
+    model = beaten.models["logistic_regression"]
+    found = examiner.evaluate(model, "heart_disease/7 sits the exam")
+
+    assert titles == ["heart_disease/7 sits the exam"]
+    assert found.metrics["roc_auc"] != model.evaluation.metrics["roc_auc"]
+    assert found.threshold == model.evaluation.threshold
+
+
+def test_without_an_incumbent_there_is_nothing_to_compare(beaten):
+    """The first champion."""
+    assert beaten.examiner.challenge(beaten.models["svm"], None) is None
+
+
+def test_an_incumbent_that_cannot_be_read_is_the_problem(beaten):
+    """The gate then judges the problem."""
+    incumbent = Incumbent("heart_disease/7", None, "model.skops has changed")
+
+    comparison = beaten.examiner.challenge(beaten.models["svm"], incumbent)
+
+    assert (comparison.champion, comparison.problem) == (
+        "heart_disease/7",
+        "model.skops has changed",
+    )
+
+
+def test_an_incumbent_is_compared(beaten):
+    """Challenger minus champion, under the champion's title."""
+    incumbent = Incumbent("heart_disease/7", beaten.models["random_forest"])
+
+    comparison = beaten.examiner.challenge(beaten.models["svm"], incumbent)
+
+    assert comparison.champion == "heart_disease/7"
+    assert comparison.differences["roc_auc"].mean == pytest.approx(
+        beaten.models["svm"].evaluation.metrics["roc_auc"].mean
+        - beaten.models["random_forest"].evaluation.metrics["roc_auc"].mean
+    )

@@ -1,0 +1,361 @@
+"""The model report as a text and as a page: what it says of every verdict there can be."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from pipeline import comparison
+from pipeline.core import model_report
+from pipeline.core.evaluation import METRIC_TITLES
+from pipeline.core.model_report import DECIDING, RANKING, Champion
+from tests.comparison.conftest import FIGURES, report_of
+from tests.task3_experiment_tracking import gate_cases
+from tests.task3_experiment_tracking.gate_cases import FIT, WON, between, fit_but, won_but
+
+CASES = list(gate_cases.cases())
+HEADLINES = {"promote": "Promote", "keep": "Keep the champion", "refuse": "Refuse"}
+TAMPERED = {"champion": "heart_disease/7", "problem": "model.skops has changed"}
+UNREACHABLE = "the registry at http://127.0.0.1:1 does not answer"
+OUT_OF_REACH = {"champion": "the live champion", "problem": UNREACHABLE}
+UNKNOWN = Champion(title="the live champion", problem=UNREACHABLE, known=False)
+# Longer than a comment on a pull request may be.
+LONGEST = 65_536
+
+
+def pages(report):
+    """Return the report in both forms."""
+    return comparison.pages(report, FIGURES)
+
+
+def markdown(report):
+    """Return the report as Markdown."""
+    return pages(report)["model-report.md"]
+
+
+def page(report):
+    """Return the report as a page."""
+    return pages(report)["model-report.html"]
+
+
+class Outline(HTMLParser):
+    """Checks that every tag is closed, and keeps the headings, the images and the texts."""
+
+    VOID = frozenset({"meta", "img"})
+
+    def __init__(self, text):
+        """Read a page."""
+        super().__init__()
+        self.open, self.tags, self.headings, self.texts = [], [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        """Note the tag, and that it is open."""
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        """Close the tag that was opened last, and no other."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        """Keep what a reader sees."""
+        if self.open and self.open[-1] != "style":
+            self.texts.append(data)
+            if self.open[-1] in {"h1", "h2"}:
+                self.headings.append(data)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_every_case_of_the_gate_has_a_report(case):
+    """Missing figures, figures that are no numbers and empty slices included."""
+    report = report_of(case.evaluation, case.comparison, case.policy)
+
+    first_lines = "\n".join(markdown(report).splitlines()[:3])
+    assert f"## Model report: {HEADLINES[case.outcome].lower()}\n" in first_lines
+    assert f"**{HEADLINES[case.outcome]}**: " in first_lines
+    outline = Outline(page(report))
+    assert outline.open == []
+    assert HEADLINES[case.outcome] in outline.texts
+    assert not re.search(r"nan ±|\[nan", markdown(report))
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        (report_of(), "the first champion: every absolute check passed"),
+        (report_of(FIT, WON), "better than heart_disease/7 on equal folds"),
+        (report_of(FIT, won_but(roc_auc=between(0, 0.1))), "heart_disease/7 stays: ROC-AUC better"),
+        (report_of(gate_cases.fit_without("brier")), "Brier score: the figure is missing"),
+        (
+            report_of(FIT, {"champion": "heart_disease/7", "identical": True}),
+            "the same model as heart",
+        ),
+        (report_of(FIT, TAMPERED), "heart_disease/7 cannot be compared"),
+        (report_of(FIT, OUT_OF_REACH, champion=UNKNOWN), "the live champion cannot be compared"),
+        (report_of(policy={"mode": "disabled"}), "the gate is disabled: nothing was checked"),
+    ],
+    ids=["first", "promote", "keep", "refuse", "identical", "problem", "unreachable", "disabled"],
+)
+def test_the_verdict_stands_first_with_its_reason(report, said):
+    """In the third line of the text, and above everything else of the page."""
+    assert said in markdown(report).splitlines()[2]
+    before = page(report).partition("<dl")[0]
+    assert f"Reason: {said}" in before
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        (report_of(), "none, because no version holds heart_disease@champion."),
+        (report_of(FIT, WON), "heart_disease/7 (SVM)."),
+        (report_of(FIT, TAMPERED), "heart_disease/7, which cannot be compared: model.skops has"),
+        (report_of(FIT, OUT_OF_REACH, champion=UNKNOWN), "not known: the registry at http:"),
+    ],
+    ids=["nobody", "somebody", "tampered", "unreachable"],
+)
+def test_the_first_lines_say_who_is_champion(report, said):
+    """Or why the report shows none."""
+    assert f"- Live champion: {said}" in "\n".join(markdown(report).splitlines()[:6])
+    assert f"Live champion: {said}" in page(report).partition("<dl")[0]
+
+
+def test_nobody_to_compare_with_is_no_verdict():
+    """A registry that does not answer condemns nobody."""
+    report = report_of(FIT, OUT_OF_REACH, champion=UNKNOWN)
+
+    assert report.headline == "No verdict"
+    assert "**No verdict**: the live champion cannot be compared." in markdown(report)
+    assert not report.verdict.moves_alias
+
+
+def test_an_unfit_model_is_refused_whoever_is_champion():
+    """Its own checks need no registry."""
+    report = report_of(fit_but(brier=gate_cases.around(0.3)), OUT_OF_REACH, champion=UNKNOWN)
+
+    assert report.headline == "Refuse"
+    assert "- **Brier score**: 0.300" in markdown(report)
+    assert f"not known: {UNREACHABLE}" in page(report)
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        ("enabled", "experiment tracking moves the champion alias by its verdict"),
+        ("report-only", "the alias stays, whatever the verdict"),
+        ("disabled", "nothing is checked, and the best family is promoted"),
+    ],
+)
+def test_the_report_says_how_the_gate_is_set(mode, said):
+    """A reader knows what the verdict does."""
+    report = report_of(FIT, WON, {"mode": mode})
+
+    assert f"- Gate: {mode}, {said}." in markdown(report)
+    assert f"The gate is {mode}: {said}." in page(report)
+
+
+def test_one_table_compares_the_models():
+    """Both figures with their errors, and the difference with its interval."""
+    text = markdown(report_of(FIT, WON))
+
+    assert "| | challenger | champion | difference, 95 % interval |" in text
+    row = "| ROC-AUC | 0.910 ± 0.010 | 0.910 ± 0.010 | +0.011 [+0.001, +0.020] **better** |"
+    assert row in text
+
+
+@pytest.mark.parametrize(
+    ("metric", "difference", "reading"),
+    [
+        ("roc_auc", between(0.01, 0.02), "better"),
+        ("roc_auc", between(-0.02, -0.01), "worse"),
+        ("roc_auc", between(-0.01, 0.01), ""),
+        ("roc_auc", between(0.0, 0.02), ""),
+        ("brier", between(-0.02, -0.01), "better"),
+        ("brier", between(0.01, 0.02), "worse"),
+        ("log_loss", between(-0.01, 0.01), ""),
+        ("roc_auc", between(gate_cases.NAN, gate_cases.NAN), ""),
+    ],
+)
+def test_a_difference_is_read_only_where_its_whole_interval_is_on_one_side(
+    metric, difference, reading
+):
+    """And less of a loss is better."""
+    report = report_of(FIT, won_but(**{metric: difference}))
+
+    (row,) = model_report.metric_rows(report, [metric])
+
+    assert row.reading == reading
+
+
+def test_every_metric_is_shown_once():
+    """In the main table or at the operating point."""
+    assert sorted((*RANKING, *DECIDING)) == sorted(METRIC_TITLES)
+
+
+def test_what_failed_is_listed_with_limit_and_figure():
+    """And nothing else is."""
+    text = markdown(report_of(fit_but(brier=gate_cases.around(0.2))))
+
+    listed = re.findall(r"^  - .*", text, re.MULTILINE)
+    assert listed == ["  - **Brier score**: 0.200 [0.180, 0.220], limit <= 0.15"]
+    assert "- 1 of 13 checks failed:" in text
+
+
+def test_a_slice_that_is_too_small_says_so():
+    """It was not judged, and the reason stands beside it."""
+    women = gate_cases.group("female", 0.6, rows=100, positives=9)
+    report = report_of(FIT.model_copy(update={"slices": (women,)}))
+
+    assert "| female (9 patients of one outcome, 10 needed) | 100 | 9 |" in markdown(report)
+    assert "12 passed" not in markdown(report)
+    assert ", 1 not judged." in markdown(report)
+    assert "could not be judged" in page(report)
+
+
+def test_details_are_folded_away():
+    """Every fold has a title and an end."""
+    text = markdown(report_of(FIT, WON))
+
+    titles = re.findall(r"<details><summary>(.*)</summary>", text)
+    assert titles == [
+        "All 18 checks",
+        "By sex and age",
+        "At hospitals that no model was trained on",
+        "Operating point",
+        "Behaviour",
+        "All four families",
+        "Lineage",
+    ]
+    assert text.count("</details>") == len(titles)
+    # GitHub reads Markdown inside of a fold only after an empty line.
+    assert text.count("</summary>\n\n") == len(titles)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [report_of(), report_of(FIT, WON), report_of(FIT, TAMPERED)],
+    ids=["nobody", "somebody", "problem"],
+)
+def test_every_table_has_as_many_cells_in_each_row(report):
+    """A table that lost or gained a cell would not be shown as one."""
+    tables = re.findall(r"(?:^\|.*\n)+", markdown(report), re.MULTILINE)
+
+    assert len(tables) == 9
+    for table in tables:
+        assert len({line.count("|") for line in table.splitlines()}) == 1, table
+        assert len(table.splitlines()) > 2
+
+
+def test_without_a_champion_no_column_is_empty():
+    """The absolute part stands alone."""
+    report = report_of()
+
+    assert "| | challenger |\n|---|---:|\n" in markdown(report)
+    assert "Champion</th>" not in page(report).partition("<h2>All four families</h2>")[0]
+
+
+def test_the_caveat_of_switzerland_is_in_both_forms():
+    """Its 8 patients without disease."""
+    for text in pages(report_of(FIT, WON)).values():
+        assert "8 patients without disease, so its ROC-AUC ranks nothing" in " ".join(text.split())
+
+
+def test_lineage_names_commit_data_and_models():
+    """And that the work tree had changes."""
+    for text in pages(report_of(FIT, WON)).values():
+        assert f"{'c' * 40}, with changes" in text
+        assert "d" * 64 in text
+        assert "e" * 64 in text
+        assert "The trainings differ in: seed." in text
+        assert "Trained for this report: SVM." in text
+
+
+def test_the_page_has_its_figures_with_texts_for_those_who_do_not_see_them():
+    """Seven, each inside of the page."""
+    outline = Outline(page(report_of(FIT, WON)))
+    images = [attributes for tag, attributes in outline.tags if tag == "img"]
+
+    assert len(images) == len(FIGURES)
+    assert all(image["src"].startswith("data:image/png;base64,") for image in images)
+    assert all(len(image["alt"]) > 30 for image in images)
+    assert all("the challenger and the champion" in image["alt"] for image in images)
+
+
+def test_the_page_has_headings_and_loads_nothing():
+    """One page that stands alone, for phones, dark rooms and paper too."""
+    text = page(report_of(FIT, WON))
+    outline = Outline(text)
+
+    assert outline.headings == [
+        "Model report",
+        "What the gate says",
+        "The same exam for both",
+        "Promised and observed",
+        "Operating point",
+        "By sex and age",
+        "At other hospitals",
+        "Behaviour",
+        "All four families",
+        "Lineage",
+    ]
+    assert not {"script", "link", "iframe"} & {tag for tag, _ in outline.tags}
+    for needed in ("width=device-width", "prefers-color-scheme: dark", "@media print"):
+        assert needed in text
+
+
+HOSTILE = "</details><img src=x onerror=alert(1)> | [a](http://evil.example) @alice #12 `b` *c*"
+NEUTRAL = (
+    r"&lt;/details>&lt;img src=x onerror=alert(1)> \| [a\](http:\//evil.example) "
+    r"@&#8203;alice #&#8203;12 \`b\` \*c\*"
+)
+
+
+def hostile_report():
+    """Return a report in which every text that comes from elsewhere is an attack."""
+    slices = (FIT.slices[0].model_copy(update={"name": HOSTILE}),)
+    behaviour = FIT.behaviour.model_copy(update={"differences": {HOSTILE: 1.0}})
+    lost = FIT.model_copy(update={"slices": slices, "behaviour": behaviour})
+    report = report_of(lost, {**WON, "champion": HOSTILE})
+    origin = model_report.Origin(commit=HOSTILE, data_digest=HOSTILE, model_digest=HOSTILE)
+    return report.model_copy(
+        update={
+            "lineage": model_report.Lineage(challenger=origin, champion=origin, changed=(HOSTILE,)),
+            "champion": report.champion.model_copy(update={"title": HOSTILE}),
+        }
+    )
+
+
+def test_hostile_text_is_text_in_the_markdown():
+    """It opens no tag, ends no cell, links nothing and notifies nobody."""
+    text = markdown(hostile_report())
+
+    assert NEUTRAL in text
+    assert "<img" not in text
+    assert re.search(r"(?<!\\)\]\(", text) is None
+    assert re.search(r"[@#]\w", text.replace("&#8203;", " ")) is None
+    assert text.count("</details>") == 7
+
+
+def test_hostile_text_is_text_on_the_page():
+    """Every place escapes it."""
+    text = page(hostile_report())
+
+    assert "<img src=x" not in text
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text
+    assert Outline(text).open == []
+
+
+def test_the_longest_reasons_fit_into_a_comment():
+    """Whatever a registry says, the text stays below what a comment may hold."""
+    problem = "a file that should not be there; " * 5_000
+    text = markdown(report_of(FIT, {"champion": "heart_disease/7", "problem": problem}))
+
+    assert len(text.encode()) < LONGEST / 4
+    assert len(markdown(report_of(FIT, WON)).encode()) < 12_000
+
+
+def test_the_same_report_is_the_same_bytes():
+    """Nothing of the time or place is in it."""
+    assert pages(report_of(FIT, WON)) == pages(report_of(FIT, WON))
