@@ -40,7 +40,7 @@ report: $(READY) ## compare the work tree's models with the live champion
 test: $(READY) ## run every test, with the coverage floor
 	$(BIN)/python run_tests.py
 test-pythons: $(READY) ## the tests on each supported Python this machine has; PYTHONS="3.12" chooses
-	$(BIN)/nox $(if $(PYTHONS),--pythons $(PYTHONS))
+	$(BIN)/nox $(if $(PYTHONS),--pythons $(PYTHONS)) $(if $(ARGS),-- $(ARGS))
 check: $(READY) ## format, lint, types, docstrings of the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

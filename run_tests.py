@@ -35,7 +35,9 @@ def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
     # The floor is a promise about the whole suite; a part of it cannot keep it.
     coverage = ["--cov", "--cov-fail-under=0"] if folders or further else ["--cov"]
-    return int(pytest.main([*coverage, *folders, *further]))
+    # A process per core; a file stays in one process, so that what it prepares is prepared once.
+    spread = [] if folders or further else ["--numprocesses=auto", "--dist=loadfile"]
+    return int(pytest.main([*coverage, *spread, *folders, *further]))
 
 
 if __name__ == "__main__":

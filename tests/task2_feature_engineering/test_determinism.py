@@ -10,6 +10,8 @@ from pipeline import artifacts
 from pipeline.core import manifest
 from tests.conftest import QUICK, ROOT, lay_out
 
+pytestmark = pytest.mark.once
+
 TINY = {
     **QUICK,
     "EVALUATION__FOLDS": "2",

@@ -4,6 +4,8 @@ import pytest
 
 from tests.task3_experiment_tracking import mutate_gate
 
+pytestmark = pytest.mark.once
+
 MUTANTS = list(mutate_gate.mutants())
 
 

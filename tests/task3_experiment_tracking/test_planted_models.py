@@ -13,6 +13,8 @@ from pipeline.core.contract import FEATURES, TARGET
 from pipeline.core.evaluation import Evaluation
 from pipeline.core.promotion import Comparison, Outcome
 
+pytestmark = pytest.mark.once
+
 SMALL = {
     "EVALUATION__REPEATS": "1",
     "EVALUATION__THRESHOLD_FOLDS": "2",
