@@ -349,10 +349,13 @@ def test_hostile_text_is_text_on_the_page():
 
 def test_the_longest_reasons_fit_into_a_comment():
     """Whatever a registry says, the text stays below what a comment may hold."""
-    problem = "a file that should not be there; " * 5_000
-    text = markdown(report_of(FIT, {"champion": "heart_disease/7", "problem": problem}))
+    long = "a file that should not be there; " * 5_000
+    unread = report_of(FIT, {"champion": "heart_disease/7", "problem": long})
+    told = report_of().verdict.model_copy(update={"reason": long})
+    lengthy = unread.model_copy(update={"verdicts": dict.fromkeys(unread.verdicts, told)})
 
-    assert len(text.encode()) < LONGEST / 4
+    for report in (unread, lengthy):
+        assert len(markdown(report).encode()) < LONGEST / 4
     assert len(markdown(report_of(FIT, WON)).encode()) < 12_000
 
 
