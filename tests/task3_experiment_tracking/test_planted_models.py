@@ -34,11 +34,13 @@ class Distorted(ClassifierMixin, BaseEstimator):
         self.model, self.outcome, self.answer = model, outcome, answer
 
     def fit(self, X, y):  # noqa: N803
+        """Learn from the outcomes, distorted or not."""
         self.classes_ = np.array([0, 1])
         self.fitted_ = clone(self.model).fit(X, self.outcome(y) if self.outcome else y)
         return self
 
     def predict_proba(self, X):  # noqa: N803
+        """Return the answers, distorted or not, in scikit-learn's shape."""
         probability = self.fitted_.predict_proba(X)[:, 1]
         told = self.answer(X, probability) if self.answer else probability
         return np.column_stack([1 - told, told])
