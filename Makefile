@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 # Named after the Python and the lock's content: a change of either makes the environment again.
 READY  := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-$(shell cksum < requirements-dev.txt | tr -d ' ')
 
+# With their extras: where pip is told of constraints too, it takes `x==1` for no pin of `x[extra]`.
+LOCK   := $(BIN)/uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+
 # The registry is yours: nothing about its use is sent anywhere.
 export MLFLOW_DISABLE_TELEMETRY ?= true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION ?= false
@@ -53,8 +56,9 @@ mlflow-ui: $(READY) ## the registry in a browser, at http://127.0.0.1:5000
 	*) $(BIN)/mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --port 5000;; \
 	esac
 lock: $(READY) ## write requirements*.txt again from requirements*.in
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --output-file requirements.txt requirements.in
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --output-file requirements-dev.txt requirements-dev.in
+	$(LOCK) --output-file requirements.txt requirements.in
+	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
+	$(LOCK) --constraints requirements.txt --output-file requirements-serving.txt requirements-serving.in
 clean: ## remove what the commands made, except the registry
 	rm -rf data/processed figures reports models packages environments .nox .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
