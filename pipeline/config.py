@@ -27,6 +27,7 @@ from pipeline.core.policies import (
     FeatureRecipe,
     ModelParameters,
     PromotionPolicy,
+    RiskBands,
     TrainingPlan,
 )
 from pipeline.core.records import Record
@@ -55,6 +56,7 @@ class PackagingSettings(Record):
 
     tolerance: Annotated[float, Field(gt=0)]
     golden_patients: Annotated[int, Field(ge=1)]
+    risk_bands: RiskBands
     image: str
     port: Annotated[int, Field(ge=1, le=65535)]
 

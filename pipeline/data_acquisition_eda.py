@@ -7,7 +7,7 @@ import typer
 from pipeline import artifacts, cli, config
 from pipeline.adapters import source
 from pipeline.config import Settings
-from pipeline.core import encoding, manifest, parsing, profile, report
+from pipeline.core import manifest, parsing, profile, report, tables
 from pipeline.core.contract import BY_NAME, FIELDS
 from pipeline.core.data_figures import data_figures
 from pipeline.core.drawing import figure_bytes
@@ -22,8 +22,8 @@ def run(settings: Settings, *, refresh: bool = False) -> None:
     """Read ``data/raw/``; write ``data/processed/``, ``figures/data/`` and the report."""
     parsed = parsing.parse(_raw(settings, refresh=refresh))
     processed = {
-        "training.parquet": encoding.table_bytes(parsing.training_table(parsed)),
-        "external.parquet": encoding.table_bytes(parsing.external_table(parsed)),
+        "training.parquet": tables.table_bytes(parsing.training_table(parsed)),
+        "external.parquet": tables.table_bytes(parsing.external_table(parsed)),
     }
     facts = profile.describe(parsed, manifest.folder_digest(manifest.digests(processed)))
     figures = {name: figure_bytes(figure) for name, figure in data_figures(parsed).items()}

@@ -2,8 +2,8 @@
 
 from pipeline import artifacts
 from pipeline.core import manifest, schema, trained_model
-from pipeline.core.encoding import read_table
 from pipeline.core.policies import FAMILIES, Family
+from pipeline.core.tables import read_table
 from pipeline.core.trained_model import TrainedModel
 from pipeline.core.training import Data
 

@@ -19,7 +19,6 @@ from pipeline.core.contract import FEATURES
 from pipeline.core.manifest import Files
 from pipeline.core.persistence import TRUSTED_TYPES
 
-SKOPS: Final = "model.skops"
 # What a reader of the model needs of our code: the blocks that scikit-learn does not have.
 CODE: Final = ("__init__.py", "core/__init__.py", "core/transformers.py")
 

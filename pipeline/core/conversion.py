@@ -1,8 +1,4 @@
-"""The fitted pipeline as an ONNX graph: one float32 matrix in, one probability per row out.
-
-The graph takes ``patients``, shape (rows, 13), columns in the contract's order and units, NaN for
-missing, and gives ``probability``, shape (rows,), of heart disease.
-"""
+"""The fitted pipeline as an ONNX graph, of the form that `pipeline.core.onnx_model` asks."""
 
 import functools
 import warnings
@@ -12,7 +8,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import pandas as pd
 from onnx import TensorProto, helper
 from skl2onnx import to_onnx, update_registered_converter
@@ -29,10 +24,9 @@ from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
 from sklearn.pipeline import Pipeline
 
 from pipeline.core.contract import FEATURES
+from pipeline.core.onnx_model import INPUT, OUTPUT, OnnxModel
 from pipeline.core.transformers import Bands, MissingFlags, ShareOfPrediction
 
-INPUT: Final = "patients"
-OUTPUT: Final = "probability"
 OPSET: Final = 18
 
 
@@ -77,9 +71,7 @@ def _positive_class() -> onnx.TensorProto:
 
 def probabilities(content: bytes, features: pd.DataFrame) -> npt.NDArray[np.float64]:
     """Return what the ONNX model answers for each row of ``features``, shape (rows,)."""
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    matrix = features[list(FEATURES)].to_numpy(np.float32)
-    return np.asarray(session.run([OUTPUT], {INPUT: matrix})[0], dtype=np.float64)
+    return OnnxModel(content).probabilities(features[list(FEATURES)].to_numpy(np.float32))
 
 
 @functools.cache

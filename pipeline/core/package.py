@@ -1,55 +1,32 @@
-"""What a deployment package is made of, and what it must answer.
+"""What a deployment package is: which files, which model, and what it must answer.
 
 A package is a folder of files with ``manifest.json`` beside them, which holds the sha256 of every
-other file. The same model version always becomes the same bytes.
+other file. An image carries the part of it in ``SERVED``; both are checked by the same manifest.
 """
 
-import gzip
-import io
-import tarfile
-from typing import Annotated, Any, Final
+from collections.abc import Collection
+from typing import Annotated, Final
 
-import numpy as np
-import pandas as pd
-from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 from pydantic import Field, ValidationError
-from sklearn.pipeline import Pipeline
 
-from pipeline.core import conversion, exam, joblib_file, manifest, persistence
-from pipeline.core.contract import EXTERNAL, FEATURES, patient_schema
+from pipeline.core import manifest
 from pipeline.core.encoding import json_bytes
-from pipeline.core.evaluation import METRIC_TITLES
 from pipeline.core.manifest import Files
-from pipeline.core.model_figures import FAMILY_TITLES
-from pipeline.core.policies import Metric
+from pipeline.core.model_files import ONNX, SKOPS
+from pipeline.core.policies import Metric, RiskBand, RiskBands
 from pipeline.core.records import Record
-from pipeline.core.report import render
-from pipeline.core.trained_model import ONNX, SKOPS, TrainedModel
-from pipeline.errors import ArtifactError, ConversionError, PackageError
+from pipeline.errors import PackageError
 
 MANIFEST: Final = "manifest.json"
 MODEL: Final = "model/"
 MLFLOW: Final = "model/mlflow/"
 ENVIRONMENT: Final = "environment/"
+PACKAGED_WITH: Final = f"{ENVIRONMENT}packaged_with.json"
 GOLDEN: Final = "golden_patients.json"
-TEMPLATES: Final = {
-    "MODEL_CARD.md": "package/MODEL_CARD.md.j2",
-    "deployment/compose.yaml": "package/compose.yaml.j2",
-    "deployment/kubernetes/deployment.yaml": "package/kubernetes/deployment.yaml.j2",
-    "deployment/kubernetes/service.yaml": "package/kubernetes/service.yaml.j2",
-    "deployment/kubernetes/autoscaler.yaml": "package/kubernetes/autoscaler.yaml.j2",
-}
-# What reading golden patients and asking an ONNX model raise when either is damaged.
-UNUSABLE: Final = (
-    ArtifactError,
-    ValueError,
-    onnx_errors.Fail,
-    onnx_errors.InvalidArgument,
-    onnx_errors.InvalidGraph,
-    onnx_errors.InvalidProtobuf,
-    onnx_errors.NotImplemented,
-    onnx_errors.RuntimeException,
-)
+CARD: Final = "MODEL_CARD.md"
+# What serves a package needs of it: no pickle, and nothing that only scikit-learn reads.
+SERVED_MODEL: Final = f"{MODEL}{ONNX}"
+SERVED: Final = (MANIFEST, SERVED_MODEL, GOLDEN, "patient.schema.json", CARD)
 
 
 class Identity(Record):
@@ -70,6 +47,7 @@ class Identity(Record):
 class Manifest(Identity):
     """Which model a package holds, how it was proven, and the sha256 of every file of it.
 
+    ``tolerance`` is how far from the champion's a probability may lie, wherever this is asked;
     ``seal`` is the sha256 of the manifest itself, as it is without a seal.
     """
 
@@ -77,6 +55,8 @@ class Manifest(Identity):
     data_digest: str
     model_digest: str
     threshold: float
+    risk_bands: RiskBands
+    tolerance: float
     metrics: dict[Metric, float]
     greatest_difference: float
     rows_compared: int
@@ -93,12 +73,13 @@ class GoldenPatient(Record):
     """A patient and the champion's answer, which whatever serves the package must reproduce.
 
     ``patient`` holds the contract's fields, None for missing; ``label`` is 1 when ``probability``
-    reaches the threshold.
+    reaches the threshold, and ``risk_band`` is the one it lies in.
     """
 
     patient: dict[str, float | None]
     probability: float
     label: int
+    risk_band: RiskBand
 
 
 class GoldenPatients(Record):
@@ -107,110 +88,10 @@ class GoldenPatients(Record):
     patients: Annotated[tuple[GoldenPatient, ...], Field(min_length=1)]
 
 
-def greatest_difference(
-    pipeline: Pipeline, onnx: bytes, patients: pd.DataFrame, tolerance: float
-) -> float:
-    """Return how far ONNX and scikit-learn lie apart on ``patients``, in probability.
-
-    Raises:
-        ConversionError: on at least one row the difference is not below ``tolerance``.
-
-    """
-    answers = exam.probability(pipeline, patients)
-    gaps = np.abs(conversion.probabilities(onnx, patients) - answers)
-    apart = np.flatnonzero(~(gaps < tolerance))
-    if len(apart):
-        raise ConversionError(
-            f"ONNX and scikit-learn differ by up to {gaps.max():.2g} on {len(apart)} of "
-            f"{len(gaps)} patients (limit {tolerance:g}); the first is row {apart[0] + 1}"
-        )
-    return float(gaps.max())
-
-
-def golden_patients(model: TrainedModel, patients: pd.DataFrame, count: int) -> GoldenPatients:
-    """Choose ``count`` patients, evenly from the lowest risk to the highest, with their answers."""
-    answers = exam.probability(model.pipeline, patients)
-    order = np.argsort(answers, kind="stable")
-    chosen = order[np.linspace(0, len(order) - 1, count).round().astype(int)]
-    threshold = model.evaluation.threshold
-    return GoldenPatients(
-        patients=tuple(
-            GoldenPatient(
-                patient=_as_json(patients.iloc[row]),
-                probability=float(answers[row]),
-                label=int(answers[row] >= threshold),
-            )
-            for row in chosen
-        )
-    )
-
-
-def _as_json(patient: "pd.Series[float]") -> dict[str, float | None]:
-    return {f: None if np.isnan(patient[f]) else float(patient[f]) for f in FEATURES}
-
-
-def build(  # noqa: PLR0913 (each is one part of the package)
-    identity: Identity,
-    model: TrainedModel,
-    registered: Files,
-    environment: Files,
-    patients: pd.DataFrame,
-    *,
-    tolerance: float,
-    golden: int,
-    image: str,
-    port: int,
-) -> dict[str, bytes]:
-    """Return every file of the package.
-
-    ``registered`` are the files of the version as the registry keeps them, ``environment`` those
-    that describe what the model was packaged with, ``patients`` all rows to prove ONNX on.
-
-    Raises:
-        ConversionError: ONNX does not answer like scikit-learn.
-
-    """
-    difference = greatest_difference(model.pipeline, model.onnx, patients, tolerance)
-    contents = {
-        f"{MODEL}{SKOPS}": model.skops,
-        f"{MODEL}{ONNX}": model.onnx,
-        f"{MODEL}model.joblib": joblib_file.dump(model.pipeline),
-        **{f"{MLFLOW}{name}": content for name, content in registered.items()},
-        **{f"{ENVIRONMENT}{name}": content for name, content in environment.items()},
-        "patient.schema.json": json_bytes(patient_schema()),
-        GOLDEN: json_bytes(golden_patients(model, patients, golden)),
-    }
-    about = Manifest(
-        **identity.model_dump(),
-        family=model.evaluation.family,
-        data_digest=model.parameters.data_digest,
-        model_digest=model.digest,
-        threshold=model.evaluation.threshold,
-        metrics={name: found.mean for name, found in model.evaluation.metrics.items()},
-        greatest_difference=difference,
-        rows_compared=len(patients),
-        files={},
-    )
-    values: dict[str, Any] = {
-        "manifest": about,
-        "evaluation": model.evaluation,
-        "exam": model.parameters.exam,
-        "family_title": FAMILY_TITLES[model.evaluation.family],
-        "metric_titles": METRIC_TITLES,
-        "hospital_titles": {hospital.name: hospital.title for hospital in EXTERNAL},
-        "image": image,
-        # Kubernetes takes no registry's address as a name.
-        "name": image.rpartition("/")[2],
-        "port": port,
-    }
-    for name, template in TEMPLATES.items():
-        contents[name] = render(template, **values).encode()
-    complete = about.model_copy(update={"files": manifest.digests(contents)})
-    return {**contents, MANIFEST: json_bytes(complete.sealed())}
-
-
-def check(files: Files, path: str) -> Manifest:
+def check(files: Files, path: str, only: Collection[str] = ()) -> Manifest:
     """Return the manifest of a package whose files are all as it says.
+
+    With ``only``, ``files`` are that part of the package, and must be all of it.
 
     Raises:
         PackageError: the manifest is missing or unreadable, or a file is missing, changed or not
@@ -226,50 +107,18 @@ def check(files: Files, path: str) -> Manifest:
     skops = {f"{folder}{SKOPS}": about.model_digest for folder in (MODEL, MLFLOW)}
     sealed = {MANIFEST: manifest.sha256(json_bytes(about.sealed()))}
     expected = {**about.files, **skops, **sealed}
-    if found := manifest.differences(expected, manifest.digests(files)):
+    part = {name: digest for name, digest in expected.items() if not only or name in only}
+    if found := manifest.differences(part, manifest.digests(files)):
         raise PackageError(f"{path}: {'; '.join(found)}")
     return about
 
 
-def check_answers(files: Files, path: str, tolerance: float) -> int:
-    """Let the package's ONNX and skops models answer its golden patients; return how many.
-
-    The joblib file is left alone: it is a pickle, and loading one runs what is in it.
+def read_golden(files: Files) -> tuple[GoldenPatient, ...]:
+    """Return the golden patients of a package.
 
     Raises:
-        PackageError: there are no golden patients, or an answer is not the champion's.
+        KeyError: it holds none.
+        ValueError: they are unreadable.
 
     """
-    try:
-        golden = GoldenPatients.model_validate_json(files[GOLDEN]).patients
-        asked = pd.DataFrame([one.patient for one in golden], columns=list(FEATURES), dtype=float)
-        answers = {
-            ONNX: conversion.probabilities(files[f"{MODEL}{ONNX}"], asked),
-            SKOPS: exam.probability(persistence.load(files[f"{MODEL}{SKOPS}"]), asked),
-        }
-    except KeyError as error:
-        raise PackageError(f"{path} holds no {error.args[0]}") from None
-    except UNUSABLE as error:
-        line = " ".join(str(error).split())
-        raise PackageError(f"{path}: the golden patients get no answer: {line}") from error
-    expected = np.array([one.probability for one in golden])
-    gaps = {name: float(np.abs(found - expected).max()) for name, found in answers.items()}
-    if wrong := [
-        f"{MODEL}{name} is {gap:.2g} off" for name, gap in gaps.items() if not gap < tolerance
-    ]:
-        raise PackageError(f"{path}: on a golden patient {', '.join(wrong)}")
-    return len(golden)
-
-
-def archive(files: Files, folder: str) -> bytes:
-    """Return ``files`` below ``folder`` as a ``.tar.gz`` that holds no time, owner or host."""
-    buffer = io.BytesIO()
-    with (
-        gzip.GzipFile(fileobj=buffer, mode="wb", filename="", mtime=0) as compressed,
-        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
-    ):
-        for name in sorted(files):
-            member = tarfile.TarInfo(f"{folder}/{name}")
-            member.size = len(files[name])
-            tar.addfile(member, io.BytesIO(files[name]))
-    return buffer.getvalue()
+    return GoldenPatients.model_validate_json(files[GOLDEN]).patients

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.core.records import Record
 
@@ -35,6 +35,7 @@ Metric = Literal[
     "calibration_slope",
     "calibration_intercept",
 ]
+RiskBand = Literal["low", "moderate", "high"]
 GateMode = Literal["enabled", "report-only", "disabled"]
 
 
@@ -153,3 +154,22 @@ class PromotionPolicy(Record):
     leak_roc_auc: Probability
     leak_single_feature_roc_auc: Probability
     margins: dict[Metric, Annotated[float, Field(ge=0)]]
+
+
+class RiskBands(Record):
+    """How a probability is called: each band begins at its edge, below the first it is low."""
+
+    moderate: Probability
+    high: Probability
+
+    @model_validator(mode="after")
+    def _rising(self) -> "RiskBands":
+        if not self.moderate < self.high:
+            raise ValueError("moderate must begin below high")
+        return self
+
+    def of(self, probability: float) -> RiskBand:
+        """Return the band that ``probability`` lies in."""
+        if probability >= self.high:
+            return "high"
+        return "moderate" if probability >= self.moderate else "low"

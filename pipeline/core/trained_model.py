@@ -14,15 +14,15 @@ from pydantic import ValidationError
 from sklearn.pipeline import Pipeline
 
 from pipeline.core import manifest, persistence
-from pipeline.core.encoding import json_bytes, read_table, table_bytes
+from pipeline.core.encoding import json_bytes
 from pipeline.core.evaluation import Evaluation
 from pipeline.core.manifest import Files
+from pipeline.core.model_files import ONNX, SKOPS
 from pipeline.core.policies import ExamPlan, FeatureRecipe
 from pipeline.core.records import Record
+from pipeline.core.tables import read_table, table_bytes
 from pipeline.errors import ArtifactError
 
-SKOPS: Final = "model.skops"
-ONNX: Final = "model.onnx"
 METRICS: Final = "metrics.json"
 PARAMETERS: Final = "parameters.json"
 ANSWERS: Final = "answers.parquet"

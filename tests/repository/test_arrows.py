@@ -16,9 +16,11 @@ MAY_IMPORT = {
     "artifacts": {"core", "errors"},
     "config": {"core", "errors"},
     "cli": {"core", "errors"},
-    "service": {"core", "errors"},
+    "serving": {"serving", "core", "errors"},
+    "service": {"serving", "core", "errors"},
     "workspace": {"artifacts", "core", "errors"},
-    "task": {"workspace", "adapters", "artifacts", "cli", "config", "core", "errors"},
+    "packager": {"adapters", "artifacts", "config", "core", "errors"},
+    "task": {"packager", "workspace", "adapters", "artifacts", "cli", "config", "core", "errors"},
     "__main__": {"task", "workspace", "adapters", "artifacts", "cli", "config", "core", "errors"},
 }
 
@@ -29,6 +31,7 @@ PURE = {
     *("dataclasses", "datetime", "decimal", "enum", "functools", "gzip", "hashlib", "html", "io"),
     *("itertools", "json", "math", "numbers", "operator", "pathlib.PurePosixPath"),
     *("pickle", "re"),
+    "http.HTTPStatus",
     *("statistics", "string", "struct", "tarfile", "textwrap", "types", "typing"),
     *("typing_extensions", "unicodedata", "warnings", "zipfile", "zlib"),
     *("cycler", "jinja2", "joblib", "jsonschema", "markupsafe", "matplotlib", "numpy", "onnx"),
@@ -45,17 +48,19 @@ EXCEPTIONS = {("pipeline.core.report", "PackageLoader")}
 
 # The homes of each outside thing.
 HOMES = {
-    "bentoml": {"pipeline.adapters.bento"},
+    "bentoml": {"pipeline.service"},
     "docker": {"pipeline.adapters.docker"},
     "mlflow": {"pipeline.adapters.registry", "pipeline.adapters.mlflow_model"},
     "pydantic_settings": {"pipeline.config"},
     # MLflow lets the errors of requests through, so its adapter has to know them.
+    "prometheus_client": {"pipeline.serving.metrics"},
     "requests": {"pipeline.adapters.source", "pipeline.adapters.registry"},
     "rich": {"pipeline.cli"},
     "subprocess": {"pipeline.adapters.git"},
+    "uvicorn": {"pipeline.serving.server"},
     "urllib3": {"pipeline.adapters.source"},
     # MLflow's client takes its limits from the environment and from nowhere else.
-    "os.environ": {"pipeline.config", "pipeline.adapters.registry"},
+    "os.environ": {"pipeline.config", "pipeline.adapters.registry", "pipeline.serving.__main__"},
     "os.getenv": {"pipeline.config"},
     # Loading any of these runs what is in the file, so nobody does.
     "cloudpickle": set(),

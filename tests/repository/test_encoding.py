@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.core import encoding
+from pipeline.core import encoding, tables
 from pipeline.core.records import Record
 
 TABLE = pd.DataFrame(
@@ -31,33 +31,33 @@ class Point(Record):
 
 def test_a_table_comes_back_as_it_was_with_its_missing_values():
     """Values, column order, types and NaN survive."""
-    read = encoding.read_table(encoding.table_bytes(TABLE))
+    read = tables.read_table(tables.table_bytes(TABLE))
 
     pd.testing.assert_frame_equal(read, TABLE)
 
 
 def test_an_empty_table_keeps_its_columns_and_types():
     """No rows is a fact about a table, not a reason to lose its shape."""
-    read = encoding.read_table(encoding.table_bytes(TABLE.head(0)))
+    read = tables.read_table(tables.table_bytes(TABLE.head(0)))
 
     pd.testing.assert_frame_equal(read, TABLE.head(0))
 
 
 def test_the_same_table_becomes_the_same_bytes():
     """The digest of a processed table is the identity of the data."""
-    assert encoding.table_bytes(TABLE) == encoding.table_bytes(TABLE.copy())
+    assert tables.table_bytes(TABLE) == tables.table_bytes(TABLE.copy())
 
 
 def test_the_index_of_a_table_is_not_written():
     """The history of a table, such as which rows were dropped, is not part of it."""
     moved = TABLE.set_axis([7, 8, 9])
 
-    assert encoding.table_bytes(moved) == encoding.table_bytes(TABLE)
+    assert tables.table_bytes(moved) == tables.table_bytes(TABLE)
 
 
 def test_a_table_carries_no_metadata_of_pandas():
     """It names the version of pandas, which is not part of the data."""
-    content = encoding.table_bytes(TABLE)
+    content = tables.table_bytes(TABLE)
 
     assert pq.read_schema(io.BytesIO(content)).metadata is None
 
@@ -66,7 +66,7 @@ def test_another_value_becomes_other_bytes():
     """The check above could not pass on constant bytes."""
     other = TABLE.assign(age=[63.0, 41.5, 50.0])
 
-    assert encoding.table_bytes(other) != encoding.table_bytes(TABLE)
+    assert tables.table_bytes(other) != tables.table_bytes(TABLE)
 
 
 @pytest.mark.parametrize("value", [Point(x=0.1), {"x": 0.1, "name": "é"}], ids=["record", "dict"])

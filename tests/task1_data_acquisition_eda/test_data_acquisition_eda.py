@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import artifacts, config, data_acquisition_eda
-from pipeline.core import encoding, schema
+from pipeline.core import schema, tables
 from pipeline.core.contract import HOSPITALS
 from pipeline.errors import ContractError, SourceError
 
@@ -74,8 +74,8 @@ def test_the_next_task_finds_tables_that_keep_the_contract(settings):
     """What was written is read back, verified and checked."""
     data_acquisition_eda.run(settings)
     files = artifacts.read_folder(artifacts.PROCESSED, "data_acquisition_eda")
-    assert len(schema.check_training(encoding.read_table(files["training.parquet"]))) == 303
-    assert len(schema.check_external(encoding.read_table(files["external.parquet"]))) == 617
+    assert len(schema.check_training(tables.read_table(files["training.parquet"]))) == 303
+    assert len(schema.check_external(tables.read_table(files["external.parquet"]))) == 617
 
 
 def test_writes_the_same_bytes_in_another_process_time_zone_and_language(settings, workspace):

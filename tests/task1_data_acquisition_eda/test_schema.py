@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipeline.core import encoding, parsing, schema
+from pipeline.core import parsing, schema, tables
 from pipeline.core.contract import (
     BY_NAME,
     EXTERNAL,
@@ -330,8 +330,8 @@ class TestTables:
 
     def test_tables_keep_the_contract_after_being_written_and_read(self, training, external):
         """Parquet changes no type and no value."""
-        schema.check_training(encoding.read_table(encoding.table_bytes(training)))
-        schema.check_external(encoding.read_table(encoding.table_bytes(external)))
+        schema.check_training(tables.read_table(tables.table_bytes(training)))
+        schema.check_external(tables.read_table(tables.table_bytes(external)))
 
     def test_a_missing_column_is_named(self, training):
         """A lost column is no crash."""

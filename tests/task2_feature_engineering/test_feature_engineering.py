@@ -14,11 +14,11 @@ import pytest
 
 from pipeline import artifacts, config, data_acquisition_eda, feature_engineering
 from pipeline.core import conversion, exam, manifest, trained_model
-from pipeline.core.encoding import read_table, table_bytes
 from pipeline.core.evaluation import METRIC_TITLES, Ablation
 from pipeline.core.features import ENGINEERED
 from pipeline.core.model_figures import FAMILY_TITLES
 from pipeline.core.policies import FAMILIES
+from pipeline.core.tables import read_table, table_bytes
 from pipeline.errors import ArtifactError, ContractError
 from tests.conftest import QUICK, ROOT, lay_out
 

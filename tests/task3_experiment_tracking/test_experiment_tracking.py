@@ -17,9 +17,9 @@ from mlflow import MlflowClient
 from pipeline import artifacts, config, experiment_tracking
 from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
 from pipeline.core import promotion
-from pipeline.core.encoding import read_table, table_bytes
 from pipeline.core.policies import FAMILIES
 from pipeline.core.promotion import SERVED, registered_name
+from pipeline.core.tables import read_table, table_bytes
 from pipeline.errors import ArtifactError, RegistryError
 from tests.task3_experiment_tracking.conftest import be_in, counts, empty
 

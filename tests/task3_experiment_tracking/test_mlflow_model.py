@@ -14,9 +14,9 @@ from pipeline import artifacts
 from pipeline.adapters.registry import Registry
 from pipeline.core import persistence
 from pipeline.core.contract import FEATURES
-from pipeline.core.encoding import read_table
 from pipeline.core.policies import FAMILIES
 from pipeline.core.promotion import registered_name
+from pipeline.core.tables import read_table
 
 # Run where nothing of the repository is in reach.
 LOAD = """

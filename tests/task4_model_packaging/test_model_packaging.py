@@ -11,8 +11,9 @@ from mlflow import MlflowClient
 from pipeline import artifacts, config, model_packaging
 from pipeline.core.policies import FAMILIES
 from pipeline.core.promotion import SERVED, registered_name
-from pipeline.errors import NoChampionError, RegistryError
+from pipeline.errors import ConversionError, NoChampionError, RegistryError
 from pipeline.model_packaging import ModelPackager
+from pipeline.packager import PROMOTION_TAGS
 from tests.conftest import ROOT
 from tests.task4_model_packaging.conftest import PACKAGED, TREE, only_line
 
@@ -65,9 +66,7 @@ def test_the_champion_is_the_one_that_mlflow_names(packager, client):
     assert (info["model_name"], info["version"]) == (alias.name, int(alias.version))
     assert info["run_id"] == alias.run_id
     assert info["roc_auc"] == float(alias.tags["roc_auc"])
-    assert {name: alias.tags[name] for name in model_packaging.PROMOTION_TAGS}.items() <= (
-        info.items()
-    )
+    assert {name: alias.tags[name] for name in PROMOTION_TAGS}.items() <= (info.items())
 
 
 def test_the_champion_s_figures_are_those_of_its_exam(packager, trained):
@@ -270,7 +269,7 @@ def test_a_tolerance_that_onnx_cannot_meet_stops_packaging(place, monkeypatch):
     """Before anything is written."""
     monkeypatch.setenv("HEART_DISEASE_PACKAGING__TOLERANCE", "1e-30")
 
-    with pytest.raises(model_packaging.package.ConversionError, match=r"of 920 patients \(limit"):
+    with pytest.raises(ConversionError, match=r"of 920 patients \(limit"):
         ModelPackager().create_package()
     assert not (place / "packages").exists()
 

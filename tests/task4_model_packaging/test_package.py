@@ -15,15 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from pipeline.core import exam, joblib_file, package, persistence
+from pipeline.core import exam, joblib_file, package, packaging, persistence
 from pipeline.core.contract import FEATURES
-from pipeline.core.policies import FAMILIES
+from pipeline.core.policies import FAMILIES, RiskBands
 from pipeline.core.promotion import registered_name
 from pipeline.errors import ConversionError
 from tests.conftest import ROOT
 
 TOLERANCE = 1e-5
 GOLDEN = 16
+BANDS = RiskBands(moderate=0.3, high=0.7)
 
 NAMES = st.from_regex(r"[a-z]{1,8}(/[a-z.]{1,8}){0,3}", fullmatch=True).filter(
     lambda name: not {".", ".."} & set(name.split("/"))
@@ -40,12 +41,12 @@ def model(request, trained):
 @pytest.fixture
 def golden(model, patients):
     """Return a model's golden patients."""
-    return package.golden_patients(model, patients, GOLDEN).patients
+    return packaging.golden_patients(model, patients, GOLDEN, BANDS).patients
 
 
 def test_onnx_answers_like_scikit_learn_on_all_patients(model, patients):
     """On each of the 920, and the greatest difference is what is returned."""
-    found = package.greatest_difference(model.pipeline, model.onnx, patients, TOLERANCE)
+    found = packaging.greatest_difference(model.pipeline, model.onnx, patients, TOLERANCE)
 
     assert len(patients) == 920
     assert 0 < found < TOLERANCE
@@ -56,15 +57,15 @@ def test_the_onnx_form_of_another_model_is_refused(trained, patients):
     forest, boosting = trained["random_forest"], trained["gradient_boosting"]
 
     with pytest.raises(ConversionError, match=r"differ by up to 0\.\d+ on \d+ of 920 patients"):
-        package.greatest_difference(forest.pipeline, boosting.onnx, patients, TOLERANCE)
+        packaging.greatest_difference(forest.pipeline, boosting.onnx, patients, TOLERANCE)
 
 
 def test_the_limit_itself_is_not_allowed(model, patients):
     """A difference must be below it."""
-    found = package.greatest_difference(model.pipeline, model.onnx, patients, TOLERANCE)
+    found = packaging.greatest_difference(model.pipeline, model.onnx, patients, TOLERANCE)
 
     with pytest.raises(ConversionError, match=r"on \d+ of 920 patients .*the first is row \d+"):
-        package.greatest_difference(model.pipeline, model.onnx, patients, found)
+        packaging.greatest_difference(model.pipeline, model.onnx, patients, found)
 
 
 def answering_nan():
@@ -90,7 +91,7 @@ def answering_nan():
 def test_an_onnx_model_that_answers_no_number_is_refused(trained, patients):
     """NaN is not within any tolerance."""
     with pytest.raises(ConversionError, match=r"up to nan on 920 of 920"):
-        package.greatest_difference(trained["svm"].pipeline, answering_nan(), patients, TOLERANCE)
+        packaging.greatest_difference(trained["svm"].pipeline, answering_nan(), patients, TOLERANCE)
 
 
 def test_golden_patients_are_as_many_as_asked_for(golden):
@@ -135,14 +136,14 @@ def test_the_golden_patients_of_the_package_are_these(files, trained, patients):
     found = package.GoldenPatients.model_validate_json(files["golden_patients.json"])
     about = package.check(files, "package")
 
-    assert found == package.golden_patients(trained[about.family], patients, GOLDEN)
+    assert found == packaging.golden_patients(trained[about.family], patients, GOLDEN, BANDS)
 
 
 @settings(max_examples=50, deadline=None)
 @given(FILES)
 def test_an_archive_unpacks_to_the_same_files(files):
     """Below the folder's name, in any case."""
-    content = package.archive(files, "folder")
+    content = packaging.archive(files, "folder")
 
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as tar:
         found = {member.name: tar.extractfile(member).read() for member in tar.getmembers()}
@@ -155,12 +156,12 @@ def test_an_archive_does_not_depend_on_the_order_of_its_files(files):
     """Equal files give equal bytes."""
     backwards = dict(reversed(files.items()))
 
-    assert package.archive(files, "folder") == package.archive(backwards, "folder")
+    assert packaging.archive(files, "folder") == packaging.archive(backwards, "folder")
 
 
 def test_an_archive_says_nothing_about_who_made_it_and_when(files):
     """No time, owner or rights but those to read."""
-    content = package.archive(files, "folder")
+    content = packaging.archive(files, "folder")
 
     assert content[4:8] == bytes(4)
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as tar:

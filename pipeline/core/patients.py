@@ -1,0 +1,123 @@
+"""From the body of a request to a matrix of patients, or every reason why not.
+
+What refuses never repeats a value of the request: it may be about a patient. It names fields, and
+says what is allowed there.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any, Final, NoReturn
+
+import numpy as np
+
+from pipeline.core.contract import BY_NAME, FEATURES, FIELDS
+from pipeline.core.onnx_model import Matrix
+from pipeline.core.records import Record
+
+MAXIMUM_PATIENTS: Final = 1000
+BREACHES_SHOWN: Final = 100
+REQUIRED: Final = tuple(field.name for field in FIELDS if not field.nullable)
+# Whoever misspelt a field is told which; a longer or odder name may hold more than a name.
+HARMLESS_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
+
+
+class Breach(Record):
+    """One thing that is wrong with a request: where, as a JSON pointer, and what is allowed."""
+
+    pointer: str
+    detail: str
+
+
+class RefusedError(Exception):
+    """A request that gets no answer, and why."""
+
+    def __init__(self, status: HTTPStatus, detail: str, breaches: tuple[Breach, ...] = ()) -> None:
+        """Keep what the response will say."""
+        super().__init__(detail)
+        self.status, self.detail, self.breaches = status, detail, breaches
+
+
+def read(body: bytes) -> Matrix:
+    """Return the patients of a request, shape (patients, 13), in order, NaN for missing.
+
+    The body is one patient, or a list of 1 to 1,000, each an object with the contract's fields.
+
+    Raises:
+        RefusedError: with 400, the body is no JSON; with 422, it does not hold patients.
+
+    """
+    document = _parse(body)
+    patients = document if isinstance(document, list) else [document]
+    if not 1 <= len(patients) <= MAXIMUM_PATIENTS:
+        raise RefusedError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"a request holds 1 to {MAXIMUM_PATIENTS} patients, not {len(patients)}",
+        )
+    stems = (f"#/{n}" for n in range(len(patients))) if document is patients else ["#"]
+    found = [
+        breach
+        for stem, patient in zip(stems, patients, strict=True)
+        for breach in _breaches(stem, patient)
+    ]
+    if found:
+        raise RefusedError(
+            HTTPStatus.UNPROCESSABLE_ENTITY, _summary(len(found)), tuple(found[:BREACHES_SHOWN])
+        )
+    # None becomes NaN.
+    return np.array([[*map(one.get, FEATURES)] for one in patients], dtype=np.float32)
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(
+            body.decode(), object_pairs_hook=_without_repetition, parse_constant=_refuse_constant
+        )
+    except UnicodeDecodeError:
+        detail = "the body is not UTF-8"
+    except RecursionError:
+        detail = "the body is nested too deeply"
+    except json.JSONDecodeError as error:
+        detail = f"the body is not JSON from line {error.lineno}, column {error.colno} on"
+    except ValueError:
+        # Python reads integers of up to 4,300 digits.
+        detail = "the body holds a number of too many digits"
+    raise RefusedError(HTTPStatus.BAD_REQUEST, detail)
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        # Which of the two values was meant, nobody can know.
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "an object of the body repeats a name")
+    return found
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise RefusedError(
+        HTTPStatus.BAD_REQUEST, f"{constant} is not JSON: leave a missing value out, or use null"
+    )
+
+
+def _breaches(stem: str, patient: object) -> Iterator[Breach]:
+    if not isinstance(patient, dict):
+        yield Breach(pointer=stem, detail="must be an object with the fields of a patient")
+        return
+    for name in REQUIRED:
+        if name not in patient:
+            yield Breach(pointer=f"{stem}/{name}", detail=f"is required: {BY_NAME[name].allowed}")
+    for name, value in patient.items():
+        if (field := BY_NAME.get(name)) is None:
+            shown = f"{stem}/{name}" if HARMLESS_NAME.fullmatch(name) else stem
+            yield Breach(pointer=shown, detail=f"unknown field; known: {', '.join(FEATURES)}")
+        elif not field.admits(value):
+            null = ", or null" if field.nullable else ""
+            yield Breach(pointer=f"{stem}/{name}", detail=f"must be {field.allowed}{null}")
+
+
+def _summary(count: int) -> str:
+    if count == 1:
+        return "1 thing is wrong with the patients of the request"
+    more = f", the first {BREACHES_SHOWN} are listed" if count > BREACHES_SHOWN else ""
+    return f"{count} things are wrong with the patients of the request{more}"

@@ -1,0 +1,240 @@
+"""The routes, as an ASGI application: what BentoML mounts, and what the image's server runs.
+
+Nothing here writes a log line with anything of a request in it.
+"""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http import HTTPStatus
+from time import perf_counter
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.core import package, patients
+from pipeline.core.patients import RefusedError
+from pipeline.errors import PackageError
+from pipeline.serving import openapi, problem
+from pipeline.serving.metrics import CONTENT_TYPE, Metrics
+from pipeline.serving.model import ServedModel
+
+MAXIMUM_BODY: Final = 2**20
+# Requests to /predict that may be under way at once; the next is asked to come back.
+CAPACITY: Final = 128
+RETRY_SECONDS: Final = 1
+# A body of more bytes is answered in a thread, so that small ones need not wait for it.
+SMALL_BODY: Final = 16_384
+MODEL_HEADER: Final = "model-version"
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Lifecycle:
+    """Whether the process is about to stop: the server decides, the application says so."""
+
+    draining: bool = False
+
+
+def create(model: ServedModel, lifecycle: Lifecycle, capacity: int = CAPACITY) -> ASGIApp:
+    """Return the application that answers with ``model``."""
+    metrics = Metrics(model.about)
+    predictor = Predictor(model, metrics, capacity)
+    document = json.dumps(openapi.document(model.about, model.golden[0])).encode()
+    info = json.dumps(_info(model)).encode()
+
+    async def alive(_: Request) -> Response:
+        return _json(b'{"status": "alive"}')
+
+    async def ready(_: Request) -> Response:
+        if lifecycle.draining:
+            return problem.response(HTTPStatus.SERVICE_UNAVAILABLE, "the service is stopping")
+        try:
+            model.prove()
+        except PackageError as error:
+            return problem.response(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        return _json(b'{"status": "ready"}')
+
+    async def about(_: Request) -> Response:
+        return _json(info)
+
+    async def described(_: Request) -> Response:
+        return _json(document)
+
+    async def counted(_: Request) -> Response:
+        return Response(metrics.page(), media_type=CONTENT_TYPE)
+
+    pages: dict[str, Endpoint] = {
+        "/info": about,
+        "/livez": alive,
+        "/readyz": ready,
+        "/healthz": ready,
+        "/metrics": counted,
+        "/openapi.json": described,
+    }
+    routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in pages.items()]
+    routes.append(Route("/predict", predictor.respond, methods=["POST"]))
+    app = Starlette(
+        routes=routes,
+        exception_handlers=dict.fromkeys((RefusedError, HTTPException, Exception), _refuse),
+    )
+    # Starlette would send /predict/ to /predict, and a client's POST would arrive as a GET.
+    app.router.redirect_slashes = False
+    return Observed(app, metrics, model.title, lifecycle, frozenset({*pages, "/predict"}))
+
+
+class Predictor:
+    """Answers `POST /predict`."""
+
+    def __init__(self, model: ServedModel, metrics: Metrics, capacity: int) -> None:
+        """Answer with ``model``, at most ``capacity`` requests at once."""
+        self._model, self._metrics, self._capacity = model, metrics, capacity
+        self._under_way = 0
+        self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="predict")
+
+    async def respond(self, request: Request) -> Response:
+        """Return the predictions for the patients of a request.
+
+        Raises:
+            RefusedError: the request gets none; its status and detail are the response's.
+
+        """
+        if self._under_way >= self._capacity:
+            raise RefusedError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"{self._capacity} requests are under way: try again in {RETRY_SECONDS} s",
+            )
+        self._under_way += 1
+        try:
+            _refuse_media_type(request)
+            body = await _body(request)
+            if len(body) <= SMALL_BODY:
+                return _json(self._answer(body))
+            loop = asyncio.get_running_loop()
+            return _json(await loop.run_in_executor(self._threads, self._answer, body))
+        finally:
+            self._under_way -= 1
+
+    def _answer(self, body: bytes) -> bytes:
+        answer = self._model.answer(patients.read(body))
+        self._metrics.predictions(one["risk_band"] for one in answer["predictions"])
+        return json.dumps(answer).encode()
+
+
+class Observed:
+    """Counts every request, says in each response which model answers, and keeps defects quiet.
+
+    A defect is answered with 500 and logged by its kind and place: its message could hold a
+    patient's values.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        title: str,
+        lifecycle: Lifecycle,
+        known: frozenset[str],
+    ) -> None:
+        """Stand around ``app``; a path that is not ``known`` is counted as ``other``."""
+        self._app, self._metrics, self._lifecycle, self._known = app, metrics, lifecycle, known
+        self._headers = [(MODEL_HEADER.encode(), title.encode())]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = perf_counter(), 0
+
+        async def observe(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] += self._headers
+                if self._lifecycle.draining:
+                    message["headers"].append((b"connection", b"close"))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observe)
+        except ClientDisconnect:
+            return
+        except Exception as error:  # noqa: BLE001 (whatever it is, its message must not be logged)
+            log.error("defect: %s at %s", type(error).__name__, _place(error))  # noqa: TRY400
+        route = scope["path"] if scope["path"] in self._known else "other"
+        self._metrics.request(route, status, perf_counter() - started)
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else "unknown"
+
+
+def _json(content: bytes) -> Response:
+    return Response(content, media_type="application/json")
+
+
+def _info(model: ServedModel) -> dict[str, object]:
+    about = model.about.model_dump(mode="json", exclude={"files", "seal", "greatest_difference"})
+    return {**about, "onnx_digest": model.about.files[package.SERVED_MODEL]}
+
+
+def _refuse_media_type(request: Request) -> None:
+    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    if kind.strip().lower() != "application/json" or charset not in {"", "charset=utf-8"}:
+        raise RefusedError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send application/json, in UTF-8, as content-type"
+        )
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body without an encoding")
+
+
+async def _body(request: Request) -> bytes:
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > MAXIMUM_BODY:
+        raise _too_large()
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAXIMUM_BODY:
+            raise _too_large()
+    return bytes(body)
+
+
+def _too_large() -> RefusedError:
+    return RefusedError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body holds at most {MAXIMUM_BODY} bytes"
+    )
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    """Say why a request gets no answer."""
+    match error:
+        case RefusedError(status=HTTPStatus.TOO_MANY_REQUESTS):
+            headers = {"retry-after": str(RETRY_SECONDS)}
+            return problem.response(error.status, error.detail, headers=headers)
+        case RefusedError():
+            return problem.response(error.status, error.detail, error.breaches)
+        case HTTPException(status_code=HTTPStatus.METHOD_NOT_ALLOWED):
+            detail = "the path does not know this method"
+            return problem.response(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers=error.headers)
+        case HTTPException():
+            detail = "no such path: /openapi.json names those that exist"
+            return problem.response(HTTPStatus(error.status_code), detail)
+    detail = "a defect of the service; its log names the place"
+    return problem.response(HTTPStatus.INTERNAL_SERVER_ERROR, detail)

@@ -1,0 +1,74 @@
+"""What the service counts, in the format of Prometheus."""
+
+from collections import Counter as Tally
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+from pipeline.core.package import Manifest
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+# Seconds. One patient takes a fraction of the first, a thousand of a large forest about the last.
+BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+class Metrics:
+    """The counts of one process; each carries the version that answered."""
+
+    def __init__(self, about: Manifest) -> None:
+        """Begin at zero."""
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        self._version = str(about.version)
+        self._requests = Counter(
+            "heart_disease_requests",
+            "Requests that were answered",
+            ["route", "status", "model_version"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "heart_disease_request_seconds",
+            "From the head of a request to the end of its response",
+            ["route", "model_version"],
+            buckets=BUCKETS,
+            registry=self._registry,
+        )
+        self._predictions = Counter(
+            "heart_disease_predictions",
+            "Patients that were answered",
+            ["risk_band", "model_version"],
+            registry=self._registry,
+        )
+        model = Gauge(
+            "heart_disease_model_info",
+            "Always 1; its labels say which model answers",
+            ["model", "model_version", "family", "model_digest", "data_digest"],
+            registry=self._registry,
+        )
+        model.labels(
+            about.model_name, self._version, about.family, about.model_digest, about.data_digest
+        ).set(1)
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._requests.labels(route, status, self._version).inc()
+        self._seconds.labels(route, self._version).observe(seconds)
+
+    def predictions(self, bands: Iterable[str]) -> None:
+        """Count the predictions of one response, by risk band."""
+        for band, count in Tally(bands).items():
+            self._predictions.labels(band, self._version).inc(count)
+
+    def page(self) -> bytes:
+        """Return every count as text."""
+        return generate_latest(self._registry)
