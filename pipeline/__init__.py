@@ -1,1 +1,7 @@
 """A heart-disease model whose whole life runs on pull requests, merges and release tags."""
+
+import os
+
+# onnxruntime reports its use to its maker, from the moment it is imported. What answers about
+# patients reports nothing, so this comes before any import of it; a person may still set it to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -60,7 +60,12 @@ HOMES = {
     "uvicorn": {"pipeline.serving.server"},
     "urllib3": {"pipeline.adapters.source"},
     # MLflow's client takes its limits from the environment and from nowhere else.
-    "os.environ": {"pipeline.config", "pipeline.adapters.registry", "pipeline.serving.__main__"},
+    "os.environ": {
+        "pipeline.config",
+        "pipeline.adapters.registry",
+        "pipeline.serving.__main__",
+        "pipeline",
+    },
     "os.getenv": {"pipeline.config"},
     # Loading any of these runs what is in the file, so nobody does.
     "cloudpickle": set(),

@@ -24,6 +24,8 @@ VENDORS_OWN = {
     *("PYARROW_IGNORE_TIMEZONE", "SPARK_LOCAL_IP"),
     "_MLFLOW_TELEMETRY_SESSION_ID",
 }
+# Set on purpose, by the package itself.
+OURS = {"ORT_DISABLE_TELEMETRY"}
 BEFORE_THE_REGISTRY = ["data_acquisition_eda", "feature_engineering"]
 
 REPORT = """
@@ -42,12 +44,13 @@ print(json.dumps({
 """
 
 
-def after_importing(folder, *modules):
+def after_importing(folder, *modules, **environment):
     """Return what a fresh Python in ``folder`` says about itself after it imported ``modules``."""
+    outside = {name: value for name, value in os.environ.items() if name not in OURS}
     done = subprocess.run(
         [sys.executable, "-c", REPORT, *modules],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**outside, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
         check=True,
@@ -68,7 +71,15 @@ def test_importing_makes_no_file(everything):
 
 def test_importing_sets_no_environment_variable(everything):
     """What another program in the same process reads stays as it was."""
-    assert set(everything["environment"]) <= VENDORS_OWN
+    assert set(everything["environment"]) <= VENDORS_OWN | OURS
+
+
+def test_importing_onnxruntime_leaves_no_identifier_of_the_machine(tmp_path):
+    """Its telemetry makes one in the user's cache, and sends it along."""
+    left = after_importing(tmp_path, "pipeline.core.onnx_model", HOME=str(tmp_path))
+
+    assert left["files"] == []
+    assert "onnxruntime" in left["modules"]
 
 
 def test_importing_configures_no_logging(everything):
