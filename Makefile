@@ -37,6 +37,10 @@ experiment_tracking: $(READY) ## task 3: register new versions, decide about the
 	$(BIN)/python -m pipeline.experiment_tracking $(ARGS)
 model_packaging: $(READY) ## task 4: package the champion
 	$(BIN)/python -m pipeline.model_packaging $(ARGS)
+image: $(READY) ## build the Bento and the image of the champion
+	$(BIN)/python -m pipeline.image $(ARGS)
+serve: $(READY) ## serve the newest package at http://127.0.0.1:3000, without Docker
+	$(BIN)/python -m pipeline.serving --package "$$(ls -dt packages/*/ | head -1)" $(ARGS)
 report: $(READY) ## compare the work tree's models with the live champion
 	$(BIN)/python -m pipeline.comparison $(ARGS)
 
@@ -49,6 +53,7 @@ check: $(READY) ## format, lint, types, docstrings of the tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/interrogate --quiet tests
+	$(BIN)/hadolint docker/Dockerfile
 
 mlflow-ui: $(READY) ## the registry in a browser, at http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in \
@@ -60,6 +65,6 @@ lock: $(READY) ## write requirements*.txt again from requirements*.in
 	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
 	$(LOCK) --constraints requirements.txt --output-file requirements-serving.txt requirements-serving.in
 clean: ## remove what the commands made, except the registry
-	rm -rf data/processed figures reports models packages environments .nox .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf data/processed figures reports models packages environments images .bentoml .nox .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging report test test-pythons check mlflow-ui lock clean
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report test test-pythons check mlflow-ui lock clean

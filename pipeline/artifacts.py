@@ -21,6 +21,8 @@ MODELS: Final = Path("models")
 MODEL_FIGURES: Final = FIGURES / "models"
 PACKAGES: Final = Path("packages")
 ENVIRONMENTS: Final = Path("environments")
+IMAGES: Final = Path("images")
+BENTOML_HOME: Final = Path(".bentoml")
 
 CHECKSUMS: Final = "SHA256SUMS"
 
@@ -63,6 +65,13 @@ def files_below(folder: Path) -> dict[str, bytes]:
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
     except OSError as error:
         raise ArtifactError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def source_code() -> dict[str, bytes]:
+    """Return every module of this package by its relative POSIX path, sorted."""
+    root = Path(__file__).parent
+    modules = sorted(root.rglob("*.py"))
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in modules}
 
 
 def write_folder(folder: Path, files: Files) -> None:

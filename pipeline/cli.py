@@ -23,12 +23,21 @@ from pipeline.errors import PipelineError
 Item = TypeVar("Item")
 
 
-def run(command: Callable[..., None]) -> None:
-    """Run ``command`` as this process's command line; its docstring is the help page."""
+def run(command: Callable[..., None], **subcommands: Callable[..., None]) -> None:
+    """Run ``command`` as this process's command line; its docstring is the help page.
+
+    With ``subcommands``, by name, ``command`` takes a `typer.Context` and is asked first.
+    """
     app = typer.Typer(
         add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False
     )
-    app.command(context_settings={"help_option_names": ["-h", "--help"]})(_explained(command))
+    settings = {"help_option_names": ["-h", "--help"]}
+    if subcommands:
+        app.callback(invoke_without_command=True, context_settings=settings)(_explained(command))
+    else:
+        app.command(context_settings=settings)(_explained(command))
+    for name, subcommand in subcommands.items():
+        app.command(name, context_settings=settings)(_explained(subcommand))
     app()
 
 

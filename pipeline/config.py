@@ -119,7 +119,12 @@ class CiRun(BaseSettings):
     @property
     def url(self) -> str:
         """Return the address of the run's page, or nothing outside of CI."""
-        return f"{self.server_url}/{self.repository}/actions/runs/{self.run_id}" * bool(self.run_id)
+        return f"{self.source}/actions/runs/{self.run_id}" * bool(self.run_id)
+
+    @property
+    def source(self) -> str:
+        """Return the address of the repository, or nothing outside of CI."""
+        return f"{self.server_url}/{self.repository}" * bool(self.repository)
 
 
 def load() -> Settings:

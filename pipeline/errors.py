@@ -62,3 +62,7 @@ class NotPromotedError(PipelineError):
 
 class PackageError(PipelineError):
     """A deployment package differs from its manifest; the message names each file."""
+
+
+class ImageError(PipelineError):
+    """An image could not be built, or does not do what the package it was built from says."""

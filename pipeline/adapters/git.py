@@ -1,5 +1,6 @@
 """What git says about the work tree."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -7,11 +8,15 @@ from pipeline.core.records import Record
 
 
 class WorkTree(Record):
-    """The commit that is checked out, or ``unknown``, and whether files differ from it."""
+    """The commit that is checked out, or ``unknown``, and whether files differ from it.
+
+    ``origin`` is the address it was cloned from, without user and password, or empty.
+    """
 
     commit: str
     modified: bool
     user: str
+    origin: str
 
 
 def work_tree(folder: Path) -> WorkTree:
@@ -21,6 +26,7 @@ def work_tree(folder: Path) -> WorkTree:
         commit=commit or "unknown",
         modified=bool(_git(folder, "status", "--porcelain", "--untracked-files=no")),
         user=_git(folder, "config", "user.name") or "unknown",
+        origin=re.sub(r"//[^/@]+@", "//", _git(folder, "config", "remote.origin.url")),
     )
 
 

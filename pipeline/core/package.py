@@ -26,7 +26,7 @@ GOLDEN: Final = "golden_patients.json"
 CARD: Final = "MODEL_CARD.md"
 # What serves a package needs of it: no pickle, and nothing that only scikit-learn reads.
 SERVED_MODEL: Final = f"{MODEL}{ONNX}"
-SERVED: Final = (MANIFEST, SERVED_MODEL, GOLDEN, "patient.schema.json", CARD)
+SERVED: Final = (MANIFEST, SERVED_MODEL, GOLDEN, "patient.schema.json", PACKAGED_WITH, CARD)
 
 
 class Identity(Record):

@@ -48,23 +48,35 @@ EXCEPTIONS = {("pipeline.core.report", "PackageLoader")}
 
 # The homes of each outside thing.
 HOMES = {
+    "http.client": {"pipeline.adapters.http", "pipeline.serving.probe"},
     "bentoml": {"pipeline.service"},
     "docker": {"pipeline.adapters.docker"},
     "mlflow": {"pipeline.adapters.registry", "pipeline.adapters.mlflow_model"},
     "pydantic_settings": {"pipeline.config"},
-    # MLflow lets the errors of requests through, so its adapter has to know them.
+    # MLflow and docker let the errors of requests through, so their adapters have to know them.
     "prometheus_client": {"pipeline.serving.metrics"},
-    "requests": {"pipeline.adapters.source", "pipeline.adapters.registry"},
+    "requests": {
+        "pipeline.adapters.docker",
+        "pipeline.adapters.registry",
+        "pipeline.adapters.source",
+    },
     "rich": {"pipeline.cli"},
-    "subprocess": {"pipeline.adapters.git"},
+    "subprocess": {
+        "pipeline.adapters.bento",
+        "pipeline.adapters.git",
+        "pipeline.adapters.syft",
+    },
     "uvicorn": {"pipeline.serving.server"},
     "urllib3": {"pipeline.adapters.source"},
     # MLflow's client takes its limits from the environment and from nowhere else.
     "os.environ": {
-        "pipeline.config",
-        "pipeline.adapters.registry",
-        "pipeline.serving.__main__",
         "pipeline",
+        # They hand it on to a program.
+        "pipeline.adapters.bento",
+        "pipeline.adapters.syft",
+        "pipeline.adapters.registry",
+        "pipeline.config",
+        "pipeline.serving.__main__",
     },
     "os.getenv": {"pipeline.config"},
     # Loading any of these runs what is in the file, so nobody does.

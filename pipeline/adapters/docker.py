@@ -1,0 +1,227 @@
+"""The Docker engine: images, containers, pushes. It needs the engine alone, and no client."""
+
+import io
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import requests
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.models.containers import Container
+
+import docker
+from pipeline.core.manifest import Files
+from pipeline.core.records import Record
+from pipeline.errors import ImageError
+
+BUILD_SECONDS: Final = 1800
+# What whoever runs the image is told to use: nothing can be written but a small /tmp.
+HARDENED: Final[Mapping[str, Any]] = {
+    "read_only": True,
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+    "tmpfs": {"/tmp": "size=64m"},  # noqa: S108 (the container's own)
+    "mem_limit": "512m",
+    "pids_limit": 100,
+}
+
+Log = Callable[[str], None]
+
+
+class Image(Record):
+    """An image as the engine knows it; ``size`` is in bytes, with all layers."""
+
+    name: str
+    id: str
+    labels: dict[str, str]
+    size: int
+    user: str
+
+
+@dataclass(frozen=True)
+class Running:
+    """A container that was started, and where its service can be reached from here."""
+
+    container: Container
+    host: str
+    port: int
+
+    @property
+    def logs(self) -> str:
+        """Return everything it has written so far."""
+        return str(self.container.logs().decode(errors="replace"))
+
+    @property
+    def exit_code(self) -> int | None:
+        """Return the code it ended with, or None while it runs."""
+        self.container.reload()
+        state = self.container.attrs["State"]
+        return None if state["Running"] else int(state["ExitCode"])
+
+    def stop(self, seconds: int) -> int:
+        """Send SIGTERM, wait, and return the exit code; 137 when it had to be killed."""
+        self.container.stop(timeout=seconds)
+        return int(self.container.wait()["StatusCode"])
+
+
+class Engine:
+    """The Docker engine that the environment names, by default the one of this machine."""
+
+    def __init__(self) -> None:
+        """Connect.
+
+        Raises:
+            ImageError: none answers.
+
+        """
+        try:
+            self._client = docker.from_env(timeout=BUILD_SECONDS)
+            self._client.ping()
+        except (DockerException, requests.RequestException) as error:
+            raise ImageError(
+                "no Docker engine answers: install Docker and start it, or name another engine "
+                f"with DOCKER_HOST ({_line(error)})"
+            ) from None
+
+    def build(
+        self,
+        context: Files,
+        tag: str,
+        arguments: Mapping[str, str],
+        labels: Mapping[str, str],
+        log: Log,
+    ) -> Image:
+        """Build ``Dockerfile`` of ``context``, passing each line of the build to ``log``.
+
+        Raises:
+            ImageError: a step failed; the message holds what it said.
+
+        """
+        with _explained(f"cannot build {tag}"):
+            lines = self._client.api.build(
+                fileobj=io.BytesIO(_archive(context)),
+                custom_context=True,
+                tag=tag,
+                buildargs=dict(arguments),
+                labels=dict(labels),
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            said = ""
+            for line in lines:
+                if "error" in line:
+                    raise ImageError(f"cannot build {tag}: {said or line['error'].strip()}")
+                for text in line.get("stream", "").splitlines():
+                    if text.strip():
+                        log(text)
+                        said = text.strip() if text.startswith("error: ") else said
+        return self.image(tag)
+
+    def image(self, name: str) -> Image:
+        """Return an image.
+
+        Raises:
+            ImageError: the engine has none of that name.
+
+        """
+        with _explained(f"cannot read {name}"):
+            try:
+                found = self._client.images.get(name).attrs
+            except ImageNotFound:
+                raise ImageError(
+                    f"the engine has no image {name}: build it with `make image`, or pull it"
+                ) from None
+        return Image(
+            name=name,
+            id=found["Id"],
+            labels=found["Config"]["Labels"] or {},
+            size=found["Size"],
+            user=found["Config"]["User"],
+        )
+
+    def push(self, tag: str, log: Log) -> str:
+        """Push an image to the registry that its tag names and return its digest there.
+
+        Raises:
+            ImageError: the registry refused or is out of reach.
+
+        """
+        digest = ""
+        with _explained(f"cannot push {tag}"):
+            for line in self._client.api.push(tag, stream=True, decode=True):
+                if "error" in line:
+                    raise ImageError(f"cannot push {tag}: {line['error']}")
+                if "progress" not in line and "status" in line:
+                    log(" ".join((line.get("id", ""), line["status"])).strip())
+                digest = line.get("aux", {}).get("Digest", digest)
+        return digest
+
+    def read(self, name: str, folder: str) -> dict[str, bytes]:
+        """Return the files below ``folder`` of an image, without starting it.
+
+        Raises:
+            ImageError: there is no such folder.
+
+        """
+        with _explained(f"cannot read {name}"):
+            container = self._client.containers.create(name)
+            try:
+                chunks, _ = container.get_archive(folder)
+                content = io.BytesIO(b"".join(chunks))
+            except NotFound:
+                raise ImageError(f"{name} holds no {folder}: it is another kind of image") from None
+            finally:
+                container.remove(force=True)
+        with tarfile.open(fileobj=content) as tar:
+            members = {member.name.partition("/")[2]: member for member in tar if member.isfile()}
+            return {path: tar.extractfile(member).read() for path, member in members.items()}  # type: ignore[union-attr]
+
+    @contextmanager
+    def running(self, name: str, port: int) -> Iterator[Running]:
+        """Run an image with the hardened flags, its ``port`` at a free one of this machine.
+
+        The container is gone afterwards, whatever happened.
+
+        Raises:
+            ImageError: it cannot be started.
+
+        """
+        with _explained(f"cannot run {name}"):
+            container = self._client.containers.create(
+                name, ports={f"{port}/tcp": ("127.0.0.1", None)}, **HARDENED
+            )
+        try:
+            with _explained(f"cannot run {name}"):
+                container.start()
+                container.reload()
+                bound = container.ports.get(f"{port}/tcp") or [{"HostIp": "", "HostPort": "0"}]
+            yield Running(container, bound[0]["HostIp"], int(bound[0]["HostPort"]))
+        finally:
+            container.remove(force=True, v=True)
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (APIError, DockerException, requests.RequestException) as error:
+        raise ImageError(f"{what}: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    explanation = getattr(error, "explanation", None)
+    return " ".join(str(explanation or error).split())
+
+
+def _archive(files: Files) -> bytes:
+    """Return a build context: the same for the same files, so that layers are found again."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in sorted(files):
+            member = tarfile.TarInfo(name)
+            member.size = len(files[name])
+            tar.addfile(member, io.BytesIO(files[name]))
+    return buffer.getvalue()

@@ -1,0 +1,124 @@
+"""Whether a service answers like the champion, as a list of checks; decided on values alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from pipeline.core.hostile import Probe
+from pipeline.core.package import GoldenPatient, Manifest
+from pipeline.core.policies import RiskBand
+from pipeline.core.records import Record
+
+WRONG_SHOWN: Final = 3
+# The labels that say which model an image holds.
+MODEL_LABELS: Final = {
+    "heart-disease.model.name": "model_name",
+    "heart-disease.model.version": "version",
+    "heart-disease.model.family": "family",
+    "heart-disease.model.digest": "model_digest",
+    "heart-disease.model.commit": "git_commit",
+    "heart-disease.data.digest": "data_digest",
+}
+
+
+class Check(Record):
+    """One thing that was looked at, what was found, and whether that is right."""
+
+    name: str
+    found: str
+    passed: bool
+
+
+class Prediction(Record):
+    """The answer about one patient, as the service gives it."""
+
+    probability: float
+    label: int
+    risk_band: RiskBand
+
+
+class ModelName(Record):
+    """Which model a response says has answered."""
+
+    name: str
+    version: int
+
+
+class Predictions(Record):
+    """A response of the service."""
+
+    model: ModelName
+    predictions: tuple[Prediction, ...]
+
+
+def model_labels(about: Manifest) -> dict[str, str]:
+    """Return the labels that an image of a package must carry."""
+    return {label: str(getattr(about, name)) for label, name in MODEL_LABELS.items()}
+
+
+def check_labels(about: Manifest, labels: Mapping[str, str]) -> Check:
+    """Compare the labels of an image with the manifest of the package."""
+    wrong = [
+        f"{label} is {labels.get(label, 'missing')}"
+        for label, value in model_labels(about).items()
+        if labels.get(label) != value
+    ]
+    return Check(name="labels", found="; ".join(wrong) or "name the model", passed=not wrong)
+
+
+def check_info(about: Manifest, info: Mapping[str, Any]) -> Check:
+    """Compare what /info says with the manifest of the package."""
+    expected = about.model_dump(mode="json")
+    wrong = [name for name in info.keys() & expected.keys() if info[name] != expected[name]]
+    needed = {*MODEL_LABELS.values(), "threshold", "metrics"}
+    wrong += [f"{name} is missing" for name in needed - info.keys()]
+    found = f"differs: {', '.join(sorted(wrong))}" if wrong else "as the manifest"
+    return Check(name="/info", found=found, passed=not wrong)
+
+
+def check_answers(about: Manifest, golden: Sequence[GoldenPatient], response: bytes) -> Check:
+    """Compare the answers to the golden patients with the champion's."""
+    title = f"golden patients of {about.model_name}/{about.version}"
+    try:
+        given = Predictions.model_validate_json(response)
+    except ValidationError:
+        return Check(name=title, found="the response is of another shape", passed=False)
+    if (given.model.name, given.model.version) != (about.model_name, about.version):
+        found = f"{given.model.name}/{given.model.version} answers"
+        return Check(name=title, found=found, passed=False)
+    if len(given.predictions) != len(golden):
+        found = f"{len(given.predictions)} answers to {len(golden)} patients"
+        return Check(name=title, found=found, passed=False)
+    pairs = list(zip(given.predictions, golden, strict=True))
+    gap = max(abs(one.probability - champion.probability) for one, champion in pairs)
+    # Where a rounding lies between the answer and an edge, both sides of it are right.
+    other = sum(
+        (one.label, one.risk_band) != (champion.label, champion.risk_band)
+        for one, champion in pairs
+        if not _at_an_edge(about, champion.probability)
+    )
+    found = f"{len(pairs)} answers, at most {gap:.1e} from the champion's"
+    if other:
+        found += f"; {other} with another label or band"
+    return Check(name=title, found=found, passed=gap < about.tolerance and not other)
+
+
+def _at_an_edge(about: Manifest, probability: float) -> bool:
+    edges = (about.threshold, about.risk_bands.moderate, about.risk_bands.high)
+    return any(abs(probability - edge) <= about.tolerance for edge in edges)
+
+
+def check_refusals(sent: Sequence[Probe], found: Mapping[str, int]) -> Check:
+    """Compare the statuses of hostile requests, by their names, with those they must get."""
+    wrong = [
+        f"{one.name}: {found.get(one.name, 'no answer')}, not {int(one.status)}"
+        for one in sent
+        if found.get(one.name) != one.status
+    ]
+    more = f" and {len(wrong) - WRONG_SHOWN} more" if len(wrong) > WRONG_SHOWN else ""
+    return Check(
+        name=f"{len(sent)} hostile requests",
+        found="; ".join(wrong[:WRONG_SHOWN]) + more or "each refused as documented",
+        passed=not wrong,
+    )
