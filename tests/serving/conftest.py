@@ -1,0 +1,159 @@
+"""What the tests of the service share: packages made once, the application, a running process."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from pipeline import config
+from pipeline.adapters import http
+from pipeline.core import hostile
+from pipeline.core.policies import FAMILIES
+from pipeline.core.promotion import SERVED, registered_name
+from pipeline.model_packaging import ModelPackager
+from pipeline.serving import app, model, openapi
+from tests import prepared
+from tests.conftest import ROOT, lay_out
+
+SECONDS_TO_START = 60
+ADDRESS = re.compile(r"answers at http://127\.0\.0\.1:(\d+)")
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory):
+    """Return a folder with the packages of the champion and of version 1 of each family."""
+    registered = prepared.registered(tmp_path_factory.getbasetemp())
+    folder = tmp_path_factory.mktemp("packaged")
+    lay_out(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        prepared.be_in(registered, patch)
+        settings = config.load()
+        patch.chdir(folder)
+        packager = ModelPackager(settings)
+        for name in (SERVED, *map(registered_name, FAMILIES)):
+            packager.create_package(name, 1)
+    return folder / "packages"
+
+
+@pytest.fixture(scope="session")
+def package_folder(packages):
+    """Return the champion's package; no test changes it."""
+    return packages / f"{SERVED}_model_v1"
+
+
+@pytest.fixture(scope="session")
+def served(package_folder):
+    """Return the champion's model as the service opens it."""
+    return model.load(package_folder)
+
+
+@pytest.fixture(scope="session")
+def document(served):
+    """Return the OpenAPI document of the champion's service."""
+    return openapi.document(served.about, served.golden[0])
+
+
+class Application:
+    """An application in this process, asked as a client asks it."""
+
+    def __init__(self, served, capacity=app.CAPACITY):
+        """Serve a model."""
+        self.lifecycle = app.Lifecycle()
+        self.app = app.create(served, self.lifecycle, capacity)
+
+    def client(self):
+        """Return a client, which has to be entered."""
+        transport = httpx.ASGITransport(self.app)
+        return httpx.AsyncClient(transport=transport, base_url="http://service")
+
+    def ask(self, method, path, **more):
+        """Return the response to one request."""
+
+        async def asked():
+            async with self.client() as client:
+                return await client.request(method, path, **more)
+
+        return asyncio.run(asked())
+
+    def get(self, path):
+        """Return the response to a GET."""
+        return self.ask("GET", path)
+
+    def predict(self, patients):
+        """Return the response to a patient or a list of them."""
+        return self.ask("POST", "/predict", json=patients)
+
+
+@pytest.fixture
+def application(served):
+    """Return an application whose counts begin at zero."""
+    return Application(served)
+
+
+class Process(NamedTuple):
+    """A service in a process of its own, and the file that holds everything it printed."""
+
+    port: int
+    log: Path
+
+    @property
+    def address(self):
+        """Return where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def send(self, probe):
+        """Return the answer to a request that is sent as it stands, on its own connection."""
+        service = http.Service("127.0.0.1", self.port)
+        return service.ask(probe.method, probe.path, probe.headers, probe.body)
+
+    def connect(self):
+        """Return a connection, which has to be closed."""
+        return closing(HTTPConnection("127.0.0.1", self.port, timeout=30))
+
+
+def port_of(started, log):
+    """Return the port that a process prints when it is ready."""
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline and started.poll() is None:
+        if found := ADDRESS.search(log.read_text()):
+            return int(found[1])
+        time.sleep(0.05)
+    raise AssertionError(f"the service did not start: {log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def process(package_folder, tmp_path_factory):
+    """Return the champion's service, started as the image starts it."""
+    log = tmp_path_factory.mktemp("process") / "log"
+    options = ["--package", package_folder, "--port", "0", "--drain-seconds", "0"]
+    with log.open("wb") as output:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.serving", *options],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield Process(port_of(started, log), log)
+    finally:
+        started.terminate()
+        assert started.wait(timeout=30) == 0
+
+
+@pytest.fixture(scope="session")
+def answers(process):
+    """Return the answer to each request of the corpus, and then all that the service printed."""
+    found = {probe.name: process.send(probe) for probe in hostile.REFUSED}
+    # It handles one request after the other: what it had to print about those is printed.
+    process.send(hostile.ACCEPTED[0])
+    return found, process.log.read_text()
