@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
 from pipeline.core import package
 from pipeline.core.contract import FEATURES
+from pipeline.core.manifest import Files
 from pipeline.core.onnx_model import UNUSABLE, Matrix, OnnxModel
 from pipeline.core.package import GoldenPatient, Manifest
 from pipeline.errors import PackageError
@@ -51,6 +53,8 @@ class ServedModel:
         patients = [[*map(one.patient.get, FEATURES)] for one in self.golden]
         found = self.onnx.probabilities(np.array(patients, dtype=np.float32))
         expected = np.array([one.probability for one in self.golden])
+        if found.shape != expected.shape:
+            raise PackageError(f"{self.title} does not answer one probability for each patient")
         gaps: npt.NDArray[np.float64] = np.abs(found - expected)
         wrong = int((~(gaps < self.about.tolerance)).sum())
         if wrong:
@@ -65,7 +69,7 @@ def load(folder: Path) -> ServedModel:
 
     Raises:
         PackageError: a file is missing or changed, the model cannot be opened, or it does not
-            answer like the champion.
+            answer like the champion; also where the manifest agrees with what is wrong.
 
     """
     files = {
@@ -73,10 +77,24 @@ def load(folder: Path) -> ServedModel:
     }
     about = package.check(files, str(folder), only=package.SERVED)
     try:
-        onnx = OnnxModel(files[package.SERVED_MODEL])
-        model = ServedModel(about, onnx, package.read_golden(files))
+        model = ServedModel(about, OnnxModel(files[package.SERVED_MODEL]), _golden(files, folder))
         model.prove()
-    except UNUSABLE as error:
-        line = " ".join(str(error).split())
-        raise PackageError(f"{folder}: {package.SERVED_MODEL} cannot be run: {line}") from error
+    except KeyError as error:
+        # Its manifest does not list it either.
+        raise PackageError(f"{folder} holds no {error.args[0]}") from None
+    except (ValueError, *UNUSABLE) as error:
+        raise PackageError(
+            f"{folder}: {package.SERVED_MODEL} cannot be run: {_line(error)}"
+        ) from error
     return model
+
+
+def _golden(files: Files, folder: Path) -> tuple[GoldenPatient, ...]:
+    try:
+        return package.read_golden(files)
+    except ValidationError as error:
+        raise PackageError(f"{folder}: {package.GOLDEN}: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
