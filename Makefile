@@ -1,6 +1,7 @@
 # Every target sets up what it needs; `make` alone lists them.
 PYTHON ?= python3
-VENV   := .venv
+# Another folder serves several clones: `VENV=~/venv make setup` makes it, and .venv leads to it.
+VENV   ?= .venv
 BIN    := $(VENV)/bin
 # Named after the Python and the lock's content: a change of either makes the environment again.
 READY  := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-$(shell cksum < requirements-dev.txt | tr -d ' ')
@@ -26,6 +27,7 @@ $(READY): | requirements-dev.txt
 	@touch $@
 
 setup: $(READY) ## make .venv from the lock
+	@test -e .venv || ln -s "$(VENV)" .venv
 pipeline: $(READY) ## run the four tasks on the real data
 	$(BIN)/python -m pipeline
 
@@ -54,6 +56,10 @@ check: $(READY) ## format, lint, types, docstrings of the tests
 	$(BIN)/mypy
 	$(BIN)/interrogate --quiet tests
 	$(BIN)/hadolint docker/Dockerfile
+workflow-lint: $(READY) ## lint the workflows and the scripts that they start
+	$(BIN)/zizmor --quiet --persona auditor --offline --strict-collection .github
+	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck -pyflakes ''
+	$(BIN)/shellcheck .ci/*
 
 mlflow-ui: $(READY) ## the registry in a browser, at http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in \
@@ -67,4 +73,4 @@ lock: $(READY) ## write requirements*.txt again from requirements*.in
 clean: ## remove what the commands made, except the registry
 	rm -rf data/processed figures reports models packages environments images .bentoml .nox .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report test test-pythons check mlflow-ui lock clean
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report test test-pythons check workflow-lint mlflow-ui lock clean
