@@ -6,6 +6,7 @@ run wrote, or an error that says which command to run again.
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,9 @@ MODEL_FIGURES: Final = FIGURES / "models"
 PACKAGES: Final = Path("packages")
 ENVIRONMENTS: Final = Path("environments")
 IMAGES: Final = Path("images")
+RELEASE: Final = Path("release")
 BENTOML_HOME: Final = Path(".bentoml")
+REGISTRY: Final = Path(".registry")
 
 CHECKSUMS: Final = "SHA256SUMS"
 
@@ -34,12 +37,22 @@ def write_file(path: Path, content: bytes) -> None:
         ArtifactError: the file system refuses.
 
     """
+    write_chunks(path, (content,))
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """Put what comes in ``chunks`` at ``path``, as `write_file` does.
+
+    Raises:
+        ArtifactError: the file system refuses.
+
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                file.writelines(chunks)
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).chmod(0o644)

@@ -31,11 +31,13 @@ from pipeline.core.policies import (
     TrainingPlan,
 )
 from pipeline.core.records import Record
+from pipeline.core.retention import RetentionPolicy
 from pipeline.errors import SettingsError
 
 FILE: Final = Path("config.yaml")
 PREFIX: Final = "HEART_DISEASE_"
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
+IMAGE_REGISTRY: Final = "REGISTRY"
 
 
 def _some(workers: int) -> int:
@@ -49,6 +51,19 @@ class RegistrySettings(Record):
 
     experiment: str
     tracking_uri: str
+
+    @property
+    def is_server(self) -> bool:
+        """Say whether the registry answers at an address, rather than being a file here."""
+        return self.tracking_uri.startswith(("http://", "https://"))
+
+
+class RegistryBranchSettings(Record):
+    """The branch that is the registry where there is no server, and what it keeps."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+    attempts: Annotated[int, Field(ge=1)]
+    keep: RetentionPolicy
 
 
 class PackagingSettings(Record):
@@ -80,6 +95,7 @@ class Settings(BaseSettings):
     ablation_repeats: Annotated[int, Field(ge=1)]
     promotion: PromotionPolicy
     registry: RegistrySettings
+    registry_branch: RegistryBranchSettings
     packaging: PackagingSettings
 
     @property
@@ -115,6 +131,23 @@ class CiRun(BaseSettings):
     repository: str = ""
     run_id: str = ""
     actor: str = ""
+    token: str = Field("", repr=False)
+    api_url: str = "https://api.github.com"
+    # Files that a step may add lines to: its outputs, and what the run's page shows.
+    output: str = ""
+    step_summary: str = ""
+
+    def must_have(self, *names: str) -> None:
+        """Refuse to go on without some of these values.
+
+        Raises:
+            SettingsError: one is missing; the message names the variable.
+
+        """
+        if missing := [f"GITHUB_{name.upper()}" for name in names if not getattr(self, name)]:
+            raise SettingsError(
+                f"{' and '.join(missing)} must be set: GitHub Actions does it, or export them"
+            )
 
     @property
     def url(self) -> str:
@@ -148,6 +181,11 @@ def load() -> Settings:
         return settings
     registry = settings.registry.model_copy(update={"tracking_uri": server})
     return settings.model_copy(update={"registry": registry})
+
+
+def image_registry() -> str:
+    """Return the host of the registry that releases are pushed to."""
+    return os.environ.get(IMAGE_REGISTRY) or "ghcr.io"
 
 
 def _content_of_file() -> dict[str, Any]:

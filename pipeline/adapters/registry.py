@@ -49,6 +49,7 @@ KEY: Final = "key"
 MANIFEST: Final = "manifest"
 COMPLETE: Final = "complete"
 CROWNINGS: Final = "crownings"
+PRUNED: Final = "files_pruned"
 
 _SQLITE: Final = "sqlite:///"
 _ABSENT: Final = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
@@ -81,6 +82,11 @@ class Version(Record):
     def complete(self) -> bool:
         """Say whether every file of the version was seen to be stored."""
         return self.tags.get(COMPLETE) == "true"
+
+    @property
+    def pruned(self) -> bool:
+        """Say whether the files were dropped to save room; the version itself stays."""
+        return self.tags.get(PRUNED) == "true"
 
 
 class Submission(Record):
@@ -209,6 +215,11 @@ class Registry:
         """
         if not version.complete:
             raise RegistryError(f"{version.title} is incomplete: its upload was never verified")
+        if version.pruned:
+            raise RegistryError(
+                f"the files of {version.title} were dropped to save room: train its commit "
+                f"{version.tags.get('git_commit', '')} again"
+            )
         return self._verified(version)
 
     def _verified(self, version: Version) -> dict[str, bytes]:
@@ -279,6 +290,21 @@ class Registry:
         now = self.champion(version.model_name)
         if now.version != version.version:
             raise RegistryError(f"{now.title} became champion while {version.title} was crowned")
+
+    def aliases(self, model_name: str) -> dict[str, int]:
+        """Return the version of each alias of a model; none where there is no such model."""
+        with self._explained():
+            try:
+                found = self._client.get_registered_model(model_name)
+            except MlflowException as error:
+                if error.error_code not in _ABSENT:
+                    raise
+                return {}
+        return {alias: int(version) for alias, version in found.aliases.items()}
+
+    def prune(self, version: Version) -> Version:
+        """Note that the files of a version are about to be dropped."""
+        return self.tag(version, {PRUNED: "true"})
 
     def ensure_registered(self, model_name: str, description: str) -> None:
         """Create a registered model unless there is one of that name."""

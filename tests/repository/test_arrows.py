@@ -57,26 +57,33 @@ HOMES = {
     "prometheus_client": {"pipeline.serving.metrics"},
     "requests": {
         "pipeline.adapters.docker",
+        "pipeline.adapters.mlflow_server",
         "pipeline.adapters.registry",
         "pipeline.adapters.source",
     },
     "rich": {"pipeline.cli"},
     "subprocess": {
         "pipeline.adapters.bento",
+        "pipeline.adapters.command",
         "pipeline.adapters.git",
+        "pipeline.adapters.git_branch",
+        "pipeline.adapters.mlflow_server",
         "pipeline.adapters.syft",
     },
-    "uvicorn": {"pipeline.serving.server"},
+    "uvicorn": {"pipeline.serving.protocol", "pipeline.serving.server"},
     "urllib3": {"pipeline.adapters.source"},
     # MLflow's client takes its limits from the environment and from nowhere else.
     "os.environ": {
         "pipeline",
         # They hand it on to a program.
         "pipeline.adapters.bento",
+        "pipeline.adapters.command",
+        "pipeline.adapters.git_branch",
+        "pipeline.adapters.mlflow_server",
         "pipeline.adapters.syft",
         "pipeline.adapters.registry",
         "pipeline.config",
-        "pipeline.serving.__main__",
+        "pipeline.serving.environment",
     },
     "os.getenv": {"pipeline.config"},
     # Loading any of these runs what is in the file, so nobody does.

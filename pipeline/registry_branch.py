@@ -1,0 +1,192 @@
+"""The registry of a repository that has no server: a branch of the repository itself."""
+
+import gzip
+import shutil
+import sqlite3
+import sys
+from collections.abc import Collection
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from pipeline import artifacts, cli, config
+from pipeline.adapters import command, git, mlflow_server
+from pipeline.adapters.git_branch import GitBranch
+from pipeline.adapters.mlflow_server import ARTIFACTS, DATABASE
+from pipeline.adapters.registry import CHAMPION, Registry, Version
+from pipeline.config import TRACKING_URI, Settings
+from pipeline.core import retention
+from pipeline.core.policies import FAMILIES
+from pipeline.core.promotion import SERVED, registered_name
+from pipeline.core.retention import RetentionPolicy, Stored
+from pipeline.errors import RegistryError
+
+PACKED: Final = f"{DATABASE}.gz"
+README: Final = """\
+# The model registry of this repository
+
+`python -m pipeline.registry_branch` reads and writes this branch: the database of MLflow,
+compressed, and the files of the models. It always holds one commit. Do not edit or merge it; to
+begin a new registry, delete it.
+"""
+
+
+def run(settings: Settings, asked: list[str], *, read_only: bool = False) -> int:
+    """Run a command with the registry, publish what it did, and return its exit code.
+
+    A command that fails publishes nothing. One that finds the branch changed meanwhile is run again
+    on what the other left, so it must be safe to repeat.
+
+    Raises:
+        RegistryError: the branch is damaged, what would be published is not consistent, or the race
+            was lost too often; the branch stays as it is.
+        RegistryUnavailableError: the remote or the server does not answer.
+
+    """
+    if settings.registry.is_server:
+        return command.run(asked)
+    tree = git.work_tree(Path.cwd())
+    if not tree.origin:
+        raise RegistryError(
+            "this clone has no remote named origin, whose branch could hold the registry: add one, "
+            f"or name a server in {TRACKING_URI}"
+        )
+    plan = settings.registry_branch
+    branch = GitBranch(tree.origin, plan.name, artifacts.REGISTRY, config.CiRun().token)
+    for _ in range(plan.attempts):
+        commit = branch.read()
+        code = _with_server(settings, branch.folder, asked, read_only=read_only)
+        if code or read_only:
+            return code
+        _pack(branch.folder)
+        if branch.replace(commit, f"Registry after {tree.commit[:12]}"):
+            cli.say(f"registry      {plan.name} of {tree.origin}")
+            return 0
+        cli.say(f"registry      {plan.name} changed meanwhile: once more, on what is there now")
+    raise RegistryError(
+        f"{plan.name} changed {plan.attempts} times while the command ran: run it again when fewer "
+        "others do"
+    )
+
+
+def _with_server(settings: Settings, folder: Path, asked: list[str], *, read_only: bool) -> int:
+    unpack(folder)
+    with mlflow_server.serving(folder) as address:
+        code = command.run(asked, **{TRACKING_URI: address})
+        if not code and not read_only:
+            registry = Registry(address, settings.registry.experiment)
+            _prune(registry, folder, settings.registry_branch.keep)
+            _check(registry)
+    return code
+
+
+def unpack(folder: Path) -> None:
+    """Lay out the database of a branch that was read, so that a server can use it.
+
+    Raises:
+        RegistryError: it is damaged.
+
+    """
+    packed = folder / PACKED
+    if packed.is_file():
+        try:
+            content = gzip.decompress(packed.read_bytes())
+        except (OSError, EOFError) as error:
+            raise RegistryError(f"{PACKED} of the branch is damaged: {error}") from error
+        artifacts.write_file(folder / DATABASE, content)
+
+
+def _pack(folder: Path) -> None:
+    """Leave in the folder what the branch holds: the database whole and compressed."""
+    path = folder / DATABASE
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise RegistryError(f"the database of the registry is damaged: {verdict}")
+    artifacts.write_file(folder / PACKED, gzip.compress(path.read_bytes(), mtime=0))
+    artifacts.write_file(folder / "README.md", README.encode())
+    for left in folder.glob(f"{DATABASE}*"):
+        if left.name != PACKED:
+            left.unlink()
+
+
+def _prune(registry: Registry, folder: Path, policy: RetentionPolicy) -> None:
+    """Drop what the policy lets go, and note it on each version that loses its files."""
+    names = [registered_name(family) for family in FAMILIES]
+    versions = {name: registry.versions(name) for name in names}
+    served = [_stored(version, ()) for version in registry.versions(SERVED)]
+    families = {
+        name: [_stored(version, registry.aliases(name).values()) for version in found]
+        for name, found in versions.items()
+    }
+    gone = retention.expired(families, served, policy)
+    for version in (version for found in versions.values() for version in found):
+        if version.title in gone.titles and not version.pruned:
+            registry.prune(version)
+    for path in (folder / ARTIFACTS).glob("*/models/*"):
+        if path.name in gone.model_ids:
+            shutil.rmtree(path)
+    for path in (folder / ARTIFACTS).glob("*/*"):
+        if path.name in gone.run_ids:
+            shutil.rmtree(path)
+
+
+def _stored(version: Version, aliased: Collection[int]) -> Stored:
+    source = version.source.removeprefix("models:/")
+    return Stored(
+        title=version.title,
+        model_id=source,
+        run_id=version.run_id,
+        created_ms=version.created_ms,
+        kept_by_alias=version.version in aliased,
+        origin=source if "/" in source else "",
+    )
+
+
+def _check(registry: Registry) -> None:
+    """Read every version that has its files, each compared with its manifest.
+
+    Raises:
+        RegistryError: a file is not what was published, or there are versions and no champion that
+            can be read.
+
+    """
+    for name in (*map(registered_name, FAMILIES), SERVED):
+        for version in registry.versions(name):
+            if version.complete and not version.pruned:
+                registry.files(version)
+    champion = registry.find_alias(SERVED, CHAMPION)
+    if champion is not None:
+        registry.files(champion)
+
+
+def main(
+    asked: Annotated[
+        list[str], typer.Argument(metavar="COMMAND...", help="What to run, after --.")
+    ],
+    *,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Publish nothing, whatever the command does.")
+    ] = False,
+) -> None:
+    """Run a command with the registry that this repository keeps in a branch of its own.
+
+    With `MLFLOW_TRACKING_URI` set, the command is run with that server and nothing else happens.
+    Otherwise the branch `mlflow-registry` of `origin` is fetched and served on this machine while
+    the command runs; afterwards it is checked, pruned and pushed, unless somebody else pushed
+    first: then the command is run again on top of that. Ends with the command's exit code.
+
+    Examples:
+    - `python -m pipeline.registry_branch -- python -m pipeline.experiment_tracking --once-per KEY`
+    - `python -m pipeline.registry_branch --read-only -- python -m pipeline.comparison`
+    - `python -m pipeline.registry_branch -- python -m pipeline.rollback --reason "false alarms"`
+
+    """
+    sys.exit(run(config.load(), asked, read_only=read_only))
+
+
+if __name__ == "__main__":
+    cli.run(main)
