@@ -47,8 +47,10 @@ def run(settings: Settings, *, require_promotion: bool = False) -> None:
     found = model_report.build(models, standing, examiner, settings.promotion, source)
     drawn = comparison_figures(found, model_report.answers(found, models, standing, examiner))
     figures = {name: figure_bytes(figure) for name, figure in drawn.items()}
-    for name, text in pages(found, figures).items():
+    texts = pages(found, figures)
+    for name, text in texts.items():
         artifacts.write_file(artifacts.REPORTS / name, text.encode())
+    artifacts.add_to(config.CiRun().step_summary, texts[PAGES[0]])
     _show(found)
     if require_promotion and not found.verdict.moves_alias:
         raise NotPromotedError(f"the champion stays: {found.verdict.reason}")

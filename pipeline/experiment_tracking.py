@@ -4,7 +4,7 @@ The only command that creates model versions.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,9 +51,12 @@ def run(
     *,
     dry_run: bool = False,
     once_per: str = "",
+    reuse: bool = False,
     require_promotion: bool = False,
 ) -> float:
     """Publish ``models/``, run the gate and move the aliases; ``dry_run`` only decides.
+
+    With ``reuse``, a family whose newest version is the same model, byte for byte, gets no new one.
 
     Returns:
         The seconds spent on examining champions again.
@@ -69,16 +72,21 @@ def run(
     examiner.know(models.values())
 
     key = once_per or uuid.uuid4().hex
-    versions = {} if dry_run else _publish(models, data.training, registry, key)
+    known = _unchanged(models, registry) if reuse else {}
+    versions = {} if dry_run else {**known, **_publish(models, data, registry, key, set(known))}
     started = perf_counter()
     decision = _decide(models, registry, examiner, settings)
     seconds = perf_counter() - started
     _show(models, versions, decision)
+    if known:
+        cli.say(f"unchanged     {', '.join(known)}: no new version")
     if dry_run:
         cli.say("dry run: nothing was registered and no alias moved")
     else:
         _apply(versions, decision, registry)
         _show_champion(registry)
+    summary = _summary(models, versions, known, decision)
+    artifacts.add_to(config.CiRun().step_summary, summary)
     if require_promotion and not decision.served.moves_alias:
         raise NotPromotedError(f"the champion stays: {decision.served.reason}")
     return seconds
@@ -95,12 +103,34 @@ def _refuse_stale(models: Models, settings: Settings, data: Data) -> None:
             )
 
 
+def _key_of_commit() -> str:
+    """Return the key that every run of this commit and its data has in common."""
+    data, tree = workspace.read_data(), git.work_tree(Path.cwd())
+    if tree.modified or tree.commit == "unknown":
+        raise RegistryError(
+            "--once-per-commit needs a commit that holds everything: commit your changes, or give "
+            "a key with --once-per"
+        )
+    return f"{tree.commit}-{data.digest[:12]}"
+
+
+def _unchanged(models: Models, registry: Registry) -> dict[Family, Version]:
+    """Return the newest version of each family whose model, figures and parameters are these."""
+    newest = {family: registry.newest(registered_name(family)) for family in models}
+    return {
+        family: version
+        for family, version in newest.items()
+        if version is not None and version.holds(models[family].files())
+    }
+
+
 def _publish(
-    models: Models, table: pd.DataFrame, registry: Registry, key: str
+    models: Models, data: Data, registry: Registry, key: str, known: Collection[Family]
 ) -> dict[Family, Version]:
     figures = artifacts.read_folder(artifacts.MODEL_FIGURES, made_by="feature_engineering")
-    example = table[list(FEATURES)].head(2)
+    example = data.training[list(FEATURES)].head(2)
     tags = _lineage_tags()
+    models = {family: model for family, model in models.items() if family not in known}
     submissions = (_submission(model, example, figures, tags, key) for model in models.values())
     # Closed before an error is printed, so that the error is the last line.
     with closing(cli.track(submissions, "Registering", len(models))) as tracked:
@@ -243,6 +273,19 @@ def _show(models: Models, versions: Versions, decision: Decision) -> None:
     cli.say(f"verdict       {served.outcome}: {served.reason}")
 
 
+def _summary(models: Models, versions: Versions, known: Versions, decision: Decision) -> str:
+    """Return the decision as Markdown, for the page of a CI run."""
+    return report.render(
+        "training-summary.md.j2",
+        models=models,
+        versions=versions,
+        known=known,
+        decision=decision,
+        served=SERVED,
+        family_titles=FAMILY_TITLES,
+    )
+
+
 def _show_champion(registry: Registry) -> None:
     champion = registry.find_alias(SERVED, CHAMPION)
     origin = champion and f"{champion.title}, from {champion.tags.get('promoted_from', 'unknown')}"
@@ -262,6 +305,18 @@ def main(
             "a repeated job finds the versions it has made.",
         ),
     ] = "",
+    once_per_commit: Annotated[
+        bool,
+        typer.Option(
+            "--once-per-commit", help="The same, with the commit and the data's digest as the key."
+        ),
+    ] = False,
+    reuse: Annotated[
+        bool,
+        typer.Option(
+            "--reuse", help="Register no family whose newest version is the same, byte for byte."
+        ),
+    ] = False,
     require_promotion: Annotated[
         bool, typer.Option("--require-promotion", help="End with 3 when the champion stays.")
     ] = False,
@@ -277,10 +332,18 @@ def main(
     Examples:
     - `python -m pipeline.experiment_tracking`
     - `python -m pipeline.experiment_tracking --dry-run` shows the verdict
-    - `python -m pipeline.experiment_tracking --once-per "$(git rev-parse HEAD)"` is safe to repeat
+    - `python -m pipeline.experiment_tracking --once-per-commit --reuse` is what CI runs
 
     """
-    run(config.load(), dry_run=dry_run, once_per=once_per, require_promotion=require_promotion)
+    if once_per and once_per_commit:
+        raise typer.BadParameter("give one of them", param_hint="--once-per, --once-per-commit")
+    run(
+        config.load(),
+        dry_run=dry_run,
+        once_per=_key_of_commit() if once_per_commit else once_per,
+        reuse=reuse,
+        require_promotion=require_promotion,
+    )
 
 
 if __name__ == "__main__":

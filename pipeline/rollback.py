@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import cli, config
+from pipeline import artifacts, cli, config
 from pipeline.adapters import git
 from pipeline.adapters.registry import (
     CHAMPION,
@@ -16,7 +16,7 @@ from pipeline.adapters.registry import (
     Version,
 )
 from pipeline.config import Settings
-from pipeline.core import history
+from pipeline.core import history, report
 from pipeline.core.history import Crowning
 from pipeline.core.promotion import SERVED, Outcome
 from pipeline.errors import RegistryError
@@ -45,7 +45,10 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
             "choose another with --to (--list shows them), or insist with --force"
         )
     registry.crown(version, _crowning(reason, forced=refused))
-    cli.say(f"champion      {version.title}, was {champion.title}")
+    said = f"{version.title}, was {champion.title}"
+    cli.say(f"champion      {said}")
+    summary = f"## Rollback\n\n**Champion: {said}.** {report.cell(reason)}\n"
+    artifacts.add_to(config.CiRun().step_summary, summary)
 
 
 def _target(registry: Registry, to: int | None) -> Version:

@@ -88,6 +88,11 @@ class Version(Record):
         """Say whether the files were dropped to save room; the version itself stays."""
         return self.tags.get(PRUNED) == "true"
 
+    def holds(self, files: Files) -> bool:
+        """Say whether the version was published with these files, among others, as they are."""
+        known = _manifest(self)
+        return all(known.get(name) == digest for name, digest in manifest.digests(files).items())
+
 
 class Submission(Record):
     """Everything that is published as one new version, and as one run beside it.
@@ -198,6 +203,11 @@ class Registry:
     def versions(self, model_name: str, **tags: str) -> list[Version]:
         """Return the versions with the given tags, oldest first."""
         return self._search(model_name, *(f"tags.{k} = '{v}'" for k, v in tags.items()))
+
+    def newest(self, model_name: str) -> Version | None:
+        """Return the newest complete version of a model, or None."""
+        complete = [version for version in self.versions(model_name) if version.complete]
+        return complete[-1] if complete else None
 
     def _search(self, model_name: str, *conditions: str) -> list[Version]:
         text = " and ".join([f"name = '{model_name}'", *conditions])

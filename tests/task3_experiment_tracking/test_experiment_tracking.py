@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import shutil
 import socket
@@ -17,6 +18,7 @@ from mlflow import MlflowClient
 from pipeline import artifacts, config, experiment_tracking
 from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
 from pipeline.core import promotion
+from pipeline.core.encoding import json_bytes
 from pipeline.core.policies import FAMILIES
 from pipeline.core.promotion import SERVED, registered_name
 from pipeline.core.tables import read_table, table_bytes
@@ -93,6 +95,7 @@ class Story(NamedTuple):
     second: Moment
     once: Moment
     again: Moment
+    reused: Moment
     dry: Moment
 
 
@@ -115,6 +118,7 @@ def story(request, trained, tmp_path_factory):
             second=run(uri),
             once=run(uri, once_per="commit-1"),
             again=run(uri, once_per="commit-1"),
+            reused=run(uri, once_per="commit-2", reuse=True),
             dry=run(uri, dry_run=True),
         )
 
@@ -249,9 +253,15 @@ def test_a_repeated_job_keeps_the_first_verdict(story):
     assert third.tags["gate_outcome"] == "keep"
 
 
+def test_models_that_did_not_change_get_no_new_version_where_that_is_asked_for(story):
+    """Another commit, the same models: only the documentation changed, say."""
+    assert made(story.reused) == made(story.again)
+    assert story.reused.champion == story.again.champion
+
+
 def test_a_dry_run_changes_nothing(story):
     """No run, no registered model, no version, no alias; the verdict is printed."""
-    assert story.dry._replace(printed="") == story.again._replace(printed="")
+    assert story.dry._replace(printed="") == story.reused._replace(printed="")
     assert "verdict keep" in story.dry.printed
 
 
@@ -479,6 +489,65 @@ def test_ci_and_git_stand_at_every_version(committed, monkeypatch):
     assert (tags["git_commit"], tags["git_modified"]) == (committed, "false")
     assert tags["ci_url"] == "https://github.com/ann/heart/actions/runs/42"
     assert tags["promoted_by"] == "ann"
+
+
+def test_one_family_that_changed_gets_the_only_new_version(clone):
+    """The others are left as they are."""
+    uri = os.environ[config.TRACKING_URI]
+    run(uri)
+    files = artifacts.read_folder(artifacts.MODELS, made_by="feature_engineering")
+    metrics = json.loads(files["svm/metrics.json"])
+    metrics["threshold"] = 0.25
+    files["svm/metrics.json"] = json_bytes(metrics)
+    artifacts.write_folder(clone / "models", files)
+
+    found = run(uri, reuse=True)
+
+    assert made(found) == versions(1) | {"heart_disease_svm": 2}
+
+
+def test_the_key_of_a_commit_names_the_commit_and_the_data(committed):
+    """A job that is run again finds the versions of the first."""
+    for _ in range(2):
+        assert command("--once-per-commit").returncode == 0
+
+    registry = Registry(os.environ[config.TRACKING_URI], "heart-disease")
+    (version,) = registry.versions("heart_disease_svm")
+
+    assert version.tags["key"].startswith(f"{committed}-")
+    assert version.tags["data_digest"].startswith(version.tags["key"].partition("-")[2])
+
+
+def test_the_key_of_a_commit_that_does_not_hold_everything_is_refused(committed):
+    """The versions would not be what the commit trains."""
+    settings = Path("config.yaml")
+    settings.write_text(settings.read_text() + "\n")
+
+    done = command("--once-per-commit")
+
+    assert committed
+    assert done.returncode == 1
+    assert "commit your changes" in done.stderr
+
+
+def test_two_keys_are_one_too_many(clone):
+    """Nobody can know which was meant."""
+    assert clone.is_dir()
+
+    assert command("--once-per-commit", "--once-per", "x").returncode == 2
+
+
+def test_ci_shows_the_verdict_on_the_page_of_its_run(clone, tmp_path):
+    """As Markdown, after what other steps have written there."""
+    page = tmp_path / "summary.md"
+    page.write_text("before\n")
+
+    assert command("--dry-run", GITHUB_STEP_SUMMARY=str(page)).returncode == 0
+
+    text = page.read_text()
+    assert text.startswith("before\n## Training: promote")
+    assert "| Random forest | none |" in text
+    assert clone.is_dir()
 
 
 def test_a_person_runs_it_by_its_name(clone):
