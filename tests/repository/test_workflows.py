@@ -1,0 +1,329 @@
+"""The workflows: their rules, their linters, and proof that a workflow made worse is caught."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.repository.workflow_mutants import COMMENT, MUTANTS, PULL_REQUEST, ROLLBACK
+from tests.repository.workflow_rules import (
+    ONLY_SUCCESSES,
+    ROW,
+    RULES,
+    Facts,
+    File,
+    breaches,
+    ignores,
+    read_pins,
+)
+
+ROOT = Path(__file__).parents[2]
+GITHUB = ROOT / ".github"
+TOOLS = Path(sys.executable).parent
+MAKEFILE = (ROOT / "Makefile").read_text()
+WAITS = {"cancel-in-progress": False, "queue": "max"}
+READS = {"contents": "read"}
+BRANCH = "github.event.workflow_run.head_branch"
+FORK = "github.event.workflow_run.head_repository.full_name"
+
+
+def files():
+    """Return every workflow and action."""
+    paths = [*GITHUB.glob("workflows/*"), *GITHUB.glob("actions/*/*")]
+    return {
+        name: File(name, path.read_text())
+        for path in sorted(paths)
+        for name in [path.relative_to(GITHUB).as_posix()]
+    }
+
+
+def modules():
+    """Return the dotted name of every module that Python can run with ``-m``."""
+    paths = (path.relative_to(ROOT) for path in (ROOT / "pipeline").glob("*.py"))
+    names = {".".join(path.with_suffix("").parts) for path in paths}
+    return frozenset(name.removesuffix(".__main__") for name in names)
+
+
+FILES = files()
+(LINT_RECIPE,) = re.findall(r"^workflow-lint:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+WORKFLOW_LINT = LINT_RECIPE.replace("\t", "").splitlines()
+FACTS = Facts(
+    targets=frozenset(re.findall(r"^([a-z_-]+):(?!=)", MAKEFILE, re.MULTILINE)),
+    modules=modules(),
+    scripts=frozenset(f".ci/{path.name}" for path in (ROOT / ".ci").iterdir()),
+    actions=frozenset(
+        f"$/.github/{path.parent}" for path in map(Path, FILES) if "actions" in path.parts
+    ),
+    pins=read_pins((GITHUB / "ACTIONS.md").read_text()),
+    triggers={
+        "workflows/pull-request.yml": {"pull_request": None},
+        "workflows/comment.yml": {
+            "workflow_run": {"workflows": ["Pull request"], "types": ["completed"]}
+        },
+        "workflows/train.yml": {"push": {"branches": ["main"]}},
+        "workflows/release.yml": {"push": {"tags": ["v*.*.*"]}, "workflow_dispatch": None},
+        "workflows/rollback.yml": {
+            "workflow_dispatch": FILES["workflows/rollback.yml"].triggers["workflow_dispatch"]
+        },
+    },
+    concurrency={
+        "workflows/pull-request.yml": {
+            "group": "pull-request-${{ github.event.pull_request.number }}",
+            "cancel-in-progress": True,
+        },
+        "workflows/comment.yml": {
+            "group": f"comment-${{{{ {FORK} }}}}-${{{{ {BRANCH} }}}}",
+            **WAITS,
+        },
+        "workflows/train.yml": {"group": "train", **WAITS},
+        "workflows/release.yml": {"group": "release", **WAITS},
+        "workflows/rollback.yml": {"group": "rollback", **WAITS},
+    },
+    granted={
+        ("workflows/pull-request.yml", "check"): READS,
+        ("workflows/pull-request.yml", "test"): READS,
+        ("workflows/pull-request.yml", "workflow-lint"): READS,
+        ("workflows/pull-request.yml", "report"): READS,
+        ("workflows/pull-request.yml", "image"): READS,
+        ("workflows/pull-request.yml", "required-checks-pass"): {},
+        ("workflows/comment.yml", "comment"): {
+            **READS,
+            "actions": "read",
+            "pull-requests": "write",
+        },
+        ("workflows/train.yml", "test"): READS,
+        ("workflows/train.yml", "train"): {"contents": "write"},
+        ("workflows/release.yml", "build"): {**READS, "packages": "read"},
+        ("workflows/release.yml", "publish"): {
+            "contents": "write",
+            "packages": "write",
+            "id-token": "write",
+            "attestations": "write",
+        },
+        ("workflows/rollback.yml", "rollback"): {"contents": "write"},
+        ("workflows/rollback.yml", "release"): {"contents": "write", "actions": "write"},
+    },
+    programs=frozenset({"docker", "gh", "grep"}),
+    optional=frozenset({"MLFLOW_TRACKING_URI", "BASE_IMAGE", "OSV_URL"}),
+)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_workflow_keeps_every_rule(name):
+    """Each workflow and each action, also those that are added later."""
+    assert breaches(FILES[name], FACTS) == {}
+
+
+def test_every_decision_is_about_a_job_that_exists():
+    """A decision about a job that was renamed would hold nothing."""
+    jobs = {(name, job) for name, file in FILES.items() for job in file.jobs}
+
+    assert FACTS.granted.keys() == jobs
+    assert FACTS.triggers.keys() == FACTS.concurrency.keys() == {name for name, _ in jobs}
+
+
+def test_the_page_of_actions_lists_what_is_used_and_nothing_else():
+    """A row that nobody uses is not kept confirmed."""
+    used = {
+        used.partition("@")[0]
+        for file in FILES.values()
+        for used, _ in file.lines_of("uses")
+        if "@" in used
+    }
+
+    assert FACTS.pins.keys() == used
+
+
+def test_every_pin_was_confirmed_in_repositories_of_two_owners():
+    """Neither of them the owner of the action."""
+    for action, _, _, confirmed in ROW.findall((GITHUB / "ACTIONS.md").read_text()):
+        owners = re.findall(
+            r"\[([\w.-]+)/[\w.-]+\]\(https://github\.com/\S+/blob/\w{40}/", confirmed
+        )
+
+        assert len(set(owners) - {action.split("/")[0]}) >= 2
+
+
+@pytest.mark.parametrize("command", WORKFLOW_LINT, ids=lambda line: line.split("/")[1].split()[0])
+def test_a_linter_finds_nothing(command):
+    """At its strictest, as `make workflow-lint` calls it."""
+    line = command.replace("$(BIN)", str(TOOLS))
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_at_most_two_findings_are_ignored_each_for_a_reason():
+    """And no linter is told by a file of its own to look away."""
+    texts = [file.text for file in FILES.values()]
+    texts += [path.read_text() for path in (ROOT / ".ci").iterdir()]
+    reasons = [reason for text in texts for reason in ignores(text)]
+    own = [
+        path.name
+        for folder in (ROOT, GITHUB)
+        for path in folder.iterdir()
+        if re.match(r"\.?(zizmor|actionlint|shellcheckrc)", path.name)
+    ]
+
+    assert len(reasons) <= 2
+    assert all(len(reason.split()) > 4 for reason in reasons)
+    assert own == []
+
+
+def caught(mutant, clone):
+    """Name everyone who notices the mutant; the linters are asked where no rule is meant to."""
+    path = clone / ".github" / mutant.file
+    path.write_text(mutant.applied_to(path.read_text()))
+    linters = {
+        "zizmor": ["--quiet", "--persona", "auditor", "--offline", ".github"],
+        "actionlint": ["-shellcheck", str(TOOLS / "shellcheck"), "-pyflakes", ""],
+    }
+    arguments = linters.get(mutant.caught_by)
+    if arguments is None:
+        return set(breaches(File(mutant.file, path.read_text()), FACTS))
+    command = [str(TOOLS / mutant.caught_by), *arguments]
+    done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+    return {mutant.caught_by} if done.returncode and path.name in done.stdout else set()
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """Return a repository with these workflows."""
+    shutil.copytree(GITHUB, tmp_path / ".github")
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.what)
+def test_a_workflow_made_worse_is_caught(mutant, clone):
+    """Each by the rule or the linter that is there for it."""
+    assert mutant.caught_by in caught(mutant, clone)
+
+
+def test_every_rule_has_caught_something():
+    """A rule that no mutant breaks might never speak."""
+    assert {rule.__name__ for rule in RULES} <= {mutant.caught_by for mutant in MUTANTS}
+
+
+def test_an_ignored_finding_is_counted_with_its_reason():
+    """In each linter's own words."""
+    assert ignores("on: # zizmor: ignore[dangerous-triggers] it runs nothing") == [
+        "it runs nothing"
+    ]
+    assert ignores("x # zizmor: ignore[a, b]") == [""]
+    assert ignores("# shellcheck disable=SC2016 # why") == [""]
+
+
+@pytest.mark.parametrize(
+    ("results", "passes"),
+    [
+        ("success success success", True),
+        ("success failure success", False),
+        ("success cancelled", False),
+        ("skipped success", False),
+        ("", False),
+    ],
+)
+def test_the_required_check_accepts_successes_only(results, passes):
+    """A job that was skipped has shown nothing."""
+    environment = {**os.environ, "RESULTS": results}
+    command = ["bash", "-e", "-c", ONLY_SUCCESSES]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+
+    assert (done.returncode == 0) is passes
+
+
+@pytest.mark.parametrize("version", ["", "3", "3 --force", "$(touch broken)"])
+def test_what_a_person_types_into_the_rollback_stays_text(version, tmp_path):
+    """Whatever it is, it is one argument."""
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/usr/bin/env bash\nprintf '%s\\n' \"$@\"\n")
+    python.chmod(0o755)
+    (run,) = (run for run in FILES[ROLLBACK].runs if "pipeline.rollback" in run)
+    reason = "--help; `touch broken` $(touch broken) * \"'"
+    environment = {**os.environ, "REASON": reason, "VERSION": version}
+    done = subprocess.run(
+        ["bash", "-e", "-c", run],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    typed = [f"--reason={reason}", *([f"--to={version}"] * bool(version))]
+
+    assert done.stdout.splitlines()[-len(typed) :] == typed
+    assert not (tmp_path / "broken").exists()
+
+
+def test_branch_protection_asks_for_the_one_check():
+    """Under the name that the job reports."""
+    rules = json.loads((GITHUB / "ruleset.json").read_text())["rules"]
+    (checks,) = (rule for rule in rules if rule["type"] == "required_status_checks")
+    asked = [check["context"] for check in checks["parameters"]["required_status_checks"]]
+
+    assert asked == [FILES[PULL_REQUEST].jobs["required-checks-pass"]["name"]]
+
+
+def test_the_comment_follows_the_workflow_of_pull_requests_and_takes_its_report():
+    """Both are named in two files."""
+    (follows,) = FACTS.triggers[COMMENT]["workflow_run"]["workflows"]
+    handed, taken = (
+        {
+            step["with"]["name"]
+            for step in FILES[name].steps
+            if step.get("uses", "").startswith(f"actions/{action}@")
+        }
+        for name, action in [(PULL_REQUEST, "upload-artifact"), (COMMENT, "download-artifact")]
+    )
+
+    assert follows == FILES[PULL_REQUEST].content["name"]
+    assert handed == taken == {"model-report"}
+
+
+def test_every_supported_python_is_tested():
+    """As nox and the guide have them."""
+    supported = re.findall(r'"(3\.\d+)"', (ROOT / "noxfile.py").read_text())
+
+    assert FILES[PULL_REQUEST].jobs["test"]["strategy"]["matrix"]["python"] == supported
+
+
+def test_dependabot_looks_at_every_action_and_waits_a_week():
+    """In one pull request for each kind."""
+    updates = yaml.safe_load((GITHUB / "dependabot.yml").read_text())["updates"]
+    (actions,) = (one for one in updates if one["package-ecosystem"] == "github-actions")
+    folders = {f"/{Path('.github', name).parent}" for name in FILES if name.startswith("actions")}
+
+    assert set(actions["directories"]) == {"/", *folders}
+    assert all(one["cooldown"]["default-days"] >= 7 and one["groups"] for one in updates)
+
+
+def test_an_environment_that_is_ready_is_used_as_it_is(tmp_path):
+    """A job that names one with VENV finds it in .venv, where every line looks."""
+    for name in ["Makefile", "requirements-dev.txt"]:
+        shutil.copy(ROOT / name, tmp_path)
+    environment = {**os.environ, "VENV": str(tmp_path / "ready"), "PYTHON": sys.executable}
+    asked = subprocess.run(
+        ["make", "--dry-run", "setup"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (marker,) = re.findall(r"^touch (\S+)$", asked.stdout, re.MULTILINE)
+    Path(marker).parent.mkdir()
+    Path(marker).touch()
+    subprocess.run(["make", "setup"], cwd=tmp_path, env=environment, check=True)
+
+    assert (tmp_path / ".venv").readlink() == tmp_path / "ready"
+    assert [path.name for path in (tmp_path / "ready").iterdir()] == [Path(marker).name]

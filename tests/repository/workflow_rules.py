@@ -1,0 +1,322 @@
+"""The rules of the workflows: each reads a file, knows some facts, and names every breach."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import yaml
+
+LOCAL = "$/"
+EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
+PINNED = re.compile(r"(?P<action>[\w.-]+/[\w./-]+)@(?P<commit>[0-9a-f]{40})")
+VERSION = re.compile(r"#\s+(?P<version>v\d+\.\d+\.\d+)\s*$")
+ROW = re.compile(r"^\| `([^`]+)` \| (v[\d.]+) \| `([0-9a-f]{40})` \| (.+) \|$", re.MULTILINE)
+IGNORE = re.compile(r"zizmor:\s*ignore\[[\w, -]+\](.*)|(actionlint:ignore|shellcheck disable).*")
+MODULE = re.compile(r"\.venv/bin/python -m (pipeline[\w.]*)")
+TARGETS = re.compile(r"^make +(.+)$")
+VARIABLE = re.compile(r"\$\{\{ vars\.(\w+) \}\}")
+ONLY_SUCCESSES = "grep --extended-regexp --line-regexp '(success ?)+' <<< \"$RESULTS\""
+LONGEST_JOB = 60
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the workflows name: parts of the repository, and decisions about them."""
+
+    targets: frozenset[str]
+    modules: frozenset[str]
+    scripts: frozenset[str]
+    actions: frozenset[str]
+    # The commit and version of each action of others, as .github/ACTIONS.md has them.
+    pins: Mapping[str, tuple[str, str]]
+    # What starts each workflow, which of its runs wait or end, and what each job may do.
+    triggers: Mapping[str, Mapping[str, Any]]
+    concurrency: Mapping[str, Mapping[str, Any]]
+    granted: Mapping[tuple[str, str], Mapping[str, str]]
+    # Other programs that a line starts with; on each runner of GitHub, or on everybody's machine.
+    programs: frozenset[str]
+    # Variables that may be empty: what reads them takes that for unset.
+    optional: frozenset[str]
+
+
+@dataclass(frozen=True)
+class File:
+    """A workflow, or an action of this repository."""
+
+    name: str
+    text: str
+
+    @cached_property
+    def content(self) -> dict[Any, Any]:
+        """Return what YAML makes of the text."""
+        return yaml.safe_load(self.text)
+
+    @property
+    def triggers(self) -> dict[str, Any]:
+        """Return what starts the workflow; YAML takes the word `on` for true."""
+        given = self.content.get(True, self.content.get("on", {}))
+        return given if isinstance(given, dict) else dict.fromkeys([given] * isinstance(given, str))
+
+    @property
+    def jobs(self) -> dict[str, dict[str, Any]]:
+        """Return the jobs of a workflow; an action has none."""
+        return self.content.get("jobs", {})
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """Return every step of every job, or of the action."""
+        own = self.content.get("runs", {}).get("steps", [])
+        return [*own, *(step for job in self.jobs.values() for step in job.get("steps", []))]
+
+    @property
+    def runs(self) -> list[str]:
+        """Return every script."""
+        return [step["run"] for step in self.steps if "run" in step]
+
+    def scopes(self) -> Iterator[tuple[str, str]]:
+        """Yield each granted scope and the line of the file that grants it."""
+        lines = self.text.splitlines()
+        for key, value in _pairs(yaml.compose(self.text)):
+            if key.value == "permissions" and isinstance(value, yaml.MappingNode):
+                for scope, _ in value.value:
+                    yield scope.value, lines[scope.start_mark.line]
+
+    def lines_of(self, key: str) -> Iterator[tuple[str, str]]:
+        """Yield the value of each such key with its line."""
+        lines = self.text.splitlines()
+        for found, value in _pairs(yaml.compose(self.text)):
+            if found.value == key and isinstance(value, yaml.ScalarNode):
+                yield value.value, lines[value.start_mark.line]
+
+
+def _pairs(node: yaml.Node | None) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield key, value
+            yield from _pairs(value)
+    if isinstance(node, yaml.SequenceNode):
+        for one in node.value:
+            yield from _pairs(one)
+
+
+def read_pins(page: str) -> dict[str, tuple[str, str]]:
+    """Return commit and version of each action in the table of a page."""
+    return {action: (commit, version) for action, version, commit, _ in ROW.findall(page)}
+
+
+def nothing_on_top(file: File, _: Facts) -> Iterator[str]:
+    """A job gets what it is given, and nothing by default."""
+    if file.jobs and file.content.get("permissions") != {}:
+        yield "permissions on top are not {}"
+
+
+def only_what_is_needed(file: File, facts: Facts) -> Iterator[str]:
+    """Each job has exactly the scopes that were decided on."""
+    for name, job in file.jobs.items():
+        decided = facts.granted.get((file.name, name))
+        if job.get("permissions") != decided:
+            yield f"job {name} has {job.get('permissions')}, not {decided}"
+
+
+def a_reason_for_each_scope(file: File, _: Facts) -> Iterator[str]:
+    """What a job may do is explained where it is granted."""
+    for scope, line in file.scopes():
+        if not re.search(r"#\s*\w+", line):
+            yield f"no reason for {scope}"
+
+
+def pinned(file: File, facts: Facts) -> Iterator[str]:
+    """Actions of others are a confirmed commit with its version; our own are in this commit."""
+    for used, line in file.lines_of("uses"):
+        found, version = PINNED.fullmatch(used), VERSION.search(line)
+        if used.startswith(LOCAL):
+            if used not in facts.actions:
+                yield f"{used} does not exist"
+        elif not found or not version:
+            yield f"{used} is not pinned by commit, with its version in a comment"
+        elif facts.pins.get(found["action"]) != (found["commit"], version["version"]):
+            yield f"{used} as {version['version']} is not confirmed in ACTIONS.md"
+
+
+def no_credentials_left(file: File, _: Facts) -> Iterator[str]:
+    """No step finds a token in the clone."""
+    for step in file.steps:
+        if step.get("uses", "").startswith("actions/checkout@"):
+            given = step.get("with", {})
+            if given.get("persist-credentials") is not False:
+                yield "actions/checkout leaves its credentials"
+            if given.keys() & {"token", "ssh-key"}:
+                yield "actions/checkout is given credentials"
+
+
+def ends_in_time(file: File, _: Facts) -> Iterator[str]:
+    """A job that hangs is not paid for by the hour."""
+    for name, job in file.jobs.items():
+        minutes = job.get("timeout-minutes")
+        if not isinstance(minutes, int) or not 0 < minutes <= LONGEST_JOB:
+            yield f"job {name} has no timeout of at most {LONGEST_JOB} minutes"
+
+
+def no_expression_in_a_script(file: File, _: Facts) -> Iterator[str]:
+    """What a stranger chose reaches a script as the value of a variable only."""
+    yield from (f"an expression in: {run}" for run in file.runs if "${{" in run)
+
+
+def one_line_to_type(file: File, facts: Facts) -> Iterator[str]:
+    """Each script is one line that works in a clone: what it names exists."""
+    for run in file.runs:
+        if "\n" in run.strip():
+            yield f"more than one line: {run.splitlines()[0]} ..."
+            continue
+        yield from (
+            f"no module {name}" for name in MODULE.findall(run) if name not in facts.modules
+        )
+        first = run.split()[0]
+        if targets := TARGETS.match(run):
+            yield from (f"no make target {t}" for t in targets[1].split() if t not in facts.targets)
+        elif first.startswith(".ci/"):
+            if first not in facts.scripts:
+                yield f"no script {first}"
+        elif first != ".venv/bin/python" and first not in facts.programs:
+            yield f"not a command of this repository: {run}"
+
+
+def nothing_to_steal(file: File, _: Facts) -> Iterator[str]:
+    """A workflow that runs the code of a pull request has no secret and writes nothing."""
+    if "pull_request" not in file.triggers:
+        return
+    for expression in EXPRESSION.findall(file.text):
+        if re.search(r"\b(secrets|vars)\b", expression):
+            yield f"{expression} in a workflow of pull requests"
+    for name, job in file.jobs.items():
+        given = job.get("permissions", "everything")
+        if given not in ({}, {"contents": "read"}):
+            yield f"job {name} of a pull request has {given}"
+        if "environment" in job:
+            yield f"job {name} of a pull request has the secrets of an environment"
+
+
+def nothing_of_the_pull_request_runs(file: File, _: Facts) -> Iterator[str]:
+    """A workflow that follows another one runs the default branch, and keeps files away from it."""
+    if "workflow_run" not in file.triggers:
+        return
+    for name, job in file.jobs.items():
+        if "github.event.workflow_run.event == 'pull_request'" not in job.get("if", ""):
+            yield f"job {name} follows more than pull requests"
+    for step in file.steps:
+        given, used = step.get("with", {}), step.get("uses", "")
+        if used.startswith("actions/checkout@") and given.keys() & {"ref", "repository"}:
+            yield "it checks out something else than the default branch"
+        if used.startswith("actions/download-artifact@") and not given.get("path", "").startswith(
+            "${{ runner.temp }}/"
+        ):
+            yield "it downloads into the clone"
+
+
+def started_by_what_was_decided(file: File, facts: Facts) -> Iterator[str]:
+    """No further event starts a workflow, least of all one that hands secrets to strangers."""
+    if file.jobs and file.triggers != facts.triggers.get(file.name):
+        yield f"it is started by {file.triggers}"
+
+
+def waits_or_ends(file: File, facts: Facts) -> Iterator[str]:
+    """Runs that wait are not dropped where that loses a model; pull requests end older runs."""
+    if file.jobs and file.content.get("concurrency") != facts.concurrency.get(file.name):
+        yield f"its concurrency is {file.content.get('concurrency')}"
+    for name, job in file.jobs.items():
+        if "concurrency" in job:
+            yield f"job {name} has a concurrency of its own"
+
+
+def nothing_kept_where_it_counts(file: File, _: Facts) -> Iterator[str]:
+    """No job that writes or has secrets takes anything from a cache; no job of a release does."""
+    for name, job in file.jobs.items():
+        mode = job.get("cache-mode", file.content.get("cache-mode"))
+        given = job.get("permissions", {})
+        writes = isinstance(given, str) or "write" in given.values()
+        # A job without a clone only starts another workflow.
+        installs = any("uses" in step for step in job.get("steps", []))
+        if (("release" in file.name) or (writes and installs)) and mode != "none":
+            yield f"job {name} may use a cache"
+        if mode == "none" and any(_keeps(step) for step in job.get("steps", [])):
+            yield f"job {name} uses a cache"
+
+
+def _keeps(step: Mapping[str, Any]) -> bool:
+    return step.get("uses", "").startswith("actions/cache") or bool(
+        step.get("with", {}).get("cache")
+    )
+
+
+def secrets_have_an_environment(file: File, _: Facts) -> Iterator[str]:
+    """Who may use a secret is decided where it is kept."""
+    for name, job in file.jobs.items():
+        if re.search(r"\bsecrets\b", yaml.safe_dump(job)) and "environment" not in job:
+            yield f"job {name} has secrets and no environment"
+    top = {key: value for key, value in file.content.items() if key != "jobs"}
+    if re.search(r"\bsecrets\b", yaml.safe_dump(top)):
+        yield "every job has a secret"
+
+
+def works_on_a_fork(file: File, facts: Facts) -> Iterator[str]:
+    """With no variable set, and whoever the owner is."""
+    for name in VARIABLE.findall(file.text):
+        if name not in facts.optional:
+            yield f"the variable {name} has no default"
+    for run in file.runs:
+        if "ghcr.io" in run:
+            yield "a script names a container registry"
+
+
+def every_check_is_required(file: File, _: Facts) -> Iterator[str]:
+    """One job answers for all: it waits for each, and a skipped one is no success."""
+    if "pull_request" not in file.triggers:
+        return
+    gate = file.jobs.get("required-checks-pass", {})
+    if others := sorted(file.jobs.keys() - {"required-checks-pass", *gate.get("needs", [])}):
+        yield f"required-checks-pass does not need {', '.join(others)}"
+    if gate.get("if") != "always()" or gate.get("name") != "required-checks-pass":
+        yield "required-checks-pass does not always report under its name"
+    asked = [(step.get("run"), step.get("env")) for step in gate.get("steps", [])]
+    if asked != [(ONLY_SUCCESSES, {"RESULTS": "${{ join(needs.*.result, ' ') }}"})]:
+        yield "required-checks-pass does not ask for successes only"
+    for name, job in file.jobs.items():
+        steps = job.get("steps", [])
+        if any(one.get("continue-on-error") for one in (job, *steps)):
+            yield f"job {name} may fail and pass"
+        if name != "required-checks-pass" and any("if" in one for one in (job, *steps)):
+            yield f"job {name} may be skipped"
+
+
+Rule = Callable[[File, Facts], Iterator[str]]
+RULES: tuple[Rule, ...] = (
+    nothing_on_top,
+    only_what_is_needed,
+    a_reason_for_each_scope,
+    pinned,
+    no_credentials_left,
+    ends_in_time,
+    no_expression_in_a_script,
+    one_line_to_type,
+    nothing_to_steal,
+    nothing_of_the_pull_request_runs,
+    started_by_what_was_decided,
+    waits_or_ends,
+    nothing_kept_where_it_counts,
+    secrets_have_an_environment,
+    works_on_a_fork,
+    every_check_is_required,
+)
+
+
+def breaches(file: File, facts: Facts) -> dict[str, list[str]]:
+    """Return what each rule says about a file, without the rules that say nothing."""
+    said = {rule.__name__: list(rule(file, facts)) for rule in RULES}
+    return {name: found for name, found in said.items() if found}
+
+
+def ignores(text: str) -> list[str]:
+    """Return the reason of each finding that a file tells a linter to ignore; it may be empty."""
+    return [(match[1] or "").strip() for match in IGNORE.finditer(text)]
