@@ -41,8 +41,9 @@ model_packaging: $(READY) ## task 4: package the champion
 	$(BIN)/python -m pipeline.model_packaging $(ARGS)
 image: $(READY) ## build the Bento and the image of the champion
 	$(BIN)/python -m pipeline.image $(ARGS)
-serve: $(READY) ## serve the newest package at http://127.0.0.1:3000, without Docker
-	$(BIN)/python -m pipeline.serving --package "$$(ls -dt packages/*/ | head -1)" $(ARGS)
+serve: $(READY) ## serve the newest package of the champion at http://127.0.0.1:3000
+	@package=$$(ls -dt packages/heart_disease_model_v*/ 2>/dev/null | head -n 1); \
+	$(BIN)/python -m pipeline.serving --package "$${package:?make one first: make model_packaging}" $(ARGS)
 report: $(READY) ## compare the work tree's models with the live champion
 	$(BIN)/python -m pipeline.comparison $(ARGS)
 
