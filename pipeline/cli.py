@@ -18,6 +18,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from pipeline import artifacts, config
+from pipeline.core import report
 from pipeline.errors import PipelineError
 
 Item = TypeVar("Item")
@@ -47,7 +49,9 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except PipelineError as error:
-            sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+            line = " ".join(str(error).split())
+            sys.stderr.write(f"error: {line}\n")
+            artifacts.add_to(config.CiRun().step_summary, f"**Error:** {report.cell(line)}\n\n")
             raise typer.Exit(error.exit_code) from None
 
     return explained

@@ -8,10 +8,12 @@ import pytest
 
 from pipeline import config
 from pipeline.adapters import source
-from pipeline.core import parsing
+from pipeline.core import parsing, report
 
 ROOT = Path(__file__).parents[1]
 
+# Where CI shows what a step has to say; the tests themselves do not see it.
+SUMMARY = os.environ.get("GITHUB_STEP_SUMMARY")
 # The real models and data, examined less often: enough for every fact but the figures themselves.
 QUICK = {
     "EVALUATION__FOLDS": "5",
@@ -23,6 +25,23 @@ QUICK = {
     "WORKERS": "1",
     "SOURCE__WAIT_SECONDS": "0",
 }
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Name the tests that failed, and why, on the page of the CI run."""
+    failed = [
+        *terminalreporter.stats.get("failed", ()),
+        *terminalreporter.stats.get("error", ()),
+    ]
+    if SUMMARY and failed:
+        lines = [f"- `{one.nodeid}`: {report.cell(_reason(one))}\n" for one in failed]
+        with Path(SUMMARY).open("a", encoding="utf-8") as file:
+            file.writelines([f"**{len(failed)} tests failed**\n\n", *lines, "\n"])
+
+
+def _reason(failed) -> str:
+    crash = getattr(failed.longrepr, "reprcrash", None)
+    return crash.message.partition("\n")[0] if crash else str(failed.longrepr)[-200:]
 
 
 def lay_out(folder: Path) -> None:

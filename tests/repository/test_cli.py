@@ -24,14 +24,14 @@ ENVIRONMENT = {"PYTHONPATH": str(ROOT)} | {
 }
 
 
-def run(body, *arguments):
+def run(body, *arguments, **environment):
     """Run a command whose function has ``body``, in a process of its own."""
     code = (
         f"from pipeline import cli, errors\ndef command() -> None:\n  'What it does.'\n  {body}\n"
     )
     return subprocess.run(
         [sys.executable, "-c", code + "cli.run(command)", *arguments],
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -53,6 +53,15 @@ def test_an_error_that_quotes_several_lines_is_one_line_too():
     done = run(r"raise errors.RegistryError('refused:\n  first\r\n  second')")
 
     assert done.stderr == "error: refused: first second\n"
+
+
+def test_ci_shows_the_error_on_the_page_of_its_run(tmp_path):
+    """As text: nothing that it quotes becomes markup, or calls anybody."""
+    page = tmp_path / "summary.md"
+    done = run("raise errors.RegistryError('<b> @ann')", GITHUB_STEP_SUMMARY=str(page))
+
+    assert done.returncode == 1
+    assert page.read_text() == "**Error:** &lt;b> @&#8203;ann\n\n"
 
 
 def test_a_breached_contract_lists_every_breach_in_the_one_line():

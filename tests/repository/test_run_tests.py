@@ -108,3 +108,20 @@ def test_the_folders_of_this_repository_are_those_the_script_knows():
     existing = {f"tests/{path.name}/" for path in (ROOT / "tests").glob("task*")}
 
     assert existing <= set(FOLDERS.values())
+
+
+def test_ci_shows_which_tests_failed_and_why(tmp_path):
+    """On the page of the run, where nobody has to open a log."""
+    (tmp_path / "test_it.py").write_text("def test_sum():\n    assert 1 + 1 == 3, 'a <b> sum'\n")
+    page = tmp_path / "summary.md"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "test_it.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "GITHUB_STEP_SUMMARY": str(page)},
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert page.read_text().startswith("**1 tests failed**")
+    assert "`test_it.py::test_sum`: AssertionError: a &lt;b> sum" in page.read_text()
