@@ -46,6 +46,8 @@ serve: $(READY) ## serve the newest package of the champion at http://127.0.0.1:
 	$(BIN)/python -m pipeline.serving --package "$${package:?make one first: make model_packaging}" $(ARGS)
 report: $(READY) ## compare the work tree's models with the live champion
 	$(BIN)/python -m pipeline.comparison $(ARGS)
+bench: $(READY) ## measure the service beside what else could serve the model; needs wrk
+	$(BIN)/python -m benchmarks.serving $(ARGS)
 
 test: $(READY) ## run every test, with the coverage floor
 	$(BIN)/python run_tests.py
@@ -74,4 +76,4 @@ lock: $(READY) ## write requirements*.txt again from requirements*.in
 clean: ## remove what the commands made, except the registry
 	rm -rf data/processed figures reports models packages environments images .bentoml .nox .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report test test-pythons check workflow-lint mlflow-ui lock clean
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report bench test test-pythons check workflow-lint mlflow-ui lock clean
