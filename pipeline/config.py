@@ -38,6 +38,7 @@ FILE: Final = Path("config.yaml")
 PREFIX: Final = "HEART_DISEASE_"
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 IMAGE_REGISTRY: Final = "REGISTRY"
+VULNERABILITIES: Final = "OSV_URL"
 
 
 def _some(workers: int) -> int:
@@ -186,6 +187,11 @@ def load() -> Settings:
 def image_registry() -> str:
     """Return the host of the registry that releases are pushed to."""
     return os.environ.get(IMAGE_REGISTRY) or "ghcr.io"
+
+
+def vulnerabilities_url() -> str:
+    """Return the address of the database of known vulnerabilities, or of a mirror of it."""
+    return os.environ.get(VULNERABILITIES) or "https://api.osv.dev"
 
 
 def _content_of_file() -> dict[str, Any]:

@@ -66,3 +66,15 @@ class PackageError(PipelineError):
 
 class ImageError(PipelineError):
     """An image could not be built, or does not do what the package it was built from says."""
+
+
+class GitHubError(PipelineError):
+    """GitHub refused, or did not answer."""
+
+
+class ReleaseError(PipelineError):
+    """A tag cannot be released, or a release is not what its plan says."""
+
+
+class ScanError(PipelineError):
+    """Nobody can say whether an image has known vulnerabilities."""

@@ -1,0 +1,322 @@
+"""The comment on a pull request: which one, how often, and by whom."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import comment
+from pipeline.core import report
+from pipeline.core.comment import AUTHOR, MARKER, MOST_BYTES, Comment, inert, ours, page
+from pipeline.errors import GitHubError, SettingsError
+from tests import github_api
+from tests.comment.conftest import NUMBER, REPOSITORY, RUN, SHA, Page, check_harmless
+from tests.conftest import ROOT
+
+OTHER = "f" * 40
+REPORT = "## Model report: promote\n\n| | challenger |\n|---|---:|\n| ROC-AUC | 0.914 ± 0.017 |\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with a report."""
+    (tmp_path / "model-report.md").write_text(REPORT)
+    return tmp_path
+
+
+def changes(github):
+    """Return the calls that changed something, as method and path."""
+    return [(call.method, call.path) for call in github.calls if call.method != "GET"]
+
+
+def test_the_first_report_makes_a_comment(github, folder):
+    """With the report in it, and our mark before it."""
+    comment.run(folder, SHA)
+
+    (made,) = github.comments[NUMBER]
+    assert made["body"].startswith(f"{MARKER}\n{REPORT}")
+    assert changes(github) == [("POST", f"/repos/{REPOSITORY}/issues/{NUMBER}/comments")]
+
+
+def test_the_next_report_edits_that_comment(github, folder, capsys):
+    """Also after a push, which is another commit."""
+    comment.run(folder, SHA)
+    github.pull(REPOSITORY, NUMBER, OTHER)
+    (folder / "model-report.md").write_text(REPORT.replace("promote", "keep"))
+
+    comment.run(folder, OTHER)
+
+    (one,) = github.comments[NUMBER]
+    assert "Model report: keep" in one["body"]
+    assert OTHER[:12] in one["body"]
+    assert capsys.readouterr().out.endswith(f"edited on pull request {NUMBER}\n")
+
+
+def test_a_report_that_is_missing_takes_the_place_of_the_one_before(github, folder):
+    """An old report beside new code would be believed."""
+    comment.run(folder, SHA)
+    (folder / "model-report.md").unlink()
+
+    comment.run(folder, SHA)
+
+    (one,) = github.comments[NUMBER]
+    assert "Model report: none" in one["body"]
+    assert "0.914" not in one["body"]
+
+
+def test_a_comment_is_found_behind_hundreds_of_others(github, folder):
+    """The API gives a hundred at once."""
+    for number in range(250):
+        github.comment(NUMBER, f"opinion {number}", "somebody")
+    ours_before = github.comment(NUMBER, f"{MARKER}\nold")
+
+    comment.run(folder, SHA)
+
+    assert ours_before["body"].startswith(f"{MARKER}\n{REPORT}")
+    assert len(github.comments[NUMBER]) == 251
+
+
+@pytest.mark.parametrize("login", ["mallory", "github-actions", "GitHub-Actions[bot]", None])
+def test_nobody_else_can_make_a_comment_ours(github, folder, login):
+    """A comment with our mark by another author is left alone."""
+    forged = github.comment(NUMBER, f"{MARKER}\nforged", login)
+
+    comment.run(folder, SHA)
+
+    assert forged["body"] == f"{MARKER}\nforged"
+    assert [one["user"]["login"] for one in github.comments[NUMBER][1:]] == [AUTHOR]
+
+
+def test_a_comment_of_ours_without_the_mark_is_another_one(github, folder):
+    """Other workflows comment with the same token; a mark within the text is a quotation."""
+    other = github.comment(NUMBER, f"coverage\n{MARKER}")
+
+    comment.run(folder, SHA)
+
+    assert other["body"] == f"coverage\n{MARKER}"
+    assert len(github.comments[NUMBER]) == 2
+
+
+def test_of_two_comments_one_is_left(github, folder):
+    """Whatever made a second one; the first keeps its place in the conversation."""
+    first = github.comment(NUMBER, f"{MARKER}\na")
+    github.comment(NUMBER, "an opinion", "somebody")
+    github.comment(NUMBER, f"{MARKER}\nb")
+
+    comment.run(folder, SHA)
+
+    assert [one["user"]["login"] for one in github.comments[NUMBER]] == [AUTHOR, "somebody"]
+    assert first["body"].startswith(f"{MARKER}\n{REPORT}")
+
+
+@pytest.mark.parametrize(
+    "pull",
+    [
+        (REPOSITORY, NUMBER, OTHER, "open"),
+        (REPOSITORY, NUMBER, SHA, "closed"),
+        ("acme/other", NUMBER, SHA, "open"),
+        ("mallory/heart", NUMBER, SHA, "open"),
+    ],
+    ids=["pushed since", "closed", "another repository", "a fork"],
+)
+def test_without_an_open_pull_request_of_that_head_nothing_is_posted(github, folder, capsys, pull):
+    """The report of an older commit must not replace that of the newer one."""
+    github.pull(*pull)
+
+    comment.run(folder, SHA)
+
+    assert changes(github) == []
+    assert capsys.readouterr().out.startswith("comment       none: no open pull request has the")
+
+
+def test_a_pull_request_is_found_behind_hundreds_of_others(github, folder):
+    """The API knows none of a fork by its commit, so all of them are looked through."""
+    github.pulls.clear()
+    for number in range(1, 301):
+        github.pull(REPOSITORY, number, f"{number:040x}")
+
+    comment.run(folder, f"{290:040x}")
+
+    assert list(github.comments) == [290]
+
+
+def test_of_two_pull_requests_with_one_head_the_older_one_is_meant(github, folder):
+    """Whoever opens another with a copy of the commit takes nobody's comment away."""
+    github.pull(REPOSITORY, NUMBER + 1, SHA)
+
+    comment.run(folder, SHA)
+
+    assert list(github.comments) == [NUMBER]
+
+
+def test_the_name_of_the_repository_may_have_capitals(github, folder, monkeypatch):
+    """GitHub does not tell them apart."""
+    monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY.lower())
+
+    comment.run(folder, SHA)
+
+    assert list(github.comments) == [NUMBER]
+
+
+def test_the_token_is_sent_and_nowhere_shown(github, folder, capfd):
+    """Neither in the output nor in an error."""
+    comment.run(folder, SHA)
+    assert all(call.authorized for call in github.calls)
+
+    github.fail_at = github.changes + 1
+    with pytest.raises(GitHubError) as found:
+        comment.run(folder, SHA)
+    assert github_api.TOKEN not in f"{found.value!r} {capfd.readouterr()}"
+
+
+def test_a_refusal_is_one_line_with_the_reason(github, folder):
+    """A token that may not write, for example."""
+    github.fail_at = 1
+
+    with pytest.raises(
+        GitHubError,
+        match=r"^GitHub answered 418 to POST /repos/Acme/heart/issues/12/comments: injected by",
+    ):
+        comment.run(folder, SHA)
+
+
+def test_nothing_of_the_report_is_in_an_error(github, folder):
+    """It would be printed in a log, where commands of it would act."""
+    (folder / "model-report.md").write_text("::error::of the report")
+    github.fail_at = 1
+
+    with pytest.raises(GitHubError) as found:
+        comment.run(folder, SHA)
+    assert "of the report" not in str(found.value)
+
+
+def test_a_creation_without_an_answer_is_not_repeated(github, folder):
+    """It may have been done; the next run edits what it finds."""
+    github.fail_at, github.done_before = 1, True
+    with pytest.raises(GitHubError):
+        comment.run(folder, SHA)
+    github.fail_at = 0
+
+    comment.run(folder, SHA)
+
+    assert len(github.comments[NUMBER]) == 1
+    assert [method for method, _ in changes(github)] == ["POST", "PATCH"]
+
+
+@pytest.mark.parametrize("missing", ["GITHUB_REPOSITORY", "GITHUB_TOKEN"])
+def test_outside_of_ci_what_is_missing_is_named(github, folder, monkeypatch, missing):
+    """Before anything is asked."""
+    monkeypatch.delenv(missing)
+
+    with pytest.raises(SettingsError, match=f"^{missing} must be set"):
+        comment.run(folder, SHA)
+    assert github.calls == []
+
+
+def test_the_comment_names_the_commit_and_leads_to_the_run(github, folder):
+    """The one link in it is ours."""
+    comment.run(folder, SHA, "77")
+
+    body = github.comments[NUMBER][0]["body"]
+    check_harmless(body)
+    assert f"at `{SHA[:12]}` in [this run]({RUN})" in body
+
+
+def asked(folder, *options, **variables):
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.comment", str(folder), *options],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_takes_everything_but_the_folder_from_the_environment(github, folder):
+    """As the workflow gives it."""
+    done = asked(folder, HEAD_SHA=SHA, RUN_ID="77")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"comment       made on pull request {NUMBER}\n"
+    assert RUN in github.comments[NUMBER][0]["body"]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"HEAD_SHA": "main"},
+        {"HEAD_SHA": SHA[:12]},
+        {"HEAD_SHA": f"{SHA}\n::error::x"},
+        {"HEAD_SHA": SHA, "RUN_ID": "7/../../../settings"},
+        {"HEAD_SHA": SHA, "RUN_ID": "7)\n\n@octocat"},
+    ],
+    ids=["a branch", "a short commit", "a line more", "a path", "markup"],
+)
+def test_a_commit_or_run_that_is_none_is_refused(github, folder, variables):
+    """Before anything is asked."""
+    done = asked(folder, **variables)
+
+    assert done.returncode == 2
+    assert github.calls == []
+
+
+def rendered(text):
+    """Return the HTML that a reader sees."""
+    return Page(text).html
+
+
+def test_the_report_itself_looks_as_before(real_reports):
+    """Tables, folds, emphasis and code of the real report, with a champion and without one."""
+    for text in real_reports:
+        body = page(text.encode(), SHA)
+
+        check_harmless(body, run_url="")
+        shown = rendered(body).partition("<hr />\n<p><em>Written by")[0].partition("-->\n")[2]
+        assert shown.replace("\u200b", "") == rendered(text)
+        for tag in ("<details><summary>", "<table>", "<strong>", "<code>", "<h2>", "<li>"):
+            assert tag in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<b> & a|b *c* _d_ ~~e~~ `f`",
+        "[g](http://h) www.i &lt; <!-- j -->",
+        "heart_disease@champion #1 and \\k",
+        "limit <= 0.15 & >= 0.1, [0.88, 0.95]",
+    ],
+)
+def test_what_the_report_quotes_looks_as_before(text):
+    """A reason from elsewhere, which the report escapes by itself, is not escaped twice."""
+    quoted = report.cell(text)
+    table = f"| x |\n|---|\n| {quoted} |\n"
+
+    assert seen(inert(quoted, 1000)) == seen(quoted) == text
+    assert seen(inert(table, 1000)) == seen(table)
+
+
+def seen(text):
+    """Return what a reader sees, without what has no width."""
+    return "".join(Page(text).texts).replace("\u200b", "").strip()
+
+
+def test_a_report_is_cut_long_after_its_real_size(real_reports):
+    """The limits leave room for ten times what there is."""
+    assert max(map(len, real_reports)) * 5 < github_api.MOST_CHARACTERS
+    assert github_api.MOST_CHARACTERS < MOST_BYTES
+
+
+def test_ours_are_those_with_the_mark_at_the_beginning_by_the_author():
+    """Decided on values."""
+    comments = [
+        Comment(id=1, author=AUTHOR, body=f"{MARKER}\nx"),
+        Comment(id=2, author="mallory", body=f"{MARKER}\nx"),
+        Comment(id=3, author=AUTHOR, body=f" {MARKER}"),
+        Comment(id=4, author=AUTHOR, body=MARKER),
+    ]
+
+    assert [one.id for one in ours(comments, AUTHOR)] == [1, 4]
+    assert [one.id for one in ours(comments, "mallory")] == [2]
