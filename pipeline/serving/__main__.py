@@ -2,14 +2,14 @@
 
 import argparse
 import logging
-import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from pipeline.errors import PackageError
-from pipeline.serving import app, model, server
+from pipeline.errors import PackageError, SettingsError
+from pipeline.serving import app, environment, model, server
 
 log = logging.getLogger("pipeline.serving")
 
@@ -20,24 +20,23 @@ examples:
 """
 # The image has the package beside the code.
 PACKAGE = Path(__file__).parents[2] / "package"
+HOUR = 3600
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Verify a package, open its model, and answer until a signal comes."""
     chosen = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     try:
+        port = environment.port() if chosen.port is None else chosen.port
         served = model.load(chosen.package)
-        door = socket.create_server((chosen.host, chosen.port), backlog=2048)
-    except (PackageError, OSError) as error:
+        door = socket.create_server((chosen.host, port), backlog=2048)
+    except (PackageError, SettingsError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     lifecycle = app.Lifecycle()
-    host, port = door.getsockname()[:2]
-    log.info("%s answers at http://%s:%d", served.title, host, port)
-    server.serve(
-        app.create(served, lifecycle, chosen.capacity), lifecycle, door, chosen.drain_seconds
-    )
+    application = app.create(served, lifecycle, chosen.capacity)
+    deadlines = server.Deadlines(chosen.request_seconds, chosen.drain_seconds)
+    server.serve(application, served.title, door, lifecycle, deadlines)
     log.info("stopped")
 
 
@@ -53,23 +52,38 @@ def _parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
     add(
         "--port",
-        type=int,
-        default=int(os.environ.get("PORT", "3000")),
+        type=_within(int, 0, environment.HIGHEST_PORT),
         help="port; 0 takes a free one (default: the variable PORT, or 3000)",
     )
     add(
         "--capacity",
-        type=int,
+        type=_within(int, 1, sys.maxsize),
         default=app.CAPACITY,
         help="requests under way at once; more get 429 (default: %(default)s)",
     )
     add(
+        "--request-seconds",
+        type=_within(float, 0.1, HOUR),
+        default=server.REQUEST_SECONDS,
+        help="time in which a client must bring a whole request (default: %(default)s)",
+    )
+    add(
         "--drain-seconds",
-        type=float,
+        type=_within(float, 0, HOUR),
         default=server.DRAIN_SECONDS,
         help="time between SIGTERM and the closed door (default: %(default)s)",
     )
     return parser
+
+
+def _within(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        with suppress(ValueError):
+            if low <= (value := kind(text)) <= high:
+                return value
+        raise argparse.ArgumentTypeError(f"must be a number from {low} to {high}")
+
+    return number
 
 
 if __name__ == "__main__":
