@@ -60,7 +60,7 @@ def run(settings: Settings, asked: list[str], *, read_only: bool = False) -> int
         code = _with_server(settings, branch.folder, asked, read_only=read_only)
         if code or read_only:
             return code
-        _pack(branch.folder)
+        pack(branch.folder)
         if branch.replace(commit, f"Registry after {tree.commit[:12]}"):
             cli.say(f"registry      {plan.name} of {tree.origin}")
             return 0
@@ -77,7 +77,7 @@ def _with_server(settings: Settings, folder: Path, asked: list[str], *, read_onl
         code = command.run(asked, **{TRACKING_URI: address})
         if not code and not read_only:
             registry = Registry(address, settings.registry.experiment)
-            _prune(registry, folder, settings.registry_branch.keep)
+            prune(registry, folder, settings.registry_branch.keep)
             _check(registry)
     return code
 
@@ -98,7 +98,7 @@ def unpack(folder: Path) -> None:
         artifacts.write_file(folder / DATABASE, content)
 
 
-def _pack(folder: Path) -> None:
+def pack(folder: Path) -> None:
     """Leave in the folder what the branch holds: the database whole and compressed."""
     path = folder / DATABASE
     with closing(sqlite3.connect(path)) as database:
@@ -113,7 +113,7 @@ def _pack(folder: Path) -> None:
             left.unlink()
 
 
-def _prune(registry: Registry, folder: Path, policy: RetentionPolicy) -> None:
+def prune(registry: Registry, folder: Path, policy: RetentionPolicy) -> None:
     """Drop what the policy lets go, and note it on each version that loses its files."""
     names = [registered_name(family) for family in FAMILIES]
     versions = {name: registry.versions(name) for name in names}

@@ -13,6 +13,7 @@ from pipeline.core.manifest import Files
 from pipeline.errors import ImageError
 
 NAME: Final = "heart_disease"
+SHOWN: Final = 500
 _PIN: Final = re.compile(r"^[a-z0-9._-]+==[^ \\]+(?: ;[^\\]*)?", re.MULTILINE)
 
 
@@ -31,7 +32,7 @@ def build(home: Path, version: str, sources: Files) -> Path:
     that is whole is taken as it is: the caller's version names the content.
 
     Raises:
-        ImageError: BentoML refused; the message holds its last line.
+        ImageError: BentoML refused; the message holds the end of what it said.
 
     """
     folder = home / "bentos" / NAME / version
@@ -54,6 +55,6 @@ def build(home: Path, version: str, sources: Files) -> Path:
             check=False,
         )
     if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise ImageError(f"bentoml build failed: {lines[-1] if lines else 'it says nothing'}")
+        said = " ".join((done.stdout + done.stderr).split())
+        raise ImageError(f"bentoml build failed: {said[-SHOWN:] or 'it says nothing'}")
     return folder

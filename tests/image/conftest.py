@@ -1,0 +1,143 @@
+"""A real engine, one image built once, and nothing left of either afterwards."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+
+import docker
+import pytest
+
+from pipeline import artifacts, config, image
+from pipeline.adapters.docker import Engine
+from pipeline.core.policies import FAMILIES
+from pipeline.core.promotion import registered_name
+from pipeline.errors import ImageError
+from pipeline.model_packaging import ModelPackager
+from tests import prepared
+from tests.conftest import ROOT
+
+# Every image that is made here has this in its name, so that nobody else's is touched.
+TESTED = "heart-disease-test"
+
+
+def ours(client):
+    """Return the containers of images that the tests made."""
+    return [
+        one for one in client.containers.list(all=True) if TESTED in one.attrs["Config"]["Image"]
+    ]
+
+
+def needs(reason):
+    """Skip the test for want of a component; where CI is set, all of them must be there."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def factory(tmp_path_factory):
+    """Return a clone with the champion's package and one of the forest, and what an image needs."""
+    folder = prepared.registered(tmp_path_factory.getbasetemp())
+    clone = shutil.copytree(folder, tmp_path_factory.mktemp("image") / "clone")
+    for name in ("bentofile.yaml", "requirements-serving.txt", "docker"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, clone / name)
+    with pytest.MonkeyPatch.context() as patch:
+        prepared.be_in(folder, patch)
+        packager = ModelPackager()
+        made = [packager.create_package()]
+        made += [packager.create_package(registered_name(family), 1) for family in FAMILIES]
+        shutil.copytree(folder / artifacts.PACKAGES, clone / artifacts.PACKAGES)
+    return clone
+
+
+@pytest.fixture
+def place(factory, tmp_path, monkeypatch):
+    """Return a copy of the clone as the current folder."""
+    made = shutil.ignore_patterns(".bentoml", "images")
+    folder = shutil.copytree(factory, tmp_path / "clone", ignore=made)
+    prepared.be_in(folder, monkeypatch)
+    return folder
+
+
+@pytest.fixture
+def champion(place):
+    """Return the champion's package."""
+    return place / "packages" / "heart_disease_model_v1"
+
+
+@pytest.fixture(scope="session")
+def client():
+    """Return a client of the engine; images and containers that the tests made go with it."""
+    try:
+        Engine()
+    except ImageError as error:
+        needs(str(error))
+    client = docker.from_env()
+    yield client
+    for container in ours(client):
+        container.remove(force=True, v=True)
+    for found in client.images.list():
+        if any(TESTED in tag for tag in found.tags):
+            client.images.remove(found.id, force=True)
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def built(factory, client):
+    """Return the name of the champion's image, built by the command's own function."""
+    assert client.ping()
+    name = f"{TESTED}:{uuid.uuid4().hex[:12]}"
+    with pytest.MonkeyPatch.context() as patch:
+        prepared.be_in(factory, patch)
+        image.build(config.load(), chosen=factory / "packages" / "heart_disease_model_v1", tag=name)
+    return name
+
+
+@pytest.fixture
+def derived(built):
+    """Return a function that builds an image of a few lines over the champion's."""
+
+    def build(lines, **files):
+        name = f"{TESTED}:{uuid.uuid4().hex[:12]}"
+        content = {"Dockerfile": f"FROM {built}\nUSER root\n{lines}\nUSER 10001:10001\n".encode()}
+        Engine().build(content | files, name, {}, {}, lambda _: None)
+        return name
+
+    return build
+
+
+def free_port():
+    """Return a port that nobody listens at."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        return door.getsockname()[1]
+
+
+@pytest.fixture
+def oci_registry(tmp_path):
+    """Return the address of an empty registry of images."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        needs("docker-registry is not installed: it is a package of Debian")
+    port = free_port()
+    settings = tmp_path / "registry.yml"
+    settings.write_text(
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}\n"
+        f"http: {{addr: 127.0.0.1:{port}}}\n"
+    )
+    with (tmp_path / "registry.log").open("w") as log:
+        process = subprocess.Popen([program, "serve", settings], stdout=log, stderr=log)
+    try:
+        for _ in range(200):
+            with socket.socket() as door:
+                if door.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
