@@ -19,6 +19,7 @@ from pipeline.core.records import Record
 MAXIMUM_PATIENTS: Final = 1000
 BREACHES_SHOWN: Final = 100
 REQUIRED: Final = tuple(field.name for field in FIELDS if not field.nullable)
+UNKNOWN: Final = f"unknown field; known: {', '.join(FEATURES)}"
 # Whoever misspelt a field is told which; a longer or odder name may hold more than a name.
 HARMLESS_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 
@@ -62,9 +63,11 @@ def read(body: bytes) -> Matrix:
         for breach in _breaches(stem, patient)
     ]
     if found:
-        raise RefusedError(
-            HTTPStatus.UNPROCESSABLE_ENTITY, _summary(len(found)), tuple(found[:BREACHES_SHOWN])
+        # Of a large body that is all wrong, records of the rest would take most of the time.
+        shown = (
+            Breach(pointer=pointer, detail=detail) for pointer, detail in found[:BREACHES_SHOWN]
         )
+        raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, _summary(len(found)), tuple(shown))
     # None becomes NaN.
     return np.array([[*map(one.get, FEATURES)] for one in patients], dtype=np.float32)
 
@@ -100,20 +103,20 @@ def _refuse_constant(constant: str) -> NoReturn:
     )
 
 
-def _breaches(stem: str, patient: object) -> Iterator[Breach]:
+def _breaches(stem: str, patient: object) -> Iterator[tuple[str, str]]:
+    """Yield the pointer and the detail of everything that is wrong with a patient."""
     if not isinstance(patient, dict):
-        yield Breach(pointer=stem, detail="must be an object with the fields of a patient")
+        yield stem, "must be an object with the fields of a patient"
         return
     for name in REQUIRED:
         if name not in patient:
-            yield Breach(pointer=f"{stem}/{name}", detail=f"is required: {BY_NAME[name].allowed}")
+            yield f"{stem}/{name}", f"is required: {BY_NAME[name].allowed}"
     for name, value in patient.items():
         if (field := BY_NAME.get(name)) is None:
-            shown = f"{stem}/{name}" if HARMLESS_NAME.fullmatch(name) else stem
-            yield Breach(pointer=shown, detail=f"unknown field; known: {', '.join(FEATURES)}")
+            yield f"{stem}/{name}" if HARMLESS_NAME.fullmatch(name) else stem, UNKNOWN
         elif not field.admits(value):
             null = ", or null" if field.nullable else ""
-            yield Breach(pointer=f"{stem}/{name}", detail=f"must be {field.allowed}{null}")
+            yield f"{stem}/{name}", f"must be {field.allowed}{null}"
 
 
 def _summary(count: int) -> str:
