@@ -1,11 +1,8 @@
 """What the tests of the service share: packages made once, the application, a running process."""
 
 import asyncio
-import os
-import re
+import signal
 import subprocess
-import sys
-import time
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -22,10 +19,8 @@ from pipeline.core.promotion import SERVED, registered_name
 from pipeline.model_packaging import ModelPackager
 from pipeline.serving import app, model, openapi
 from tests import prepared
-from tests.conftest import ROOT, lay_out
-
-SECONDS_TO_START = 60
-ADDRESS = re.compile(r"answers at http://127\.0\.0\.1:(\d+)")
+from tests.conftest import lay_out
+from tests.serving import servers
 
 
 @pytest.fixture(scope="session")
@@ -120,34 +115,18 @@ class Process(NamedTuple):
         return closing(HTTPConnection("127.0.0.1", self.port, timeout=30))
 
 
-def port_of(started, log):
-    """Return the port that a process prints when it is ready."""
-    deadline = time.monotonic() + SECONDS_TO_START
-    while time.monotonic() < deadline and started.poll() is None:
-        if found := ADDRESS.search(log.read_text()):
-            return int(found[1])
-        time.sleep(0.05)
-    raise AssertionError(f"the service did not start: {log.read_text()}")
-
-
 @pytest.fixture(scope="session")
 def process(package_folder, tmp_path_factory):
     """Return the champion's service, started as the image starts it."""
     log = tmp_path_factory.mktemp("process") / "log"
-    options = ["--package", package_folder, "--port", "0", "--drain-seconds", "0"]
     with log.open("wb") as output:
-        started = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.serving", *options],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        arguments = ("--package", package_folder, "--port", "0")
+        started = servers.start(*arguments, stdout=output, stderr=subprocess.STDOUT)
     try:
-        yield Process(port_of(started, log), log)
+        yield Process(servers.port_of(started, log), log)
     finally:
-        started.terminate()
-        assert started.wait(timeout=30) == 0
+        started.send_signal(signal.SIGINT)
+        assert started.wait(servers.PATIENCE) == 0
 
 
 @pytest.fixture(scope="session")
