@@ -73,6 +73,30 @@ class ModelPackager:
             ConversionError: its ONNX form does not answer like the model itself.
 
         """
+        identity, files, snapshot = self._build(model_name, version)
+        folder = artifacts.PACKAGES / identity.folder
+        artifacts.write_sealed_folder(folder, files, seal=package.MANIFEST)
+        archive = packaging.archive(files, identity.folder)
+        artifacts.write_file(folder.with_name(f"{folder.name}.tar.gz"), archive)
+        artifacts.write_folder(artifacts.ENVIRONMENTS / identity.folder, snapshot)
+        return folder
+
+    def released_package(
+        self, model_name: str, version: int, image: str
+    ) -> tuple[Identity, dict[str, bytes]]:
+        """Return what a version's package holds, its deployment files naming ``image``.
+
+        Raises:
+            RegistryError: the version does not exist, is incomplete or was changed.
+            ConversionError: its ONNX form does not answer like the model itself.
+
+        """
+        identity, files, _ = self._build(model_name, version, image)
+        return identity, files
+
+    def _build(
+        self, model_name: str, version: int | None, image: str = ""
+    ) -> tuple[Identity, dict[str, bytes], dict[str, bytes]]:
         chosen = self._choose(model_name, version)
         registered = self._registry.files(chosen)
         model = trained_model.read(registered, chosen.title)
@@ -87,15 +111,10 @@ class ModelPackager:
             tolerance=settings.tolerance,
             golden=settings.golden_patients,
             bands=settings.risk_bands,
-            image=settings.image,
+            image=image or f"{settings.image}:{identity.folder}",
             port=settings.port,
         )
-        folder = artifacts.PACKAGES / identity.folder
-        artifacts.write_sealed_folder(folder, files, seal=package.MANIFEST)
-        archive = packaging.archive(files, identity.folder)
-        artifacts.write_file(folder.with_name(f"{folder.name}.tar.gz"), archive)
-        artifacts.write_folder(artifacts.ENVIRONMENTS / identity.folder, snapshot)
-        return folder
+        return identity, files, snapshot
 
     def validate_package(self, path: Path | str) -> Manifest:
         """Check every file of a package and its golden answers; return its manifest.

@@ -1,17 +1,23 @@
 """The Docker engine: images, containers, pushes. It needs the engine alone, and no client."""
 
+import hashlib
 import io
+import json
+import re
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+import docker
 import requests
+from docker.auth import load_config
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
-import docker
+from pipeline.artifacts import write_chunks
 from pipeline.core.manifest import Files
 from pipeline.core.records import Record
 from pipeline.errors import ImageError
@@ -26,6 +32,11 @@ HARDENED: Final[Mapping[str, Any]] = {
     "mem_limit": "512m",
     "pids_limit": 100,
 }
+
+# The engine shows what a step writes to standard error in red.
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+
+_TAG: Final = re.compile(r":[^:/]+$")
 
 Log = Callable[[str], None]
 
@@ -110,14 +121,14 @@ class Engine:
                 forcerm=True,
                 decode=True,
             )
-            said = ""
+            reason = ""
             for line in lines:
                 if "error" in line:
-                    raise ImageError(f"cannot build {tag}: {said or line['error'].strip()}")
-                for text in line.get("stream", "").splitlines():
+                    raise ImageError(f"cannot build {tag}: {reason or line['error'].strip()}")
+                for text in _COLOUR.sub("", line.get("stream", "")).splitlines():
                     if text.strip():
                         log(text)
-                        said = text.strip() if text.startswith("error: ") else said
+                    reason = text.removeprefix("error: ") if text.startswith("error: ") else reason
         return self.image(tag)
 
     def image(self, name: str) -> Image:
@@ -158,6 +169,59 @@ class Engine:
                     log(" ".join((line.get("id", ""), line["status"])).strip())
                 digest = line.get("aux", {}).get("Digest", digest)
         return digest
+
+    def pull(self, name: str) -> Image:
+        """Pull an image by its tag or its digest, which is checked.
+
+        Raises:
+            ImageError: the registry has none, refuses or is out of reach.
+
+        """
+        with _explained(f"cannot pull {name}"):
+            self._client.images.pull(name)
+        return self.image(name)
+
+    def pinned(self, name: str) -> str:
+        """Return a name with the digest that its registry gave the image, or the name alone."""
+        with _explained(f"cannot read {name}"):
+            found = self._client.images.get(name).attrs["RepoDigests"]
+        repository = _TAG.sub("", name)
+        digests = [
+            one.removeprefix(repository) for one in found if one.startswith(f"{repository}@")
+        ]
+        return name + digests[0] if digests else name
+
+    def tag(self, name: str, tag: str) -> None:
+        """Give an image a further name."""
+        repository, _, version = tag.rpartition(":")
+        with _explained(f"cannot tag {name}"):
+            self._client.images.get(name).tag(repository, version)
+
+    def remove(self, name: str) -> None:
+        """Remove an image with all its names, unless there is none."""
+        with _explained(f"cannot remove {name}"), suppress(ImageNotFound):
+            self._client.images.remove(self._client.images.get(name).id, force=True)
+
+    def save(self, name: str, path: Path) -> None:
+        """Write an image with its name to a file that any engine loads.
+
+        Raises:
+            ImageError: there is no such image.
+            ArtifactError: the file system refuses.
+
+        """
+        with _explained(f"cannot save {name}"):
+            write_chunks(path, self._client.api.get_image(name))
+
+    def load(self, path: Path) -> None:
+        """Take the images from a file of `save`.
+
+        Raises:
+            ImageError: the file is missing or holds none.
+
+        """
+        with _explained(f"cannot load {path}"), _readable(path), path.open("rb") as file:
+            self._client.images.load(file)
 
     def read(self, name: str, folder: str) -> dict[str, bytes]:
         """Return the files below ``folder`` of an image, without starting it.
@@ -201,6 +265,46 @@ class Engine:
             yield Running(container, bound[0]["HostIp"], int(bound[0]["HostPort"]))
         finally:
             container.remove(force=True, v=True)
+
+
+def saved_id(path: Path) -> str:
+    """Return the digest of the configuration of the one image in a file of `save`.
+
+    Registries know an image by it too, and engines of every kind keep it.
+
+    Raises:
+        ImageError: the file is missing, or is none of those.
+
+    """
+    with _readable(path), tarfile.open(path) as tar:
+        (image,) = json.loads(tar.extractfile("manifest.json").read())  # type: ignore[union-attr]
+        configuration = tar.extractfile(image["Config"]).read()  # type: ignore[union-attr]
+    return f"sha256:{hashlib.sha256(configuration).hexdigest()}"
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ImageError(f"cannot read {path}: {error.strerror}") from None
+    except (tarfile.TarError, LookupError, ValueError, TypeError, AttributeError):
+        raise ImageError(f"{path} is not the file of one image") from None
+
+
+def login(image: str) -> tuple[str, str] | None:
+    """Return the user and the password that ``docker login`` keeps for an image's registry.
+
+    Raises:
+        ImageError: the program that keeps them fails.
+
+    """
+    registry = image.partition("/")[0]
+    with _explained(f"cannot read the login for {registry}"):
+        found = load_config().resolve_authconfig(registry) or {}
+    lowered = {name.lower(): value for name, value in found.items()}
+    user, password = lowered.get("username"), lowered.get("password")
+    return (user, password) if user and password else None
 
 
 @contextmanager

@@ -30,6 +30,16 @@ def work_tree(folder: Path) -> WorkTree:
     )
 
 
+def commit_of(folder: Path, reference: str) -> str:
+    """Return the commit that a whole reference like ``refs/tags/v1`` leads to, or nothing."""
+    return _git(folder, "rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
+
+
+def contains(folder: Path, reference: str, commit: str) -> bool:
+    """Say whether the history of a reference holds a commit."""
+    return bool(commit) and _git(folder, "merge-base", reference, commit) == commit
+
+
 def _git(folder: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(  # noqa: S603 (fixed arguments, no shell)

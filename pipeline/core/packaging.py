@@ -108,7 +108,8 @@ def build(  # noqa: PLR0913 (each is one part of the package)
     """Return every file of the package.
 
     ``registered`` are the files of the version as the registry keeps them, ``environment`` those
-    that describe what the model was packaged with, ``patients`` all rows to prove ONNX on.
+    that describe what the model was packaged with, ``patients`` all rows to prove ONNX on, and
+    ``image`` the name and tag of the image that serves the package.
 
     Raises:
         ConversionError: ONNX does not answer like scikit-learn.
@@ -145,8 +146,8 @@ def build(  # noqa: PLR0913 (each is one part of the package)
         "metric_titles": METRIC_TITLES,
         "hospital_titles": {hospital.name: hospital.title for hospital in EXTERNAL},
         "image": image,
-        # Kubernetes takes no registry's address as a name.
-        "name": image.rpartition("/")[2],
+        # Kubernetes takes no registry's address as a name, and no tag.
+        "name": image.rpartition("/")[2].partition(":")[0],
         "port": port,
     }
     for name, template in TEMPLATES.items():

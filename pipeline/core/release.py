@@ -139,7 +139,7 @@ def image_name(registry: str, repository: str) -> str:
         ReleaseError: it cannot be a name of an image.
 
     """
-    name = f"{registry}/{repository}".lower().strip("/")
+    name = f"{registry.rstrip('/')}/{repository}".lower()
     host, *parts = name.split("/")
     if not _HOST.fullmatch(host) or not parts or not all(map(_NAME.fullmatch, parts)):
         raise ReleaseError(f"{name!r} cannot be the name of an image: set REGISTRY, or rename it")

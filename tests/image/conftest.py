@@ -1,10 +1,6 @@
 """A real engine, one image built once, and nothing left of either afterwards."""
 
-import os
 import shutil
-import socket
-import subprocess
-import time
 import uuid
 
 import docker
@@ -18,6 +14,7 @@ from pipeline.errors import ImageError
 from pipeline.model_packaging import ModelPackager
 from tests import prepared
 from tests.conftest import ROOT
+from tests.containers import needs, registry_of_images
 
 # Every image that is made here has this in its name, so that nobody else's is touched.
 TESTED = "heart-disease-test"
@@ -28,13 +25,6 @@ def ours(client):
     return [
         one for one in client.containers.list(all=True) if TESTED in one.attrs["Config"]["Image"]
     ]
-
-
-def needs(reason):
-    """Skip the test for want of a component; where CI is set, all of them must be there."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -110,34 +100,8 @@ def derived(built):
     return build
 
 
-def free_port():
-    """Return a port that nobody listens at."""
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        return door.getsockname()[1]
-
-
 @pytest.fixture
 def oci_registry(tmp_path):
     """Return the address of an empty registry of images."""
-    program = shutil.which("docker-registry")
-    if program is None:
-        needs("docker-registry is not installed: it is a package of Debian")
-    port = free_port()
-    settings = tmp_path / "registry.yml"
-    settings.write_text(
-        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}\n"
-        f"http: {{addr: 127.0.0.1:{port}}}\n"
-    )
-    with (tmp_path / "registry.log").open("w") as log:
-        process = subprocess.Popen([program, "serve", settings], stdout=log, stderr=log)
-    try:
-        for _ in range(200):
-            with socket.socket() as door:
-                if door.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
+    with registry_of_images(tmp_path) as address:
+        yield address

@@ -14,7 +14,7 @@ from pipeline.adapters import bento
 from pipeline.adapters.http import Service
 from pipeline.core import package, verification
 from pipeline.errors import ImageError
-from tests.image.conftest import free_port
+from tests.containers import free_port
 
 LOCK = """\
 # a comment

@@ -1,0 +1,263 @@
+"""What a tag may become, and which tags follow: tables of values."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from semver import Version
+
+from pipeline.core import release
+from pipeline.core.release import Asset, Found, Release, Shipped
+from pipeline.errors import ReleaseError
+
+IMAGE = "ghcr.io/acme/heart:1.2.3"
+REVISION = "a" * 40
+DIGEST = "sha256:" + "d" * 64
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["v1.2.3", "v0.0.0", "v10.20.30", "v1.2.3-rc.1", "v1.0.0-alpha", "v1.0.0-0.3.7", "v1.0.0--"],
+)
+def test_a_version_of_semver_is_taken(tag):
+    """Also before the first stable one."""
+    assert f"v{release.read_tag(tag)}" == tag
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *("", "v", "1.2.3", "V1.2.3", "v1", "v1.2", "v1.2.3.4", "vv1.2.3", "version-1.2.3"),
+        *("v01.2.3", "v1.02.3", "v1.2.03", "v1.2.3-01", "v1.2.3-rc..1", "v1.2.3-", "v1.2.-3"),
+        *(" v1.2.3", "v1.2.3 ", "v1.2.3\n", "v1.2.3/x", "v1.2.3:x", "v1.2.٣", "v\uff11.2.3"),
+        *("latest", "main", "refs/tags/v1.2.3", "--help", "v1.2.3\n::error::x"),
+    ],
+)
+def test_what_is_no_version_of_semver_is_refused(tag):
+    """In one line, with an example of what would do."""
+    with pytest.raises(ReleaseError, match=r"SemVer 2\.0: tag like v1\.2\.3") as found:
+        release.read_tag(tag)
+    assert "\n" not in str(found.value)
+
+
+def test_build_metadata_is_refused():
+    """No image's tag can have a plus, and two builds of one version would be two images."""
+    with pytest.raises(ReleaseError, match="build metadata"):
+        release.read_tag("v1.2.3+5")
+
+
+def test_a_version_that_is_too_long_for_a_tag_is_refused():
+    """Registries take 128 characters."""
+    assert release.read_tag(f"v1.2.3-{'a' * 122}")
+    with pytest.raises(ReleaseError, match="too long"):
+        release.read_tag(f"v1.2.3-{'a' * 123}")
+
+
+@pytest.mark.parametrize(
+    ("registry", "repository", "name"),
+    [
+        ("ghcr.io", "Acme/Heart", "ghcr.io/acme/heart"),
+        ("ghcr.io", "acme/heart-disease_x.y", "ghcr.io/acme/heart-disease_x.y"),
+        ("127.0.0.1:5000", "ACME/HEART", "127.0.0.1:5000/acme/heart"),
+        ("registry.example/team", "acme/heart", "registry.example/team/acme/heart"),
+        ("registry.example/", "acme/heart", "registry.example/acme/heart"),
+    ],
+)
+def test_the_image_is_named_after_the_repository(registry, repository, name):
+    """In small letters, which are all that registries know."""
+    assert release.image_name(registry, repository) == name
+
+
+@pytest.mark.parametrize(
+    ("registry", "repository"),
+    [
+        ("ghcr.io", ""),
+        ("", ""),
+        ("ghcr.io", "acme/.github"),
+        ("ghcr.io", "acme/heart-"),
+        ("https://ghcr.io", "acme/heart"),
+        ("user:password@ghcr.io", "acme/heart"),
+        ("ghcr.io", "acme/heart\n::error::x"),
+        ("ghcr.io", "acme/../heart"),
+    ],
+)
+def test_what_cannot_name_an_image_is_refused(registry, repository):
+    """Before anything is asked."""
+    with pytest.raises(ReleaseError, match="cannot be the name of an image: set REGISTRY"):
+        release.image_name(registry, repository)
+
+
+@pytest.mark.parametrize(
+    ("version", "tags", "moving"),
+    [
+        ("1.0.0", [], ["1.0", "latest"]),
+        ("1.0.0", ["1.0.0"], ["1.0", "latest"]),
+        ("1.2.3", ["1.2.2", "1.1.9", "latest", "1.2"], ["1.2", "latest"]),
+        ("1.2.9", ["2.0.0", "1.2.8", "latest"], ["1.2"]),
+        ("1.2.9", ["2.0.0", "1.3.0", "1.2.10"], []),
+        ("1.2.10", ["1.2.9", "1.2.2"], ["1.2", "latest"]),
+        ("2.0.0", ["1.9.9", "10.0.0"], ["2.0"]),
+        ("1.2.3-rc.1", [], []),
+        ("9.9.9-rc.1", ["1.0.0"], []),
+        ("1.2.3", ["1.2.3-rc.9", "2.0.0-rc.1", "9.0.0-alpha"], ["1.2", "latest"]),
+        ("1.2.3", ["1.2.4-rc.1"], ["1.2", "latest"]),
+        ("0.1.0", ["0.0.9"], ["0.1", "latest"]),
+        ("1.2.3", ["nightly", "v9.9.9", "9.9", "9", "sha256-abc.sig", ""], ["1.2", "latest"]),
+    ],
+    ids=[
+        *("first", "its own tag", "highest", "backport", "older backport", "ten after nine"),
+        *("below ten", "pre-release", "high pre-release", "above pre-releases", "before the next"),
+        *("before 1.0", "foreign tags"),
+    ],
+)
+def test_short_tags_lead_to_the_highest_stable_version_they_can_mean(version, tags, moving):
+    """Those of other lines, and pre-releases, move nothing that people pull."""
+    assert list(release.moving_tags(Version.parse(version), tags)) == moving
+
+
+@pytest.mark.parametrize(
+    ("version", "tags", "highest"),
+    [
+        ("1.0.0", [], True),
+        ("1.2.9", ["2.0.0"], False),
+        ("1.2.9", ["2.0.0-rc.1"], True),
+        ("2.0.0-rc.1", ["3.0.0"], True),
+        ("2.0.0-rc.1", ["2.0.0-rc.2"], False),
+        ("2.0.0-rc.10", ["2.0.0-rc.9", "2.0.0-beta"], True),
+        ("2.0.0", ["2.0.0"], True),
+    ],
+)
+def test_an_alias_follows_the_highest_release_of_its_kind(version, tags, highest):
+    """Production the stable ones, staging those before."""
+    assert release.is_highest(Version.parse(version), tags) is highest
+
+
+VERSIONS = st.builds(
+    lambda numbers, before: Version(*numbers, prerelease=before),
+    st.tuples(*[st.integers(0, 3)] * 3),
+    st.sampled_from([None, None, "rc.1", "rc.2"]),
+)
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.lists(VERSIONS, min_size=1, max_size=12))
+def test_in_whatever_order_versions_come_the_short_tags_end_at_the_highest(versions):
+    """The order of releases is that of people, not of numbers."""
+    tags, leads = set(), {}
+    for version in versions:
+        tags.add(str(version))
+        leads |= dict.fromkeys(release.moving_tags(version, tags), version)
+
+    stable = [version for version in versions if not version.prerelease]
+    assert leads.get("latest") == max(stable, default=None)
+    for version in stable:
+        line = [one for one in stable if one[:2] == version[:2]]
+        assert leads[f"{version.major}.{version.minor}"] == max(line)
+
+
+def github_release(*, draft=False):
+    """Return a release on GitHub."""
+    return Release(id=1, tag="v1.2.3", draft=draft, url="u", upload_url="u", assets=())
+
+
+def found(revision=REVISION, version="4", name="heart_disease"):
+    """Return an image in a registry."""
+    labels = {
+        release.REVISION: revision,
+        release.MODEL_VERSION: version,
+        release.MODEL_NAME: name,
+    }
+    return Found(digest=DIGEST, image_id="sha256:c", labels={k: v for k, v in labels.items() if v})
+
+
+@pytest.mark.parametrize("listed", [{}, {4: "v1.2.3"}], ids=["unmarked", "marked"])
+@pytest.mark.parametrize("published", [None, github_release(draft=True)], ids=["none", "draft"])
+def test_a_tag_that_nobody_released_begins(published, listed):
+    """A draft is nothing yet."""
+    got = release.begin(
+        "v1.2.3", REVISION, IMAGE, release=published, found=None, released_as=listed
+    )
+    assert got is None
+
+
+@pytest.mark.parametrize(
+    ("published", "listed"),
+    [
+        (None, {}),
+        (None, {4: "v1.2.3"}),
+        (github_release(draft=True), {}),
+        (github_release(), {}),
+        (github_release(), {4: "v1.2.2 v1.2.3-rc.1"}),
+        (github_release(), {3: "v1.2.3"}),
+    ],
+    ids=["pushed", "listed too early", "draft", "published", "other tags", "of another version"],
+)
+def test_a_release_that_was_interrupted_is_taken_up_with_what_it_pushed(published, listed):
+    """Whatever is champion by now."""
+    got = release.begin(
+        "v1.2.3", REVISION, IMAGE, release=published, found=found(), released_as=listed
+    )
+
+    assert got == Shipped(model_name="heart_disease", model_version=4, digest=DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("published", "image", "listed", "said"),
+    [
+        (github_release(), found(), {4: "v1.2.2 v1.2.3"}, "v1.2.3 is released already, as ghcr"),
+        (github_release(), None, {}, "the release v1.2.3 is published already, without ghcr"),
+        (None, found("b" * 40), {}, "exists already, built from bbbbbbbbbbbb and not aaaa"),
+        (None, found(""), {}, "exists already, built from an unknown "),
+        (None, found(version=""), {}, "does not say which model"),
+        (None, found(version="four"), {}, "does not say which model"),
+        (None, found(name=""), {}, "does not say which model"),
+        (github_release(), found("b" * 40), {}, "built from bbbb"),
+    ],
+    ids=[
+        *("finished", "no image", "another commit", "no commit", "no model", "odd model"),
+        *("no name", "published from another commit"),
+    ],
+)
+def test_what_was_released_is_never_replaced(published, image, listed, said):
+    """One line that says what is in the way."""
+    with pytest.raises(ReleaseError, match=said) as error:
+        release.begin("v1.2.3", REVISION, IMAGE, release=published, found=image, released_as=listed)
+    assert "\n" not in str(error.value)
+
+
+FILES = {"a": b"1", "b": b"2"}
+ONE = "sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
+
+
+@pytest.mark.parametrize(
+    ("assets", "stale", "missing"),
+    [
+        ([], [], ["a", "b"]),
+        ([("a", True, ONE)], [], ["b"]),
+        ([("a", False, ONE)], ["a"], ["a", "b"]),
+        ([("a", True, "sha256:0")], ["a"], ["a", "b"]),
+        ([("a", True, "")], ["a"], ["a", "b"]),
+        ([("b", True, ONE)], ["b"], ["a", "b"]),
+        ([("old", True, ONE), ("a", True, ONE)], ["old"], ["b"]),
+    ],
+    ids=[
+        *("nothing", "one there", "half uploaded", "changed", "unknown", "under another name"),
+        "of an earlier attempt",
+    ],
+)
+def test_a_draft_ends_with_exactly_its_files(assets, stale, missing):
+    """What an interrupted run left is kept if it is whole, and replaced if not."""
+    listed = tuple(
+        Asset(id=number, name=name, whole=whole, digest=digest)
+        for number, (name, whole, digest) in enumerate(assets)
+    )
+    draft = github_release(draft=True).model_copy(update={"assets": listed})
+
+    assert [one.name for one in release.stale(draft, FILES)] == stale
+    assert release.missing(draft, FILES) == missing
+
+
+def test_a_version_lists_each_of_its_releases_once():
+    """In the order in which they were marked."""
+    assert release.releases_with("", "v1.0.0") == "v1.0.0"
+    assert release.releases_with("v1.0.0-rc.1", "v1.0.0") == "v1.0.0-rc.1 v1.0.0"
+    assert release.releases_with("v1.0.0-rc.1 v1.0.0", "v1.0.0") == "v1.0.0-rc.1 v1.0.0"

@@ -1,0 +1,386 @@
+"""From a tag to a plan: what is refused, and what an interrupted release goes on with."""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from pipeline import release
+from pipeline.core.release import Plan
+from pipeline.errors import NoChampionError, PipelineError, ReleaseError, SettingsError
+from pipeline.model_packaging import ModelPackager
+from tests import github_api
+from tests.conftest import ROOT
+from tests.release.conftest import REPOSITORY, TAG, commit, git
+
+
+def plan():
+    """Return the plan that was written."""
+    return Plan.model_validate_json(Path("release/plan.json").read_bytes())
+
+
+def pushed(shelf, place, version="1", tag="1.2.3", revision=None):
+    """Push what an interrupted release pushed, and return its digest."""
+    return shelf.put(
+        tag,
+        **{
+            "org_opencontainers_image_revision": revision or git(place, "rev-parse", "HEAD"),
+            "heart-disease_model_name": "heart_disease",
+            "heart-disease_model_version": version,
+        },
+    )
+
+
+def test_a_plan_names_the_champion_by_its_number(settings, place, github, shelf):
+    """What a promotion changes later is for the next release."""
+    release.prepare(settings, TAG)
+
+    found = plan()
+    assert (found.model_name, found.model_version) == ("heart_disease", 1)
+    assert found.tag == TAG
+    assert found.version == "1.2.3"
+    assert found.revision == git(place, "rev-parse", "HEAD")
+    assert found.image == shelf.image
+    assert found.image.endswith("/acme/heart")
+    assert not found.prerelease
+    assert not found.digest
+    assert github.changes == 0
+
+
+def test_the_package_beside_the_plan_is_whole(settings, github, shelf):
+    """And its archive holds the same files."""
+    release.prepare(settings, TAG)
+
+    about = ModelPackager(settings).validate_package("release/package")
+    assert about.model_digest == plan().model_digest
+    with tarfile.open(f"release/{plan().package}.tar.gz") as tar:
+        names = {name.partition("/")[2] for name in tar.getnames()}
+    package = Path("release/package")
+    assert names == {p.relative_to(package).as_posix() for p in package.rglob("*") if p.is_file()}
+    assert github.changes == 0
+    assert shelf.digests() == {}
+
+
+def test_the_deployment_files_name_the_image_that_is_released(settings, github, shelf):
+    """By its version; nobody has to fill it in."""
+    release.prepare(settings, TAG)
+
+    for name in ("compose.yaml", "kubernetes/deployment.yaml"):
+        text = Path("release/package/deployment", name).read_text()
+        assert f"image: {shelf.image}:1.2.3\n" in text
+    assert "name: heart\n" in text
+    assert github.changes == 0
+
+
+def test_preparing_again_writes_the_same(settings, github, shelf):
+    """Byte for byte, and nothing is left of before."""
+    release.prepare(settings, TAG)
+    first = {p: p.read_bytes() for p in Path("release").rglob("*") if p.is_file()}
+    Path("release/left-over").write_text("x")
+
+    release.prepare(settings, TAG)
+
+    assert {p: p.read_bytes() for p in Path("release").rglob("*") if p.is_file()} == first
+    assert shelf.digests() == {}
+    assert github.changes == 0
+
+
+def test_a_pre_release_says_so(settings, place, github, shelf):
+    """It will set another alias."""
+    git(place, "tag", "v2.0.0-rc.1")
+
+    release.prepare(settings, "v2.0.0-rc.1")
+
+    assert plan().prerelease
+    assert plan().alias == "staging"
+    assert shelf.digests() == {}
+    assert github.changes == 0
+
+
+def test_without_a_champion_there_is_one_line_and_nothing_else(
+    settings, place, github, shelf, monkeypatch
+):
+    """Somebody tagged before anything was trained."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}/empty.db")
+    empty = settings.model_copy(
+        update={
+            "registry": settings.registry.model_copy(
+                update={"tracking_uri": f"sqlite:///{place}/empty.db"}
+            )
+        }
+    )
+
+    with pytest.raises(NoChampionError, match="no version holds heart_disease@champion in"):
+        release.prepare(empty, TAG)
+    assert not Path("release").exists()
+    assert shelf.digests() == {}
+    assert github.changes == 0
+
+
+def refused(settings, tag, said):
+    """Assert that a tag is refused, and that nothing is left of the attempt."""
+    with pytest.raises(ReleaseError, match=said) as found:
+        release.prepare(settings, tag)
+    assert "\n" not in str(found.value)
+    assert not Path("release").exists()
+
+
+def test_what_is_no_version_is_refused_before_anything_is_asked(settings, github):
+    """Also a branch, on which somebody pressed the button."""
+    refused(settings, "main", r"'main' is not v and a version of SemVer 2\.0")
+    assert github.calls == []
+
+
+def test_a_tag_that_does_not_exist_is_refused(settings, github):
+    """The clone may lack it."""
+    refused(settings, "v9.9.9", "this clone has no tag v9.9.9: `git fetch --tags`")
+    assert github.calls == []
+
+
+def test_a_tag_that_is_not_checked_out_is_refused(settings, place, github):
+    """The image would be built from something else."""
+    commit(place, "second")
+    git(place, "update-ref", "refs/remotes/origin/main", "HEAD")
+
+    refused(settings, TAG, "the work tree is not v1.2.3 as it was committed")
+    assert github.calls == []
+
+
+def test_a_changed_work_tree_is_refused(settings, place, github):
+    """As above."""
+    (place / "file").write_text("changed")
+
+    refused(settings, TAG, "the work tree is not v1.2.3 as it was committed")
+    assert github.calls == []
+
+
+def test_a_tag_beside_main_is_refused(settings, place, github):
+    """What is released was reviewed and merged."""
+    git(place, "checkout", "--quiet", "-b", "side")
+    commit(place, "never merged")
+    git(place, "tag", "v1.3.0")
+
+    refused(settings, "v1.3.0", r"v1\.3\.0 is not on main: merge [0-9a-f]{12}, then tag")
+    assert github.calls == []
+
+
+def test_a_tag_on_an_older_commit_of_main_is_taken(settings, place, github, shelf):
+    """A patch of what is in use."""
+    head = git(place, "rev-parse", "HEAD")
+    commit(place, "second")
+    git(place, "update-ref", "refs/remotes/origin/main", "HEAD")
+    git(place, "checkout", "--quiet", "--detach", head)
+
+    release.prepare(settings, TAG)
+
+    assert plan().revision == head
+    assert shelf.digests() == {}
+    assert github.changes == 0
+
+
+def test_a_clone_without_main_is_refused(settings, place, github):
+    """A shallow one cannot say what is on main."""
+    git(place, "update-ref", "-d", "refs/remotes/origin/main")
+
+    refused(settings, TAG, "this clone has no origin/main")
+    assert github.calls == []
+
+
+def test_an_annotated_tag_leads_to_its_commit(settings, place, github, shelf):
+    """It is an object of its own."""
+    git(place, "tag", "--annotate", "--message", "text", "v1.2.4")
+
+    release.prepare(settings, "v1.2.4")
+
+    assert plan().revision == git(place, "rev-parse", "HEAD")
+    assert shelf.digests() == {}
+    assert github.changes == 0
+
+
+@pytest.mark.usefixtures("github")
+def test_an_image_of_another_commit_is_in_the_way(settings, place, shelf):
+    """A tag was moved, or the version was pushed by hand."""
+    digest = pushed(shelf, place, revision="b" * 40)
+
+    refused(settings, TAG, "acme/heart:1.2.3 exists already, built from bbbbbbbbbbbb and not")
+    assert shelf.digests() == {"1.2.3": digest}
+
+
+def test_a_published_release_without_its_image_is_in_the_way(settings, github, shelf):
+    """Somebody made it by hand."""
+    publish_by_hand(github)
+
+    refused(settings, TAG, "the release v1.2.3 is published already, without")
+    assert shelf.digests() == {}
+
+
+def publish_by_hand(github, tag=TAG, *, draft=False):
+    """Make a release on GitHub."""
+    made = {"id": github.new_id(), "tag_name": tag, "draft": draft, "assets": []}
+    urls = {"html_url": f"https://github.com/{REPOSITORY}/{tag}", "upload_url": "x"}
+    github.releases.append(made | urls)
+
+
+def test_a_finished_release_is_refused(settings, place, github, shelf, registry):
+    """The same tag again: image, Release and mark are there."""
+    pushed(shelf, place)
+    publish_by_hand(github)
+    registry.tag(registry.version("heart_disease", 1), {"released_as": f"v1.2.2 {TAG}"})
+
+    refused(
+        settings,
+        TAG,
+        r"v1\.2\.3 is released already, as \S+/acme/heart:1\.2\.3@sha256:[0-9a-f]{64}: ",
+    )
+
+
+@pytest.fixture
+def newer(registry):
+    """Return the version that became champion after the one that an interrupted release pushed."""
+    svm = registry.version("heart_disease_svm", 1)
+    version = registry.copy(svm, "heart_disease")
+    registry.tag(version, registry.version("heart_disease", 1).tags | svm.tags)
+    registry.set_alias(version, "champion")
+    return version
+
+
+@pytest.mark.parametrize("published", [None, "draft", "published"])
+@pytest.mark.usefixtures("newer")
+def test_an_interrupted_release_goes_on_with_what_it_pushed(
+    settings, place, github, shelf, published
+):
+    """Although another version is champion by now."""
+    digest = pushed(shelf, place)
+    if published:
+        publish_by_hand(github, draft=published == "draft")
+
+    release.prepare(settings, TAG)
+
+    assert plan().model_version == 1
+    assert plan().digest == digest
+    assert plan().image_id
+
+
+def test_a_release_that_pushed_nothing_begins_with_the_champion_of_now(
+    settings, newer, github, shelf
+):
+    """Nobody has seen the one before."""
+    publish_by_hand(github, draft=True)
+
+    release.prepare(settings, TAG)
+
+    assert plan().model_version == newer.version
+    assert shelf.digests() == {}
+
+
+def test_a_release_behind_a_hundred_others_is_found(settings, place, github, shelf, registry):
+    """The API gives a hundred at once."""
+    publish_by_hand(github)
+    for number in range(150):
+        publish_by_hand(github, f"v0.0.{number}")
+    pushed(shelf, place)
+    registry.tag(registry.version("heart_disease", 1), {"released_as": TAG})
+
+    refused(settings, TAG, "is released already")
+
+
+@pytest.mark.parametrize("missing", ["GITHUB_REPOSITORY", "GITHUB_TOKEN"])
+def test_what_is_missing_from_the_environment_is_named(
+    settings, github, shelf, monkeypatch, missing
+):
+    """Before anything is written."""
+    monkeypatch.delenv(missing)
+
+    with pytest.raises(SettingsError, match=f"{missing} must be set"):
+        release.prepare(settings, TAG)
+    assert not Path("release").exists()
+    assert (github.changes, shelf.digests()) == (0, {})
+
+
+STEPS = {
+    "build": (release.build, "prepare"),
+    "publish": (release.publish, "build"),
+    "announce": (lambda _: release.announce(), "publish"),
+    "mark": (release.mark, "publish"),
+}
+
+
+@pytest.mark.parametrize(("step", "before"), STEPS.values(), ids=STEPS)
+def test_a_step_without_a_plan_names_the_one_before(settings, github, shelf, step, before):
+    """Instead of publishing half of a release."""
+    with pytest.raises(ReleaseError, match=f"run `python -m pipeline.release {before}` first"):
+        step(settings)
+    assert (github.changes, shelf.digests()) == (0, {})
+
+
+def test_a_step_after_the_next_names_the_one_before(settings, github, shelf):
+    """The plan is there, and not as far."""
+    release.prepare(settings, TAG)
+
+    for name in ("publish", "announce", "mark"):
+        step, before = STEPS[name]
+        with pytest.raises(ReleaseError, match=rf"v1\.2\.3 is not as far: run .*release {before}`"):
+            step(settings)
+    assert (github.changes, shelf.digests()) == (0, {})
+
+
+def test_a_damaged_plan_is_one_line(settings, github):
+    """Nobody edits it by hand."""
+    Path("release").mkdir()
+    Path("release/plan.json").write_text(json.dumps({"tag": "v1"}))
+
+    with pytest.raises(ReleaseError, match=r"plan\.json is damaged: prepare the release again"):
+        release.mark(settings)
+    assert github.calls == []
+
+
+def test_a_package_of_another_model_stops_the_build(settings, github, shelf, place):
+    """The plan was for another champion."""
+    release.prepare(settings, TAG)
+    other = plan().model_copy(update={"model_version": 2})
+    Path("release/plan.json").write_text(other.model_dump_json())
+
+    with pytest.raises(ReleaseError, match="holds heart_disease/1, the plan ships heart_disease/2"):
+        release.build(settings)
+    commit(place, "second")
+    Path("release/plan.json").write_text(
+        other.model_copy(update={"model_version": 1}).model_dump_json()
+    )
+    with pytest.raises(ReleaseError, match=r"the work tree is not v1\.2\.3 any more"):
+        release.build(settings)
+    assert (github.changes, shelf.digests()) == (0, {})
+
+
+def test_the_command_ends_with_one_line(place, github, shelf):
+    """As it is typed; the token is nowhere in it."""
+    command = [sys.executable, "-m", "pipeline.release", "prepare", "v1.2"]
+    done = subprocess.run(
+        command,
+        cwd=place,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: 'v1.2' is not v and a version of SemVer 2.0: tag like v1.2.3 or v1.2.3-rc.1\n"
+    )
+    assert github_api.TOKEN not in done.stdout + done.stderr
+    assert (github.calls, shelf.digests()) == ([], {})
+
+
+def test_a_registry_out_of_reach_is_one_line(settings, github, monkeypatch):
+    """It is asked before the champion is packaged."""
+    monkeypatch.setenv("REGISTRY", "127.0.0.1:9")
+    monkeypatch.setattr("pipeline.adapters.rest.ATTEMPTS", 1)
+
+    with pytest.raises(PipelineError, match=r"127\.0\.0\.1:9 gave no answer") as found:
+        release.prepare(settings, TAG)
+    assert "\n" not in str(found.value)
+    assert github.changes == 0
