@@ -16,7 +16,8 @@ from pipeline.core import package
 from pipeline.errors import ImageError, PackageError
 from pipeline.model_packaging import ModelPackager
 from tests.conftest import ROOT
-from tests.image.conftest import TESTED, free_port, needs, ours
+from tests.containers import free_port, needs
+from tests.image.conftest import TESTED, ours
 
 BASE = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
 MEGABYTES = 1_000_000
