@@ -13,6 +13,8 @@ INLINE = re.compile(r"`([^`\n]+)`")
 MAKE = re.compile(r"(?:^|[\s;&|])make((?: +[\w.=\"/-]+)*)", re.MULTILINE)
 MODULE = re.compile(r"python3? -m (pipeline[\w.]*)")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+# From a file on the web to the pages of its repository: they exist in every fork, and in no clone.
+GITHUB_PAGES = ("../../actions/",)
 TARGET = re.compile(r"^([a-z_-]+|\.PHONY):(?!=)(.*)$", re.MULTILINE)
 # Written so that this line does not hold the words itself.
 FORBIDDEN = re.compile(r"/work[/]|/root/[.]pyenv|bash_job[s]|pypi[.]org|pythonhoste[d]")
@@ -44,7 +46,8 @@ def rules():
 def broken_links(path):
     """Return the relative links of a page that lead nowhere."""
     links = LINK.findall(FENCE.sub("", path.read_text()))
-    relative = (link.split("#")[0] for link in links if "://" not in link)
+    ours = (link for link in links if "://" not in link and not link.startswith(GITHUB_PAGES))
+    relative = (link.split("#")[0] for link in ours)
     return [link for link in relative if not (path.parent / link).exists()]
 
 
