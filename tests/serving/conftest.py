@@ -74,6 +74,7 @@ class Application:
         """Return the response to one request."""
 
         async def asked():
+            """Return the answer of the client's loop."""
             async with self.client() as client:
                 return await client.request(method, path, **more)
 

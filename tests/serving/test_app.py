@@ -140,6 +140,7 @@ def test_many_at_once_get_their_own_answers(application, served):
     patients = [one.patient for one in served.golden] * 4
 
     async def all_at_once():
+        """Return the answers to requests that are all on their way."""
         async with application.client() as client:
             requests = (client.post("/predict", json=one) for one in patients)
             return await asyncio.gather(*requests)
@@ -170,6 +171,7 @@ def test_at_capacity_the_next_request_is_asked_to_come_back(served):
     application = Application(served, capacity=1)
 
     async def scene():
+        """Return what comes while a request holds the service."""
         held, kind = Held(), {"content-type": "application/json"}
         async with application.client() as client, asyncio.timeout(30):
             first = asyncio.create_task(client.post("/predict", content=held, headers=kind))
@@ -285,9 +287,11 @@ def run(application, scope, *messages):
     waiting, sent = iter(messages), []
 
     async def receive():
+        """Return the next message."""
         return next(waiting)
 
     async def send(message):
+        """Remember a message."""
         sent.append(message)
 
     asyncio.run(application.app(scope, receive, send))
