@@ -113,15 +113,19 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self) -> None:
+        """Answer a question."""
         self._answer()
 
     def do_POST(self) -> None:
+        """Take something new."""
         self._answer()
 
     def do_PATCH(self) -> None:
+        """Change something, or take a part."""
         self._answer()
 
     def do_DELETE(self) -> None:
+        """Remove something."""
         self._answer()
 
     def _answer(self) -> None:

@@ -40,6 +40,7 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_POST(self) -> None:
+        """Take something new."""
         sent = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path != "/v1/querybatch":
             return self._answer(404, {"message": "Not Found"})

@@ -49,18 +49,23 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self) -> None:
+        """Answer a question."""
         self._pass_on()
 
     def do_HEAD(self) -> None:
+        """Answer a question by its headers."""
         self._pass_on()
 
     def do_POST(self) -> None:
+        """Take something new."""
         self._pass_on()
 
     def do_PATCH(self) -> None:
+        """Change something, or take a part."""
         self._pass_on()
 
     def do_PUT(self) -> None:
+        """Take the last part."""
         self._pass_on()
 
     def _pass_on(self) -> None:
