@@ -62,7 +62,9 @@ check: $(READY) ## format, lint, types, docstrings of the tests
 workflow-lint: $(READY) ## lint the workflows and the scripts that they start
 	$(BIN)/zizmor --quiet --persona auditor --offline --strict-collection .github
 	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck -pyflakes ''
-	$(BIN)/shellcheck .ci/*
+	$(BIN)/shellcheck .ci/* tests/workflows/programs/*
+workflows: $(READY) ## execute the workflows: pull request, merge, release, rollback; needs Docker
+	$(BIN)/python -m tests.workflows.show
 
 mlflow-ui: $(READY) ## the registry in a browser, at http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in \
@@ -76,4 +78,4 @@ lock: $(READY) ## write requirements*.txt again from requirements*.in
 clean: ## remove what the commands made, except the registry
 	rm -rf data/processed figures reports models packages environments images .bentoml .nox .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report bench test test-pythons check workflow-lint mlflow-ui lock clean
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report bench test test-pythons check workflow-lint workflows mlflow-ui lock clean

@@ -358,9 +358,10 @@ class GitHub:
         late.start()
         lines = []
         try:
-            for line in act.stdout:
-                lines.append(line)
-                self._read(line, run)
+            with act.stdout as said:
+                for line in said:
+                    lines.append(line)
+                    self._read(line, run)
             act.wait()
         finally:
             late.cancel()

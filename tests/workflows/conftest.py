@@ -1,0 +1,45 @@
+"""The story, played once in a process and shared by the tests of it."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.workflows import machine
+from tests.workflows.github import HERE, ROOT
+from tests.workflows.story import play
+
+# Where a person finds what each job printed.
+LOGS = ROOT / "reports" / "workflows"
+
+
+class Silent:
+    """Tells nobody: the story is played for its tests alone."""
+
+    def chapter(self, title):
+        """Say nothing of a chapter that begins."""
+
+    def step(self, run, job, step):
+        """Say nothing of a step that has ended."""
+
+
+@pytest.fixture(scope="session")
+def story(request):
+    """Return what came out of the whole cycle, to whoever asked for the workflows by name."""
+    asked = [Path(one.partition("::")[0]).resolve() for one in request.config.args]
+    if not any(path.is_relative_to(HERE) for path in asked):
+        pytest.skip("the workflows are executed by themselves: make workflows")
+    if reason := machine.missing():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    narrator = request.config.pluginmanager.get_plugin("narrator") or Silent()
+    # It holds images: nobody wants to keep them, as pytest would.
+    with tempfile.TemporaryDirectory(prefix="workflows-") as folder:
+        logs = Path(folder) / "logs"
+        logs.mkdir()
+        try:
+            return play(Path(folder), narrator.chapter, narrator.step)
+        finally:
+            shutil.rmtree(LOGS, ignore_errors=True)
+            shutil.copytree(logs, LOGS)
