@@ -8,7 +8,17 @@ import pytest
 
 from pipeline import comment
 from pipeline.core import report
-from pipeline.core.comment import AUTHOR, MARKER, MOST_BYTES, Comment, inert, ours, page
+from pipeline.core.comment import (
+    AUTHOR,
+    MARKER,
+    MOST_BYTES,
+    Comment,
+    PullRequest,
+    choose,
+    inert,
+    ours,
+    page,
+)
 from pipeline.errors import GitHubError, SettingsError
 from tests import github_api
 from tests.comment.conftest import NUMBER, REPOSITORY, RUN, SHA, Page, check_harmless
@@ -148,6 +158,19 @@ def test_of_two_pull_requests_with_one_head_the_older_one_is_meant(github, folde
     comment.run(folder, SHA)
 
     assert list(github.comments) == [NUMBER]
+
+
+def test_a_pull_request_to_another_repository_is_never_chosen():
+    """Should the API ever list one; decided on values."""
+    pulls = [
+        PullRequest(number=1, head_sha=SHA, repository="mallory/heart"),
+        PullRequest(number=2, head_sha=OTHER, repository=REPOSITORY),
+        PullRequest(number=3, head_sha=SHA, repository=REPOSITORY),
+        PullRequest(number=4, head_sha=SHA, repository=REPOSITORY),
+    ]
+
+    assert choose(pulls, REPOSITORY, SHA) == pulls[2]
+    assert choose(pulls[:2], REPOSITORY, SHA) is None
 
 
 def test_the_name_of_the_repository_may_have_capitals(github, folder, monkeypatch):
