@@ -15,7 +15,7 @@ from rich.table import Table
 HERE = Path(__file__).parent
 SHORT = 0.5
 # Of the longest row of the table.
-WIDTH = 140
+WIDTH = 152
 
 
 class Row(NamedTuple):
@@ -66,7 +66,7 @@ class Narrator:
 
     def _table(self):
         table = Table(title="The whole cycle", title_justify="left")
-        table.add_column("")
+        table.add_column("", no_wrap=True)
         table.add_column("workflow / job", no_wrap=True)
         table.add_column("step", no_wrap=True)
         table.add_column("result", no_wrap=True)
