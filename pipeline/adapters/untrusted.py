@@ -32,15 +32,18 @@ def read(folder: Path, name: str, most: int) -> bytes:
     except OSError as error:
         missing = error.errno in _MISSING
         raise ArtifactError(f"has no {name}" if missing else _no_file(name)) from None
-    try:
-        about = os.fstat(file)
-        if not stat.S_ISREG(about.st_mode):
-            raise ArtifactError(_no_file(name))
-        if about.st_size > most:
-            raise ArtifactError(f"has a {name} of more than {most:,} bytes")
-        return b"".join(iter(lambda: os.read(file, most), b""))[:most]
-    finally:
+    if problem := _problem(os.fstat(file), name, most):
         os.close(file)
+        raise ArtifactError(problem)
+    # A file that grows meanwhile is not read further either.
+    with os.fdopen(file, "rb") as opened:
+        return opened.read(most)
+
+
+def _problem(about: os.stat_result, name: str, most: int) -> str:
+    if not stat.S_ISREG(about.st_mode):
+        return _no_file(name)
+    return f"has a {name} of more than {most:,} bytes" if about.st_size > most else ""
 
 
 def _no_file(name: str) -> str:
