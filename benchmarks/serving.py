@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import psutil
@@ -54,6 +55,8 @@ SCRIPT: Final = Path(__file__).with_name("patients.lua")
 CONNECTIONS: Final = 8
 WARM_UP_SECONDS: Final = 1
 PAUSE_SECONDS: Final = 0.2
+# What a core's housekeeping may take between the rounds.
+CALM_PERCENT: Final = 10
 # What the slowest may take for one answer; wrk counts more as lost.
 TIMEOUT_SECONDS: Final = 10
 VERSIONS: Final = ("bentoml", "mlflow", "onnxruntime", "scikit-learn", "starlette", "uvicorn")
@@ -148,6 +151,8 @@ def run(chosen: argparse.Namespace) -> None:
     if containers:
         _measure_starts(findings, effort, subject, containers)
         _measure_image(findings, subject, containers)
+    if median(findings.else_busy_percent) > CALM_PERCENT:
+        findings.notes.append("the machine was busy with something else: measure again when not")
     cli.say(f"what else ran {spread(findings.else_busy_percent)} % of the cores between the rounds")
     found = tables(findings)
     for table in found:
@@ -204,8 +209,11 @@ def _measure_servers(
             for name in watched:
                 # Nobody is asked now: whatever is busy is something else.
                 findings.else_busy_percent.append(psutil.cpu_percent(PAUSE_SECONDS))
+                worked = running[name].processor_seconds()
                 found = _load(running[name], scratch / name, effort.seconds)
+                worked = running[name].processor_seconds() - worked
                 figures = findings.servers[name]
+                figures.cpu_us.append(1e6 * worked / found["answers"])
                 figures.requests_per_second.append(found["answers"] / found["seconds"])
                 figures.p50_ms.append(found["p50_ms"])
                 figures.p99_ms.append(found["p99_ms"])
@@ -320,7 +328,8 @@ def _write(
         "",
         "Each figure is the median of the rounds, with the lowest and the highest in brackets; a",
         "ratio is that of the same round. A container is compared with the bare endpoint in a",
-        "container. What the servers are, and how they run: [servers.py](../rivals/servers.py).",
+        "container. CPU is the time of a core for one request, which other work disturbs least.",
+        "What the servers are, and how they run: [servers.py](../rivals/servers.py).",
         "",
         *(f"- {what}: {fact}" for what, fact in facts.items()),
         *(f"- note: {note}" for note in findings.notes),
@@ -336,7 +345,9 @@ def _write(
         "notes": findings.notes,
     }
     artifacts.write_file(RESULTS / f"{name}.md", "\n".join(page).encode())
-    artifacts.write_file(RESULTS / f"{name}.json", json_bytes(figures))
+    # What was not seen is NaN, which JSON cannot say.
+    plain = json.loads(json.dumps(figures), parse_constant=lambda _: None)
+    artifacts.write_file(RESULTS / f"{name}.json", json_bytes(plain))
     cli.say(f"written       {RESULTS}/{name}.md and .json")
 
 

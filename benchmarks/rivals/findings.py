@@ -1,5 +1,6 @@
 """What was measured, and the tables that say it."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -11,17 +12,23 @@ OURS, BARE, BENTOML, MLFLOW = "ours", "bare", "bentoml serve", "mlflow models se
 IN_CONTAINER: Final = ", container"
 FOREST: Final = "random_forest"
 THREE_DIGITS: Final = 100
+NOT_SEEN: Final = "not seen"
 
 
 @dataclass
 class Figures:
-    """What was measured of one server, a figure for each round; memory in MB."""
+    """What was measured of one server, a figure for each round; memory in MB.
+
+    ``cpu_us`` is the time of a core for one request, which other work disturbs least. It and the
+    memory are NaN where the server's processes are on another machine.
+    """
 
     requests_per_second: list[float] = field(default_factory=list)
+    cpu_us: list[float] = field(default_factory=list)
     p50_ms: list[float] = field(default_factory=list)
     p99_ms: list[float] = field(default_factory=list)
-    idle_mb: float | None = None
-    loaded_mb: float | None = None
+    idle_mb: float = math.nan
+    loaded_mb: float = math.nan
 
 
 @dataclass
@@ -86,15 +93,17 @@ def tables(findings: Findings) -> list[Table]:
 
 def spread(values: Sequence[float]) -> str:
     """Return the median, with the lowest and the highest in brackets."""
+    if any(map(math.isnan, values)):
+        return NOT_SEEN
     return f"{_number(median(values))} ({_number(min(values))}-{_number(max(values))})"
 
 
 def _speed(findings: Findings) -> Table:
     rows = [
-        (name, spread(f.requests_per_second), spread(f.p50_ms), spread(f.p99_ms))
+        (name, *map(spread, (f.requests_per_second, f.p50_ms, f.p99_ms, f.cpu_us)))
         for name, f in findings.servers.items()
     ]
-    columns = ("server", "requests/s", "p50, ms", "p99, ms")
+    columns = ("server", "requests/s", "p50, ms", "p99, ms", "CPU, us a request")
     return Table("One patient a request, 8 connections", columns, rows)
 
 
@@ -102,18 +111,21 @@ def _compared(findings: Findings) -> Table:
     found, rows = findings.servers, []
     for name, figures in found.items():
         bare = found[BARE + IN_CONTAINER if name.endswith(IN_CONTAINER) else BARE]
-        to_bare = _ratios(figures.requests_per_second, bare.requests_per_second)
-        to_mlflow = _ratios(figures.requests_per_second, found[MLFLOW].requests_per_second)
-        slower = _ratios(figures.p99_ms, bare.p99_ms)
-        rows.append((name, spread(to_bare), spread(slower), spread(to_mlflow)))
-    columns = ("server", "requests/s, x bare", "p99, x bare", "requests/s, x mlflow")
+        ratios = (
+            _ratios(figures.requests_per_second, bare.requests_per_second),
+            _ratios(figures.p99_ms, bare.p99_ms),
+            _ratios(figures.cpu_us, bare.cpu_us),
+            _ratios(figures.requests_per_second, found[MLFLOW].requests_per_second),
+        )
+        rows.append((name, *map(spread, ratios)))
+    columns = ("server", "requests/s, x bare", "p99, x bare", "CPU, x bare", "requests/s, x mlflow")
     return Table("The same as ratios", columns, rows)
 
 
 def _memory(findings: Findings) -> Table:
     rows = [
-        (name, *("not seen" if one is None else f"{one:.0f}" for one in (f.idle_mb, f.loaded_mb)))
-        for name, f in findings.servers.items()
+        (name, _number(found.idle_mb), _number(found.loaded_mb))
+        for name, found in findings.servers.items()
     ]
     return Table("Resident memory of all processes, MB", ("server", "idle", "after load"), rows)
 
@@ -174,4 +186,6 @@ def _ratios(ones: Sequence[float], others: Sequence[float]) -> list[float]:
 
 
 def _number(value: float) -> str:
+    if math.isnan(value):
+        return NOT_SEEN
     return f"{value:,.0f}" if value >= THREE_DIGITS else f"{value:.3g}"

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import os
 import socket
 import sys
@@ -99,13 +100,21 @@ class Server:
             time.sleep(POLL_SECONDS)
         raise BenchmarkError(f"{self.url}: no answer within {START_SECONDS:g} s")
 
-    def memory(self) -> float | None:
-        """Return the resident memory of all its processes, in MB."""
+    def memory(self) -> float:
+        """Return the resident memory of all its processes, in MB; NaN where they are elsewhere."""
         if self.pid is None:
-            return None
+            return math.nan
+        return float(sum(one.memory_info().rss for one in self._processes()) / MEGABYTE)
+
+    def processor_seconds(self) -> float:
+        """Return the time that a core worked for it so far; NaN where that is elsewhere."""
+        if self.pid is None:
+            return math.nan
+        return float(sum(sum(one.cpu_times()[:2]) for one in self._processes()))
+
+    def _processes(self) -> list[psutil.Process]:
         first = psutil.Process(self.pid)
-        family = [first, *first.children(recursive=True)]
-        return float(sum(one.memory_info().rss for one in family) / MEGABYTE)
+        return [first, *first.children(recursive=True)]
 
     def _answers(self, golden: GoldenPatient, tolerance: float) -> bool:
         service = Service(self.host, self.port)
