@@ -28,7 +28,6 @@ BOT = "github-actions[bot]"
 TOKEN = "stand-in-token"  # noqa: S105 (nobody's)
 MOST_CHARACTERS = 65_536
 NOT_FOUND = (404, {"message": "Not Found"})
-INJECTED = (418, {"message": "injected by the test"})
 
 Answer = tuple[int, Any]
 
@@ -58,6 +57,7 @@ class State:
     # The changing call after which the connection is as good as dead: before it is done, or after.
     fail_at: int = 0
     done_before: bool = False
+    failure: int = 418
     changes: int = 0
     # Statuses to answer with before anything else, one for each call.
     troubles: list[int] = field(default_factory=list)
@@ -175,7 +175,7 @@ class Handler(BaseHTTPRequestHandler):
             return route(state, call, self.server.url)
         if state.changes == state.fail_at and state.done_before:
             route(state, call, self.server.url)
-        return INJECTED
+        return state.failure, {"message": "injected by the test"}
 
     def _site(self, call: Call) -> Answer:
         state = self.server.state
