@@ -29,7 +29,7 @@ from pipeline.core.package import Manifest
 from pipeline.core.promotion import SERVED
 from pipeline.core.release import Draft, Plan, Release
 from pipeline.core.report import render
-from pipeline.errors import ImageError, ReleaseError, ScanError
+from pipeline.errors import ImageError, NoChampionError, ReleaseError, ScanError
 from pipeline.packager import ModelPackager
 
 MAIN: Final = "refs/remotes/origin/main"
@@ -63,7 +63,7 @@ def prepare(settings: Settings, tag: str) -> None:
     )
     packager = ModelPackager(settings)
     # Asked once: what a promotion changes from here on is for the next release.
-    number = shipped.model_version if shipped else packager.get_champion_model_info()["version"]
+    number = shipped.model_version if shipped else _champion(packager, tag)
     identity, files = packager.released_package(SERVED, number, f"{image}:{version}")
     about = package.check(files, f"the package of {SERVED}/{number}")
     plan = Plan(
@@ -85,6 +85,16 @@ def prepare(settings: Settings, tag: str) -> None:
     again = f", pushed already as {plan.digest}" * bool(shipped)
     cli.say(f"release       {tag} of {revision[:12]} as {plan.versioned}{again}")
     cli.say(f"model         {plan.model_name}/{plan.model_version}, {about.family}")
+
+
+def _champion(packager: ModelPackager, tag: str) -> int:
+    try:
+        return int(packager.get_champion_model_info()["version"])
+    except NoChampionError:
+        raise NoChampionError(
+            f"{tag} has nothing to ship, for no version holds {SERVED}@champion yet: let a "
+            "training on main end, then run this again"
+        ) from None
 
 
 def _tagged(tag: str) -> str:

@@ -114,7 +114,10 @@ def test_without_a_champion_there_is_one_line_and_nothing_else(
         }
     )
 
-    with pytest.raises(NoChampionError, match="no version holds heart_disease@champion in"):
+    with pytest.raises(
+        NoChampionError,
+        match="for no version holds heart_disease@champion yet: let a training on main end",
+    ):
         release.prepare(empty, TAG)
     assert not Path("release").exists()
     assert shelf.digests() == {}
