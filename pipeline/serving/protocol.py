@@ -22,7 +22,7 @@ from pipeline.serving.app import MODEL_HEADER
 
 # Of a request without its body.
 HEAD_BYTES: Final = 64 * 2**10
-REQUEST_BYTES: Final = 8 * 2**20
+REQUEST_BYTES: Final = 4 * 2**20
 # What is read between two looks at how much it was.
 PIECE_BYTES: Final = 16 * 2**10
 # What the system is told, to forget what is unsent when a connection is closed.

@@ -153,10 +153,11 @@ def read(response):
 def answers(connection, *methods):
     """Return the answers that come on a connection, one to each method."""
     with connection.makefile("rb") as stream:
-        return [_answer(stream, method) for method in methods]
+        return [answer_in(stream, method) for method in methods]
 
 
-def _answer(stream, method):
+def answer_in(stream, method="GET"):
+    """Return the next answer in what comes on a connection."""
     status = int(stream.readline().split()[1])
     headers = {}
     while line := stream.readline().strip():
