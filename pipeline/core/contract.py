@@ -14,6 +14,8 @@ from pydantic import Field as PydanticField
 from pipeline.core.records import Record
 
 CONTRACT_VERSION: Final = 1
+# What JSON has for numbers.
+NUMBERS: Final = (int, float)
 MISSING: Final = "?"
 RAW_TARGET: Final = "num"
 TARGET: Final = "disease"
@@ -60,7 +62,7 @@ class Field(Record):
         """
         if value is None:
             return self.nullable
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        if not isinstance(value, NUMBERS) or isinstance(value, bool):
             return False
         if self.codes:
             return value in self.codes

@@ -52,4 +52,5 @@ class OnnxModel:
         The sums of a forest may pass 1 by a rounding; what is returned never does.
         """
         (answers,) = self._session.run([OUTPUT], {INPUT: patients})
-        return np.asarray(np.clip(answers, 0.0, 1.0), dtype=np.float64)
+        # np.clip does the same, in twice the time for one patient.
+        return np.asarray(np.minimum(np.maximum(answers, 0.0), 1.0), dtype=np.float64)
