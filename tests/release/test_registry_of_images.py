@@ -139,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
         behind.close()
         return None
 
-    def _say(self, status, body, wanted="", kind="application/json", link=""):  # noqa: PLR0913
+    def _say(self, status, body, wanted="", kind="application/json", link=""):
         self.send_response(status)
         if link:
             self.send_header("Link", link)
