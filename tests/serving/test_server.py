@@ -491,7 +491,7 @@ FLOODS = {
     "empty lines without end": (b"", b"\r\n" * 30_000, 431),
     "a body without end": (POST + b"content-length: 99999999999\r\n\r\n", b" " * 65_536, 413),
     "chunks without end": (CHUNKED, b"10000\r\n" + b" " * 65_536 + b"\r\n", 413),
-    "small chunks without end": (CHUNKED, b"4\r\n    \r\n" * 7_000, 413),
+    "small chunks without end": (CHUNKED, chunk(" " * 16) * 3_000, 413),
     "an extension without end": (CHUNKED + b"1;", b"a" * 65_536, 431),
     "extensions without end": (CHUNKED, b"1;" + b"a" * 9_000 + b"\r\n \r\n", 413),
     "a trailer without end": (CHUNKED + chunk(PATIENT) + b"0\r\na: ", b"a" * 65_536, 431),
@@ -501,12 +501,13 @@ FLOODS = {
 
 
 def flood(server, first, then):
-    """Send until there is an answer to read, and return its status."""
-    with server.connect() as connection:
+    """Send until there is an answer to read; return its status, None for who was cut off first."""
+    with server.connect() as connection, contextlib.suppress(ConnectionError):
         connection.sendall(first)
         while not select.select([connection], [], [], 0)[0]:
             connection.sendall(then)
         return answers(connection, "POST")[0].status
+    return None
 
 
 @needs_proc
@@ -519,7 +520,8 @@ def test_a_flood_is_refused_and_takes_no_memory(server, first, then, status):
         answer = server.predict(PATIENT)
 
     assert answer.status == 200
-    assert [one.result() for one in floods] == [status] * 4
+    # Whoever is still sending when the connection is closed may lose the answer.
+    assert {status} <= {one.result() for one in floods} <= {status, None}
     assert server.memory("VmHWM") - before < 16 * MEBIBYTE
 
 
