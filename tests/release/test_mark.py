@@ -1,5 +1,8 @@
 """The registry of models knows what was shipped, and as what."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from pipeline import release
@@ -91,6 +94,29 @@ def test_marking_ends_what_was_interrupted(settings, shipped, registry, there):
 
     assert shipped.plan.tag == TAG
     assert version(registry).tags["released_as"] == TAG
+    assert registry.find_alias("heart_disease", "production") == version(registry)
+
+
+@pytest.mark.parametrize("broken", ["released_at", "released_image", "released_as"])
+def test_a_release_is_not_listed_before_all_else_is_written(
+    settings, shipped, registry, place, broken
+):
+    """The registry breaks off at one of the tags; then the release is taken up again."""
+    with closing(sqlite3.connect(place / "mlflow.db")) as database:
+        database.execute(
+            "CREATE TRIGGER broken BEFORE INSERT ON model_version_tags "
+            f"WHEN NEW.key = '{broken}' BEGIN SELECT RAISE(ABORT, 'broken off'); END"
+        )
+    with pytest.raises(RegistryError):
+        release.mark(settings)
+    assert "released_as" not in version(registry).tags
+
+    with closing(sqlite3.connect(place / "mlflow.db")) as database:
+        database.execute("DROP TRIGGER broken")
+    release.mark(settings)
+
+    assert shipped.plan.tag == TAG
+    assert version(registry).tags.keys() >= {"released_at", "released_image", "released_as"}
     assert registry.find_alias("heart_disease", "production") == version(registry)
 
 
