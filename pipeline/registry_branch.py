@@ -118,8 +118,9 @@ def prune(registry: Registry, folder: Path, policy: RetentionPolicy) -> None:
     names = [registered_name(family) for family in FAMILIES]
     versions = {name: registry.versions(name) for name in names}
     served = [_stored(version, ()) for version in registry.versions(SERVED)]
+    aliased = {name: set(registry.aliases(name).values()) for name in names}
     families = {
-        name: [_stored(version, registry.aliases(name).values()) for version in found]
+        name: [_stored(version, aliased[name]) for version in found]
         for name, found in versions.items()
     }
     gone = retention.expired(families, served, policy)
@@ -150,8 +151,7 @@ def _check(registry: Registry) -> None:
     """Read every version that has its files, each compared with its manifest.
 
     Raises:
-        RegistryError: a file is not what was published, or there are versions and no champion that
-            can be read.
+        RegistryError: a file is not what was published, or the champion has none.
 
     """
     for name in (*map(registered_name, FAMILIES), SERVED):
