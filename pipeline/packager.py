@@ -10,7 +10,7 @@ from pipeline import artifacts, config
 from pipeline.adapters import environment, source
 from pipeline.adapters.registry import Registry, Version
 from pipeline.config import Settings
-from pipeline.core import package, packaging, parsing, trained_model
+from pipeline.core import archives, package, packaging, parsing, trained_model
 from pipeline.core.contract import FEATURES
 from pipeline.core.encoding import json_bytes
 from pipeline.core.manifest import Files
@@ -76,7 +76,7 @@ class ModelPackager:
         identity, files, snapshot = self._build(model_name, version)
         folder = artifacts.PACKAGES / identity.folder
         artifacts.write_sealed_folder(folder, files, seal=package.MANIFEST)
-        archive = packaging.archive(files, identity.folder)
+        archive = archives.tar_gz(files, identity.folder)
         artifacts.write_file(folder.with_name(f"{folder.name}.tar.gz"), archive)
         artifacts.write_folder(artifacts.ENVIRONMENTS / identity.folder, snapshot)
         return folder

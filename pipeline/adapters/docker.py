@@ -18,6 +18,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
 from pipeline.artifacts import write_chunks
+from pipeline.core import archives
 from pipeline.core.manifest import Files
 from pipeline.core.records import Record
 from pipeline.errors import ImageError
@@ -112,7 +113,7 @@ class Engine:
         """
         with _explained(f"cannot build {tag}"):
             lines = self._client.api.build(
-                fileobj=io.BytesIO(_archive(context)),
+                fileobj=io.BytesIO(archives.tar(context)),
                 custom_context=True,
                 tag=tag,
                 buildargs=dict(arguments),
@@ -318,14 +319,3 @@ def _explained(what: str) -> Iterator[None]:
 def _line(error: Exception) -> str:
     explanation = getattr(error, "explanation", None)
     return " ".join(str(explanation or error).split())
-
-
-def _archive(files: Files) -> bytes:
-    """Return a build context: the same for the same files, so that layers are found again."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name in sorted(files):
-            member = tarfile.TarInfo(name)
-            member.size = len(files[name])
-            tar.addfile(member, io.BytesIO(files[name]))
-    return buffer.getvalue()

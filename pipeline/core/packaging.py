@@ -3,9 +3,6 @@
 The same model version always becomes the same bytes.
 """
 
-import gzip
-import io
-import tarfile
 from typing import Any, Final
 
 import numpy as np
@@ -184,17 +181,3 @@ def check_answers(files: Files, path: str, tolerance: float) -> int:
     ]:
         raise PackageError(f"{path}: on a golden patient {', '.join(wrong)}")
     return len(golden)
-
-
-def archive(files: Files, folder: str) -> bytes:
-    """Return ``files`` below ``folder`` as a ``.tar.gz`` that holds no time, owner or host."""
-    buffer = io.BytesIO()
-    with (
-        gzip.GzipFile(fileobj=buffer, mode="wb", filename="", mtime=0) as compressed,
-        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
-    ):
-        for name in sorted(files):
-            member = tarfile.TarInfo(f"{folder}/{name}")
-            member.size = len(files[name])
-            tar.addfile(member, io.BytesIO(files[name]))
-    return buffer.getvalue()

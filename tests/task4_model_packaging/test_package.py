@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from pipeline.core import exam, joblib_file, package, packaging, persistence
+from pipeline.core import archives, exam, joblib_file, package, packaging, persistence
 from pipeline.core.contract import FEATURES
 from pipeline.core.policies import FAMILIES, RiskBands
 from pipeline.core.promotion import registered_name
@@ -143,7 +143,7 @@ def test_the_golden_patients_of_the_package_are_these(files, trained, patients):
 @given(FILES)
 def test_an_archive_unpacks_to_the_same_files(files):
     """Below the folder's name, in any case."""
-    content = packaging.archive(files, "folder")
+    content = archives.tar_gz(files, "folder")
 
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as tar:
         found = {member.name: tar.extractfile(member).read() for member in tar.getmembers()}
@@ -156,12 +156,12 @@ def test_an_archive_does_not_depend_on_the_order_of_its_files(files):
     """Equal files give equal bytes."""
     backwards = dict(reversed(files.items()))
 
-    assert packaging.archive(files, "folder") == packaging.archive(backwards, "folder")
+    assert archives.tar_gz(files, "folder") == archives.tar_gz(backwards, "folder")
 
 
 def test_an_archive_says_nothing_about_who_made_it_and_when(files):
     """No time, owner or rights but those to read."""
-    content = packaging.archive(files, "folder")
+    content = archives.tar_gz(files, "folder")
 
     assert content[4:8] == bytes(4)
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as tar:
