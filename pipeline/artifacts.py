@@ -80,20 +80,6 @@ def add_to(path: str, text: str) -> None:
         raise ArtifactError(f"cannot write {path}: {error.strerror}") from error
 
 
-def append(path: Path, text: str) -> None:
-    """Add ``text`` to the end of a file, which is made if need be.
-
-    Raises:
-        ArtifactError: the file system refuses.
-
-    """
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise ArtifactError(f"cannot write {path}: {error.strerror}") from error
-
-
 def files_below(folder: Path) -> dict[str, bytes]:
     """Return every file below ``folder`` by its relative POSIX path, sorted.
 

@@ -75,13 +75,8 @@ def build_image(  # noqa: PLR0913 (an image is made of these)
     finally:
         content = "".join(f"{line}\n" for line in lines).encode()
         artifacts.write_file(written / "build.log", content)
-    artifacts.write_file(written / BILL, bill_of_materials(tag))
+    artifacts.write_file(written / BILL, syft.bill_of_materials(tag))
     return built
-
-
-def bill_of_materials(tag: str) -> bytes:
-    """Return every package of a local image as CycloneDX in JSON."""
-    return syft.bill_of_materials(tag)
 
 
 def _labels(about: Manifest, tag: str) -> dict[str, str]:
@@ -134,9 +129,7 @@ def _checks(
 ) -> Iterator[Check]:
     service = Service(container.host, container.port)
     yield verification.check_labels(about, image.labels)
-    yield Check(
-        name="user", found=image.user, passed=image.user.split(":")[0] not in {"", "0", "root"}
-    )
+    yield verification.check_user(image.user)
     try:
         seconds = service.wait(READY_SECONDS, lambda: _why_gone(container))
     except ImageError as error:
@@ -151,7 +144,7 @@ def _checks(
     yield again.model_copy(update={"name": "golden patients once more"})
     started = time.perf_counter()
     code, seconds = container.stop(STOP_SECONDS), time.perf_counter() - started
-    yield Check(name="SIGTERM", found=f"exit code {code} after {seconds:.1f} s", passed=code == 0)
+    yield verification.check_stop(code, seconds)
 
 
 def _why_gone(container: Running) -> str:

@@ -14,14 +14,14 @@ import typer
 from pydantic import ValidationError
 
 from pipeline import artifacts, cli, config, imaging
-from pipeline.adapters import git, osv
+from pipeline.adapters import git, osv, syft
 from pipeline.adapters.docker import Engine, login, saved_id
 from pipeline.adapters.github import GitHub
 from pipeline.adapters.oci import Repository
 from pipeline.adapters.registry import Registry, Version
 from pipeline.artifacts import RELEASE
 from pipeline.config import Settings
-from pipeline.core import bill, manifest, package, packaging, release
+from pipeline.core import archives, bill, manifest, package, release
 from pipeline.core.encoding import json_bytes
 from pipeline.core.evaluation import METRIC_TITLES
 from pipeline.core.model_figures import FAMILY_TITLES
@@ -80,7 +80,7 @@ def prepare(settings: Settings, tag: str) -> None:
         digest=shipped.digest if shipped else "",
     )
     written = {f"{PACKAGE.name}/{name}": content for name, content in files.items()}
-    written[f"{identity.folder}.tar.gz"] = packaging.archive(files, identity.folder)
+    written[f"{identity.folder}.tar.gz"] = archives.tar_gz(files, identity.folder)
     artifacts.write_sealed_folder(RELEASE, {**written, PLAN: json_bytes(plan)}, seal=PLAN)
     again = f", pushed already as {plan.digest}" * bool(shipped)
     cli.say(f"release       {tag} of {revision[:12]} as {plan.versioned}{again}")
@@ -169,7 +169,7 @@ def build(
 def _take(engine: Engine, plan: Plan) -> str:
     engine.pull(plan.pinned)
     engine.tag(plan.pinned, plan.versioned)
-    artifacts.write_file(BILL, imaging.bill_of_materials(plan.versioned))
+    artifacts.write_file(BILL, syft.bill_of_materials(plan.versioned))
     return plan.base
 
 
@@ -281,7 +281,8 @@ def announce() -> None:
             github.upload(found, name, files[name])
         found = github.publish(found, latest=plan.highest and not plan.prerelease)
     cli.say(f"release       {found.url}")
-    _summary(f"## {plan.tag}\n\n`{plan.pinned}` is released: {found.url}\n")
+    summary = f"## {plan.tag}\n\n`{plan.pinned}` is released: {found.url}\n"
+    artifacts.add_to(config.CiRun().step_summary, summary)
 
 
 def _assets(plan: Plan) -> dict[str, bytes]:
@@ -371,14 +372,8 @@ def _missing_is_explained() -> Iterator[None]:
 
 
 def _output(**values: str) -> None:
-    if path := config.CiRun().output:
-        lines = "".join(f"{name}={value}\n" for name, value in values.items())
-        artifacts.append(Path(path), lines)
-
-
-def _summary(text: str) -> None:
-    if path := config.CiRun().step_summary:
-        artifacts.append(Path(path), text)
+    lines = "".join(f"{name}={value}\n" for name, value in values.items())
+    artifacts.add_to(config.CiRun().output, lines)
 
 
 def main(context: typer.Context) -> None:

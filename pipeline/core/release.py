@@ -13,6 +13,7 @@ from pipeline.core import manifest
 from pipeline.core.manifest import Files
 from pipeline.core.package import Manifest
 from pipeline.core.records import Record
+from pipeline.core.verification import MODEL_NAME, MODEL_VERSION
 from pipeline.errors import ReleaseError
 
 STAGING: Final = "staging"
@@ -21,8 +22,6 @@ PRODUCTION: Final = "production"
 RELEASED_AS: Final = "released_as"
 
 REVISION: Final = "org.opencontainers.image.revision"
-MODEL_NAME: Final = "heart-disease.model.name"
-MODEL_VERSION: Final = "heart-disease.model.version"
 
 # What may be a name in a registry of images, and a tag there.
 _NAME: Final = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*")

@@ -12,9 +12,11 @@ from pipeline.core.records import Record
 
 WRONG_SHOWN: Final = 3
 # The labels that say which model an image holds.
+MODEL_NAME: Final = "heart-disease.model.name"
+MODEL_VERSION: Final = "heart-disease.model.version"
 MODEL_LABELS: Final = {
-    "heart-disease.model.name": "model_name",
-    "heart-disease.model.version": "version",
+    MODEL_NAME: "model_name",
+    MODEL_VERSION: "version",
     "heart-disease.model.family": "family",
     "heart-disease.model.digest": "model_digest",
     "heart-disease.model.commit": "git_commit",
@@ -65,6 +67,18 @@ def check_labels(about: Manifest, labels: Mapping[str, str]) -> Check:
         if labels.get(label) != value
     ]
     return Check(name="labels", found="; ".join(wrong) or "name the model", passed=not wrong)
+
+
+def check_user(user: str) -> Check:
+    """Require that an image names a user, and that it is not root."""
+    named = user.partition(":")[0]
+    return Check(name="user", found=user or "none, so root", passed=named not in {"", "0", "root"})
+
+
+def check_stop(code: int, seconds: float) -> Check:
+    """Require that a service ended by itself when it was asked to."""
+    found = f"exit code {code} after {seconds:.1f} s"
+    return Check(name="SIGTERM", found=found, passed=code == 0)
 
 
 def check_info(about: Manifest, info: Mapping[str, Any]) -> Check:

@@ -11,7 +11,7 @@ import requests
 
 from pipeline import artifacts, config
 from pipeline.adapters.registry import Registry
-from pipeline.core import manifest, package, packaging
+from pipeline.core import archives, manifest, package
 from pipeline.core.promotion import SERVED
 from pipeline.core.release import Plan
 from pipeline.packager import ModelPackager
@@ -188,7 +188,7 @@ def _pushed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pushed") / "release"
     for name, content in files.items():
         artifacts.write_file(folder / "package" / name, content)
-    archive = packaging.archive(files, identity.folder)
+    archive = archives.tar_gz(files, identity.folder)
     artifacts.write_file(folder / f"{identity.folder}.tar.gz", archive)
     artifacts.write_file(folder / "sbom.cdx.json", b'{"components": []}')
     artifacts.write_file(folder / "plan.json", plan.model_dump_json().encode())

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from semver import Version
 
-from pipeline.core import release
+from pipeline.core import release, verification
 from pipeline.core.release import Asset, Found, Release, Shipped
 from pipeline.errors import ReleaseError
 
@@ -163,8 +163,8 @@ def found(revision=REVISION, version="4", name="heart_disease"):
     """Return an image in a registry."""
     labels = {
         release.REVISION: revision,
-        release.MODEL_VERSION: version,
-        release.MODEL_NAME: name,
+        verification.MODEL_VERSION: version,
+        verification.MODEL_NAME: name,
     }
     return Found(digest=DIGEST, image_id="sha256:c", labels={k: v for k, v in labels.items() if v})
 
