@@ -67,6 +67,16 @@ def workspace(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def git_of_nobody(tmp_path, monkeypatch):
+    """Leave out git's settings of the person who runs the tests."""
+    for name in list(os.environ):
+        if name.startswith("GIT_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "none"))
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", str(tmp_path / "none"))
+
+
 @pytest.fixture(scope="session")
 def raw_files():
     """Return the content of each hospital's file by the hospital's name."""

@@ -1,20 +1,45 @@
-"""What tests of images share: a real registry of images, and what to do without one."""
+"""What tests of images share: a real engine and registry, and what to do without them."""
 
 import os
 import shutil
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
+import docker
 import pytest
+
+from pipeline.adapters.docker import Engine
+from pipeline.errors import ImageError
 
 
 def needs(reason):
-    """Skip the test for want of a component; where CI is set, all of them must be there."""
+    """Skip the test for want of a component; where CI is set, all of them must be there.
+
+    ``reason`` names what is missing, for a person whose laptop has no Docker, say.
+    """
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@contextmanager
+def client_of_engine():
+    """Return a client of the engine, or skip the test where none answers."""
+    try:
+        Engine()
+    except ImageError as error:
+        needs(str(error))
+    with closing(docker.from_env()) as client:
+        yield client
+
+
+def remove_images(client, part):
+    """Remove every image that has ``part`` in one of its names."""
+    for found in client.images.list():
+        if any(part in name for name in [*found.tags, *found.attrs["RepoDigests"]]):
+            client.images.remove(found.id, force=True)
 
 
 def free_port():

@@ -17,12 +17,13 @@ import hashlib
 import json
 import re
 import threading
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests import stand_ins
 
 BOT = "github-actions[bot]"
 TOKEN = "stand-in-token"  # noqa: S105 (nobody's)
@@ -103,32 +104,14 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(stand_ins.Handler):
     """One request after the other."""
 
     protocol_version = "HTTP/1.1"
     server: Server
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-    def do_GET(self) -> None:
-        """Answer a question."""
-        self._answer()
-
-    def do_POST(self) -> None:
-        """Take something new."""
-        self._answer()
-
-    def do_PATCH(self) -> None:
-        """Change something, or take a part."""
-        self._answer()
-
-    def do_DELETE(self) -> None:
-        """Remove something."""
-        self._answer()
-
-    def _answer(self) -> None:
+    def answer(self) -> None:
+        """Answer as the route says, and record the call."""
         sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         address = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(address.query).items()}
@@ -327,17 +310,9 @@ def _delete_asset(state: State, _call: Call, number: int, **_: Any) -> Answer:
     return NOT_FOUND
 
 
-@contextmanager
 def serving(port: int = 0, record: Path | None = None) -> Any:
     """Serve while the block runs."""
-    with Server(port, record) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return stand_ins.serving(Server(port, record))
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ vulnerabilities for each package, empty objects for those without. By itself, fo
 
 import argparse
 import json
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
+
+from tests import stand_ins
 
 
 class Server(ThreadingHTTPServer):
@@ -31,29 +31,26 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(stand_ins.Handler):
     """One request after the other."""
 
     server: Server
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-    def do_POST(self) -> None:
-        """Take something new."""
-        sent = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path != "/v1/querybatch":
-            return self._answer(404, {"message": "Not Found"})
+    def answer(self) -> None:
+        """Answer a query."""
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if (self.command, self.path) != ("POST", "/v1/querybatch"):
+            return self._say(404, {"message": "Not Found"})
         if self.server.troubles:
-            return self._answer(self.server.troubles.pop(0), {"message": "trouble"})
+            return self._say(self.server.troubles.pop(0), {"message": "trouble"})
         queries = json.loads(sent)["queries"]
         self.server.asked += [one["package"] | {"version": one["version"]} for one in queries]
         names = (self.server.known.get(one["package"]["name"], []) for one in queries)
         found = [{"vulns": [{"id": name} for name in each]} if each else {} for each in names]
         instead = self.server.instead
-        return self._answer(200, {"results": found} if instead is None else instead)
+        return self._say(200, {"results": found} if instead is None else instead)
 
-    def _answer(self, status: int, content: object) -> None:
+    def _say(self, status: int, content: object) -> None:
         answer = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -62,17 +59,9 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
 
-@contextmanager
 def serving():
     """Serve while the block runs."""
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return stand_ins.serving(Server())
 
 
 def main() -> None:

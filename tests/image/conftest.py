@@ -3,18 +3,16 @@
 import shutil
 import uuid
 
-import docker
 import pytest
 
 from pipeline import artifacts, config, image
 from pipeline.adapters.docker import Engine
 from pipeline.core.policies import FAMILIES
 from pipeline.core.promotion import registered_name
-from pipeline.errors import ImageError
 from pipeline.model_packaging import ModelPackager
 from tests import prepared
 from tests.conftest import ROOT
-from tests.containers import needs, registry_of_images
+from tests.containers import client_of_engine, registry_of_images, remove_images
 
 # Every image that is made here has this in its name, so that nobody else's is touched.
 TESTED = "heart-disease-test"
@@ -62,18 +60,11 @@ def champion(place):
 @pytest.fixture(scope="session")
 def client():
     """Return a client of the engine; images and containers that the tests made go with it."""
-    try:
-        Engine()
-    except ImageError as error:
-        needs(str(error))
-    client = docker.from_env()
-    yield client
-    for container in ours(client):
-        container.remove(force=True, v=True)
-    for found in client.images.list():
-        if any(TESTED in tag for tag in found.tags):
-            client.images.remove(found.id, force=True)
-    client.close()
+    with client_of_engine() as client:
+        yield client
+        for container in ours(client):
+            container.remove(force=True, v=True)
+        remove_images(client, TESTED)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,9 @@
 
 import http.client
 import re
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
+
+from tests import stand_ins
 
 CHUNK = 1 << 20
 DENIED = b'{"errors": [{"code": "DENIED", "message": "injected by the test"}]}'
@@ -39,48 +39,26 @@ class Proxy(ThreadingHTTPServer):
         self.fail_at, self.done_before, self.changes = at, done_before, 0
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(stand_ins.Handler):
     """One request after the other, passed on with its body."""
 
     protocol_version = "HTTP/1.1"
     server: Proxy
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-    def do_GET(self) -> None:
-        """Answer a question."""
-        self._pass_on()
-
-    def do_HEAD(self) -> None:
-        """Answer a question by its headers."""
-        self._pass_on()
-
-    def do_POST(self) -> None:
-        """Take something new."""
-        self._pass_on()
-
-    def do_PATCH(self) -> None:
-        """Change something, or take a part."""
-        self._pass_on()
-
-    def do_PUT(self) -> None:
-        """Take the last part."""
-        self._pass_on()
-
-    def _pass_on(self) -> None:
+    def answer(self) -> None:
+        """Pass the request on, unless it is one to break off."""
         body = b"".join(self._body())
         if self.command != "PUT" or not (found := MANIFEST.fullmatch(self.path)):
-            return self._answer(*self._asked(body))
+            return self._say(*self._asked(body))
         self.server.changes += 1
         failing = 0 < self.server.fail_at <= self.server.changes
         if failing and not (self.server.done_before and self.server.changes == self.server.fail_at):
-            return self._answer(403, {"Content-Type": "application/json"}, DENIED)
+            return self._say(403, {"Content-Type": "application/json"}, DENIED)
         answer = self._asked(body)
         self.server.put.append(found["tag"])
         if failing:
-            return self._answer(403, {"Content-Type": "application/json"}, DENIED)
-        return self._answer(*answer)
+            return self._say(403, {"Content-Type": "application/json"}, DENIED)
+        return self._say(*answer)
 
     def _body(self):
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
@@ -107,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             connection.close()
 
-    def _answer(self, status, headers, body) -> None:
+    def _say(self, status, headers, body) -> None:
         self.send_response_only(status)
         for name, value in headers.items():
             if name.lower() not in {"transfer-encoding", "connection", "content-length"}:
@@ -120,14 +98,6 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-@contextmanager
 def in_front_of(address):
     """Serve while the block runs, in front of the registry at an address."""
-    with Proxy(int(address.rpartition(":")[2])) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return stand_ins.serving(Proxy(int(address.rpartition(":")[2])))

@@ -11,7 +11,6 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-import docker
 import pytest
 import requests
 
@@ -20,7 +19,7 @@ from pipeline.adapters.docker import Engine, saved_id
 from pipeline.adapters.registry import Registry
 from pipeline.errors import ImageError, ReleaseError
 from tests import github_api, osv_api
-from tests.containers import needs, registry_of_images
+from tests.containers import client_of_engine, registry_of_images, remove_images
 from tests.release import faulty
 from tests.release.conftest import TAG, Shelf, clone, git
 
@@ -33,17 +32,9 @@ pytestmark = pytest.mark.once
 @pytest.fixture(scope="module")
 def client():
     """Return a client of the engine; the images that the tests made go with it."""
-    try:
-        Engine()
-    except ImageError as error:
-        needs(str(error))
-    client = docker.from_env()
-    yield client
-    for found in client.images.list():
-        names = [*found.tags, *found.attrs["RepoDigests"]]
-        if any(REPOSITORY.lower() in name for name in names):
-            client.images.remove(found.id, force=True)
-    client.close()
+    with client_of_engine() as client:
+        yield client
+        remove_images(client, REPOSITORY.lower())
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """What git says about a work tree, asked of real repositories."""
 
-import os
 import subprocess
 
 import pytest
@@ -9,13 +8,8 @@ from pipeline.adapters import git
 
 
 @pytest.fixture(autouse=True)
-def _nobody(tmp_path, monkeypatch):
-    """Leave out the settings of the person who runs the tests."""
-    for name in list(os.environ):
-        if name.startswith("GIT_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "none"))
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", str(tmp_path / "none"))
+def _nobody(git_of_nobody):
+    """Use a git that knows nobody."""
 
 
 def run(folder, *arguments):

@@ -1,12 +1,12 @@
 """The story, played once in a process and shared by the tests of it."""
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from tests.containers import needs
 from tests.workflows import machine
 from tests.workflows.github import HERE, ROOT
 from tests.workflows.story import play
@@ -30,9 +30,11 @@ def story(request):
     """Return what came out of the whole cycle, to whoever asked for the workflows by name."""
     asked = [Path(one.partition("::")[0]).resolve() for one in request.config.args]
     if not any(path.is_relative_to(HERE) for path in asked):
+        # Ten minutes on every core: beside other tests it would slow each of them, and be slow.
+        # `.ci/run` plays it as a step of its own.
         pytest.skip("the workflows are executed by themselves: make workflows")
     if reason := machine.missing():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+        needs(reason)
     narrator = request.config.pluginmanager.get_plugin("narrator") or Silent()
     # It holds images: nobody wants to keep them, as pytest would.
     with tempfile.TemporaryDirectory(prefix="workflows-") as folder:
