@@ -1,6 +1,8 @@
 """What the service accepts and answers, as an OpenAPI 3.1 document made from the data contract."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final, get_args
 
 from pipeline.core.contract import patient_schema
@@ -24,6 +26,11 @@ REFUSALS: Final = {
     HTTPStatus.UNPROCESSABLE_ENTITY: "The body does not hold 1 to 1,000 patients of the contract; "
     "`errors` names each field and what is allowed there.",
     HTTPStatus.TOO_MANY_REQUESTS: "The service is at its capacity.",
+}
+# What the connection refuses, whatever is asked.
+OF_THE_CONNECTION: Final = {
+    HTTPStatus.REQUEST_TIMEOUT: "The request took too long to arrive.",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The request is too large without its body.",
 }
 NOT_READY: Final = {
     HTTPStatus.SERVICE_UNAVAILABLE: "The service is stopping, or its model is wrong."
@@ -79,7 +86,7 @@ def _predict(example: GoldenPatient) -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"application/json": body}},
         "responses": {
             "200": _success({"$ref": "#/components/schemas/Predictions"}),
-            **{str(int(status)): _failure(why) for status, why in REFUSALS.items()},
+            **_failures(REFUSALS),
             "429": too_many,
         },
     }
@@ -88,11 +95,11 @@ def _predict(example: GoldenPatient) -> dict[str, Any]:
 def _get(
     summary: str,
     schema: dict[str, Any],
-    refusals: dict[HTTPStatus, str] | None = None,
+    refusals: Mapping[HTTPStatus, str] = MappingProxyType({}),
     kind: str = "application/json",
 ) -> dict[str, Any]:
-    failures = {str(int(s)): _failure(why) for s, why in (refusals or {}).items()}
-    return {"summary": summary, "responses": {"200": _success(schema, kind), **failures}}
+    responses = {"200": _success(schema, kind), **_failures(refusals)}
+    return {"summary": summary, "responses": responses}
 
 
 def _success(schema: dict[str, Any], kind: str = "application/json") -> dict[str, Any]:
@@ -101,6 +108,11 @@ def _success(schema: dict[str, Any], kind: str = "application/json") -> dict[str
         "headers": {**VERSION_HEADER},
         "content": {kind: {"schema": schema}},
     }
+
+
+def _failures(refusals: Mapping[HTTPStatus, str]) -> dict[str, Any]:
+    found = {**refusals, **OF_THE_CONNECTION}
+    return {str(int(status)): _failure(why) for status, why in found.items()}
 
 
 def _failure(why: str) -> dict[str, Any]:
