@@ -58,11 +58,11 @@ check: $(READY) ## format, lint, types, docstrings of the tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/interrogate --quiet tests
-	$(BIN)/hadolint docker/Dockerfile
+	$(BIN)/hadolint docker/Dockerfile docker/mlflow/Dockerfile
 workflow-lint: $(READY) ## lint the workflows and the scripts that they start
 	$(BIN)/zizmor --quiet --persona auditor --offline --strict-collection .github
 	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck -pyflakes ''
-	$(BIN)/shellcheck .ci/* tests/workflows/programs/*
+	$(BIN)/shellcheck .ci/* docker/mlflow/entry tests/workflows/programs/*
 workflows: $(READY) ## execute the workflows: pull request, merge, release, rollback; needs Docker
 	$(BIN)/python -m tests.workflows.show
 
@@ -75,6 +75,7 @@ lock: $(READY) ## write requirements*.txt again from requirements*.in
 	$(LOCK) --output-file requirements.txt requirements.in
 	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
 	$(LOCK) --constraints requirements.txt --output-file requirements-serving.txt requirements-serving.in
+	$(LOCK) --constraints requirements.txt --output-file docker/mlflow/requirements.txt docker/mlflow/requirements.in
 clean: ## remove what the commands made, except the registry
 	rm -rf data/processed figures reports models packages environments images .bentoml .nox .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
