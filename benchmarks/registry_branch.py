@@ -24,7 +24,7 @@ from rich.table import Table
 
 from pipeline import config, registry_branch
 from pipeline.adapters.git_branch import GitBranch
-from pipeline.adapters.registry import CHAMPION, Registry, Submission, Version
+from pipeline.adapters.registry import Registry, Submission, Version
 from pipeline.core.history import Crowning
 from pipeline.core.policies import FAMILIES
 from pipeline.core.promotion import SERVED, registered_name
@@ -72,16 +72,16 @@ def submission(family: str, merge: int, noise: random.Random) -> Submission:
 
 def merge(registry: Registry, number: int, noise: random.Random) -> None:
     """Publish four versions, and now and then crown one of them."""
+    crowning = Crowning(at=str(number), by="x", action="promoted", reason="x", commit="x")
     made: list[Version] = []
     for family in FAMILIES:
         version = registry.publish(submission(family, number, noise))
-        registry.set_alias(version, CHAMPION)
+        registry.crown(version, crowning, over=registry.settle(version.model_name))
         made.append(version)
     if number % PROMOTED_EVERY == 0:
         registry.ensure_registered(SERVED, "served")
-        chosen = made[number // PROMOTED_EVERY % len(made)]
-        crowning = Crowning(at=str(number), by="x", action="promoted", reason="x", commit="x")
-        registry.crown(registry.copy(chosen, SERVED), crowning)
+        chosen = registry.copy(made[number // PROMOTED_EVERY % len(made)], SERVED, {})
+        registry.crown(chosen, crowning, over=registry.settle(SERVED))
 
 
 def measure(folder: Path, scratch: Path) -> tuple[float, float, float]:

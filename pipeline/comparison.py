@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline import artifacts, cli, config, workspace
-from pipeline.adapters import git, registry
+from pipeline.adapters import git, mlflow_calls
 from pipeline.adapters.registry import CHAMPION, Registry
 from pipeline.config import RegistrySettings, Settings
 from pipeline.core import model_report, report, training
@@ -74,11 +74,11 @@ def _train(family: Family, data: Data, settings: Settings) -> TrainedModel:
 
 
 def _standing(settings: RegistrySettings) -> Standing:
-    if not registry.is_made(settings.tracking_uri):
+    if not mlflow_calls.is_made(settings.tracking_uri):
         return Standing(None, "there is no registry yet")
     try:
-        opened = Registry(settings.tracking_uri, settings.experiment)
-        champion = opened.incumbent(SERVED)
+        opened = Registry(**dict(settings))
+        champion = opened.incumbent(opened.find_alias(SERVED, CHAMPION))
     except RegistryError as error:
         return Standing(Incumbent("the live champion", None, str(error)), known=False)
     return Standing(champion, "" if champion else f"no version holds {SERVED}@{CHAMPION}")

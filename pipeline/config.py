@@ -26,6 +26,7 @@ from pipeline.core.policies import (
     ExamPlan,
     FeatureRecipe,
     ModelParameters,
+    Patience,
     PromotionPolicy,
     RiskBands,
     TrainingPlan,
@@ -52,6 +53,7 @@ class RegistrySettings(Record):
 
     experiment: str
     tracking_uri: str
+    patience: Patience
 
     @property
     def is_server(self) -> bool:

@@ -48,6 +48,10 @@ class NoChampionError(RegistryError):
     """No version holds the alias ``champion`` yet."""
 
 
+class OvertakenError(RegistryError):
+    """Another version became champion while one was about to: the decision is of yesterday."""
+
+
 class RegistryUnavailableError(RegistryError):
     """The registry could not be reached."""
 

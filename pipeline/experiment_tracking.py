@@ -30,10 +30,14 @@ from pipeline.core.policies import Family, Metric
 from pipeline.core.promotion import SERVED, Verdict, registered_name
 from pipeline.core.trained_model import REQUIREMENTS, TrainedModel
 from pipeline.core.training import Data
-from pipeline.errors import ArtifactError, NotPromotedError, RegistryError
+from pipeline.errors import ArtifactError, NotPromotedError, OvertakenError, RegistryError
 
 Models = Mapping[Family, TrainedModel]
 Versions = Mapping[Family, Version]
+# By the name of the registered model.
+Champions = Mapping[str, Version | None]
+# How often others may be faster before a promoter gives up.
+DECISIONS = 10
 TAGGED_METRICS: tuple[Metric, ...] = ("roc_auc", "brier", "log_loss", "calibration_error")
 
 
@@ -67,23 +71,20 @@ def run(
     """
     data, models = workspace.read_data(), workspace.read_models()
     _refuse_stale(models, settings, data)
-    registry = Registry(settings.registry.tracking_uri, settings.registry.experiment)
+    registry = Registry(**dict(settings.registry))
     examiner = Examiner(data, settings.training, settings.workers, cli.watch)
     examiner.know(models.values())
 
     key = once_per or uuid.uuid4().hex
     known = _unchanged(models, registry) if reuse else {}
     versions = {} if dry_run else {**known, **_publish(models, data, registry, key, set(known))}
-    started = perf_counter()
-    decision = _decide(models, registry, examiner, settings)
-    seconds = perf_counter() - started
+    decision, seconds = _promote(models, versions, registry, examiner, settings)
     _show(models, versions, decision)
     if known:
         cli.say(f"unchanged     {', '.join(known)}: no new version")
     if dry_run:
         cli.say("dry run: nothing was registered and no alias moved")
     else:
-        _apply(versions, decision, registry)
         _show_champion(registry)
     summary = _summary(models, versions, known, decision)
     artifacts.add_to(config.CiRun().step_summary, summary)
@@ -134,16 +135,7 @@ def _publish(
     submissions = (_submission(model, example, figures, tags, key) for model in models.values())
     # Closed before an error is printed, so that the error is the last line.
     with closing(cli.track(submissions, "Registering", len(models))) as tracked:
-        versions = dict(zip(models, map(registry.publish, tracked), strict=True))
-    if others := [
-        version.title
-        for family, version in versions.items()
-        if version.tags.get("model_digest") != models[family].digest
-    ]:
-        raise RegistryError(
-            f"the key {key} was used for other models ({', '.join(others)}): give another key"
-        )
-    return versions
+        return dict(zip(models, map(registry.publish, tracked), strict=True))
 
 
 def _submission(
@@ -196,9 +188,56 @@ def _lineage_tags() -> dict[str, str]:
     return {**tags, "ci_url": ci.url} if ci.url else tags
 
 
-def _decide(models: Models, registry: Registry, examiner: Examiner, settings: Settings) -> Decision:
+def _promote(
+    models: Models,
+    versions: Versions,
+    registry: Registry,
+    examiner: Examiner,
+    settings: Settings,
+) -> tuple[Decision, float]:
+    """Decide, and apply it, again and again while others move the alias in between.
+
+    Without ``versions`` it is only decided. Also returns the seconds that decisions took.
+
+    Raises:
+        OvertakenError: others were faster every time.
+
+    """
+    seconds = 0.0
+    for left in reversed(range(DECISIONS)):
+        champions = _champions(models, registry, settle=bool(versions))
+        started = perf_counter()
+        decision = _decide(models, champions, registry, examiner, settings)
+        seconds += perf_counter() - started
+        try:
+            if versions:
+                _apply(versions, decision, champions, registry)
+        except OvertakenError as error:
+            if not left:
+                raise
+            cli.say(f"once more     {error}")
+        else:
+            break
+    return decision, seconds
+
+
+def _champions(models: Models, registry: Registry, *, settle: bool) -> Champions:
+    """Return the champion of each model; ``settle`` first finishes what a promoter left."""
+    names = (*map(registered_name, models), SERVED)
+    if settle:
+        return {name: registry.settle(name) for name in names}
+    return {name: registry.find_alias(name, CHAMPION) for name in names}
+
+
+def _decide(
+    models: Models,
+    champions: Champions,
+    registry: Registry,
+    examiner: Examiner,
+    settings: Settings,
+) -> Decision:
     def verdict(family: Family, model_name: str) -> Verdict:
-        champion = registry.incumbent(model_name)
+        champion = registry.incumbent(champions[model_name])
         comparison = examiner.challenge(models[family], champion)
         return promotion.decide(evaluations[family], comparison, settings.promotion)
 
@@ -211,7 +250,9 @@ def _decide(models: Models, registry: Registry, examiner: Examiner, settings: Se
     )
 
 
-def _apply(versions: Versions, decision: Decision, registry: Registry) -> None:
+def _apply(
+    versions: Versions, decision: Decision, champions: Champions, registry: Registry
+) -> None:
     for family, verdict in decision.families.items():
         version = versions[family]
         # A repeated job finds its own version: the first verdict is the one that counts.
@@ -219,29 +260,36 @@ def _apply(versions: Versions, decision: Decision, registry: Registry) -> None:
             version, {k: v for k, v in _gate_tags(verdict).items() if k not in version.tags}
         )
         if verdict.moves_alias:
-            registry.set_alias(version, CHAMPION)
+            name = version.model_name
+            registry.crown(version, _crowning(verdict), over=champions[name])
     if decision.served.moves_alias:
-        _crown(versions[decision.winner], decision.served, registry)
+        _crown(versions[decision.winner], decision.served, champions[SERVED], registry)
 
 
-def _crown(version: Version, verdict: Verdict, registry: Registry) -> None:
+def _crown(
+    version: Version, verdict: Verdict, champion: Version | None, registry: Registry
+) -> None:
     """Copy ``version`` into the served model, say why, and make it champion there."""
     registry.ensure_registered(SERVED, "The model that is served; its versions are its champions")
-    copied = registry.copy(version, SERVED)
+    crowning = _crowning(verdict)
+    promoted = {
+        "promoted_from": version.title,
+        "promoted_by": crowning.by,
+        "promoted_at": crowning.at,
+    }
+    copied = registry.copy(version, SERVED, {**_gate_tags(verdict), **promoted})
+    registry.crown(copied, crowning, over=champion)
+
+
+def _crowning(verdict: Verdict) -> Crowning:
     tree, ci = git.work_tree(Path.cwd()), config.CiRun()
-    crowning = Crowning(
+    return Crowning(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         by=ci.actor or tree.user,
         action="promoted",
         reason=verdict.reason,
         commit=tree.commit,
     )
-    promoted = {
-        "promoted_from": version.title,
-        "promoted_by": crowning.by,
-        "promoted_at": crowning.at,
-    }
-    registry.crown(registry.tag(copied, {**_gate_tags(verdict), **promoted}), crowning)
 
 
 def _gate_tags(verdict: Verdict) -> dict[str, str]:

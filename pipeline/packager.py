@@ -36,8 +36,7 @@ class ModelPackager:
     @cached_property
     def _registry(self) -> Registry:
         # MLflow makes its database as soon as it is asked: whoever only validates needs none.
-        registry = self._settings.registry
-        return Registry(registry.tracking_uri, registry.experiment)
+        return Registry(**dict(self._settings.registry))
 
     def get_champion_model_info(self) -> dict[str, Any]:
         """Return what is served now: ``model_name``, ``version``, ``roc_auc``, and its tags.

@@ -76,7 +76,8 @@ def _with_server(settings: Settings, folder: Path, asked: list[str], *, read_onl
     with mlflow_server.serving(folder) as address:
         code = command.run(asked, **{TRACKING_URI: address})
         if not code and not read_only:
-            registry = Registry(address, settings.registry.experiment)
+            here = settings.registry.model_copy(update={"tracking_uri": address})
+            registry = Registry(**dict(here))
             prune(registry, folder, settings.registry_branch.keep)
             _check(registry)
     return code

@@ -115,7 +115,7 @@ def _tagged(tag: str) -> str:
 
 
 def _versions(settings: Settings) -> list[Version]:
-    registry = Registry(settings.registry.tracking_uri, settings.registry.experiment)
+    registry = Registry(**dict(settings.registry))
     return registry.versions(SERVED)
 
 
@@ -322,7 +322,7 @@ def mark(settings: Settings) -> None:
 
     """
     plan = _read_plan("publish")
-    registry = Registry(settings.registry.tracking_uri, settings.registry.experiment)
+    registry = Registry(**dict(settings.registry))
     version = registry.version(plan.model_name, plan.model_version)
     digest = version.tags.get("model_digest", plan.model_digest)
     if digest != plan.model_digest:

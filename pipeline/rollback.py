@@ -8,13 +8,7 @@ import typer
 
 from pipeline import artifacts, cli, config
 from pipeline.adapters import git
-from pipeline.adapters.registry import (
-    CHAMPION,
-    CROWNINGS,
-    PREVIOUS_CHAMPION,
-    Registry,
-    Version,
-)
+from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
 from pipeline.config import Settings
 from pipeline.core import history, report
 from pipeline.core.history import Crowning
@@ -30,10 +24,12 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
     Raises:
         RegistryError: there is no such version, its files are not what was published, or the gate
             had refused it and ``force`` is not set. The champion stays.
+        OvertakenError: somebody else moved the alias at the same time.
 
     """
-    registry = Registry(settings.registry.tracking_uri, settings.registry.experiment)
-    champion, version = registry.champion(SERVED), _target(registry, to)
+    registry = Registry(**dict(settings.registry))
+    champion = registry.settle(SERVED) or registry.champion(SERVED)
+    version = _target(registry, to)
     if version.version == champion.version:
         cli.say(f"champion      {champion.title} already; nothing was changed")
         return
@@ -44,7 +40,7 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
             f"the gate refused {version.title}: {version.tags['gate_reason']}; "
             "choose another with --to (--list shows them), or insist with --force"
         )
-    registry.crown(version, _crowning(reason, forced=refused))
+    registry.crown(version, _crowning(reason, forced=refused), over=champion)
     said = f"{version.title}, was {champion.title}"
     cli.say(f"champion      {said}")
     summary = f"## Rollback\n\n**Champion: {said}.** {report.cell(reason)}\n"
@@ -73,14 +69,12 @@ def _crowning(reason: str, *, forced: bool) -> Crowning:
 
 def show(settings: Settings) -> None:
     """Print the history of champions, oldest first."""
-    registry = Registry(settings.registry.tracking_uri, settings.registry.experiment)
+    registry = Registry(**dict(settings.registry))
     versions = {version.version: version for version in registry.versions(SERVED)}
-    crownings = (
-        (number, crowning)
-        for number, version in versions.items()
-        for crowning in history.read_crownings(version.tags.get(CROWNINGS, ""))
-    )
-    rows = [_row(reign, versions[reign.version]) for reign in history.reigns(crownings)]
+    rows = [
+        _row(reign, versions[reign.version])
+        for reign in history.reigns(registry.succession(SERVED))
+    ]
     cli.show_table(f"{SERVED}@{CHAMPION}", COLUMNS, rows)
 
 

@@ -4,40 +4,41 @@ A version is published in stages: its files are uploaded, downloaded again and c
 manifest, and only then is it tagged complete. Whoever reads a version's files gets them verified.
 """
 
-import io
-import logging
-import os
-import re
-import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, redirect_stderr
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import mlflow
-import requests
 from mlflow import MlflowClient
 from mlflow.entities import (
     Dataset,
     DatasetInput,
+    LoggedModel,
     LoggedModelOutput,
     LoggedModelStatus,
     Metric,
     Param,
+    Run,
 )
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from pipeline.adapters.mlflow_calls import MlflowCalls
 from pipeline.artifacts import files_below, write_file
 from pipeline.core import history, manifest, trained_model
 from pipeline.core.examiner import Incumbent
-from pipeline.core.history import Crowning
+from pipeline.core.history import Crowning, Entry
 from pipeline.core.manifest import Files
+from pipeline.core.policies import Patience
+from pipeline.core.promotion import HISTORY
 from pipeline.core.records import Record
 from pipeline.errors import (
     ArtifactError,
     NoChampionError,
+    OvertakenError,
     RegistryError,
     RegistryUnavailableError,
 )
@@ -48,19 +49,21 @@ PREVIOUS_CHAMPION: Final = "previous_champion"
 KEY: Final = "key"
 MANIFEST: Final = "manifest"
 COMPLETE: Final = "complete"
-CROWNINGS: Final = "crownings"
 PRUNED: Final = "files_pruned"
+DIGEST: Final = "model_digest"
+# Which call made a logged model: MLflow gives it no name of its own.
+ATTEMPT: Final = "attempt"
+# What an entry of the history carries: see `history.Entry`.
+MODEL: Final = "model"
+VERSION: Final = "version"
+AFTER: Final = "after"
+CROWNING: Final = "crowning"
 
-_SQLITE: Final = "sqlite:///"
-_ABSENT: Final = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
-# The client would repeat every request, creations too: one lost answer made two versions. And it
-# would print between our own lines.
-_CLIENT: Final = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
+EXISTS: Final = "RESOURCE_ALREADY_EXISTS"
+# Others may move an alias while it is read; it stands still sooner than that.
+_SETTLING: Final = 20
+
+Answer = TypeVar("Answer")
 
 
 class Version(Record):
@@ -117,28 +120,27 @@ class Submission(Record):
 
 
 class Registry:
-    """The registry at one tracking URI: a SQLite file or an MLflow server."""
+    """The registry at one tracking URI: a SQLite file or an MLflow server.
 
-    def __init__(self, tracking_uri: str, experiment: str) -> None:
+    MLflow resolves ``models:/`` addresses by its process-wide setting, so there can be one registry
+    in a process at a time. Every method raises `RegistryUnavailableError` where the registry gives
+    no good answer for as long as ``patience`` allows, and `RegistryError` where it refuses.
+    """
+
+    def __init__(
+        self, tracking_uri: str, experiment: str, patience: Patience | None = None
+    ) -> None:
         """Point MLflow at ``tracking_uri``; an embedded registry is made if it does not exist.
-
-        MLflow resolves ``models:/`` addresses by its process-wide setting, so there can be one
-        registry in a process at a time.
 
         Raises:
             RegistryError: the embedded registry's file cannot be opened, or MLflow knows no such
                 kind of address.
 
         """
-        os.environ.update(_CLIENT)
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        _open_file(tracking_uri)
-        mlflow.set_tracking_uri(tracking_uri)
-        self._uri = _without_password(tracking_uri)
+        self._calls = MlflowCalls(tracking_uri, patience or Patience())
         self._experiment = experiment
-        with self._explained():
-            self._client = MlflowClient(tracking_uri, tracking_uri)
+
+    # --- reading
 
     def version(self, model_name: str, version: int) -> Version:
         """Return one version.
@@ -147,44 +149,36 @@ class Registry:
             RegistryError: there is none.
 
         """
-        with self._explained():
-            try:
-                return _version(self._client.get_model_version(model_name, str(version)))
-            except MlflowException as error:
-                if error.error_code not in _ABSENT:
-                    raise
-        raise RegistryError(f"{self._uri} holds no {model_name}/{version}")
+        if (found := self._find(model_name, version)) is None:
+            raise RegistryError(f"{self._calls.uri} holds no {model_name}/{version}")
+        return found
+
+    def _find(self, model_name: str, version: int) -> Version | None:
+        found = self._calls.find(lambda client: client.get_model_version(model_name, str(version)))
+        return _version(found) if found else None
+
+    def versions(self, model_name: str, **tags: str) -> list[Version]:
+        """Return the versions with the given tags, oldest first."""
+        conditions = [f"tags.{name} = '{value}'" for name, value in tags.items()]
+        return self._calls.ask(lambda client: _search(client, model_name, *conditions))
+
+    def newest(self, model_name: str) -> Version | None:
+        """Return the newest complete version of a model, or None."""
+        complete = [version for version in self.versions(model_name) if version.complete]
+        return complete[-1] if complete else None
 
     def find_alias(self, model_name: str, alias: str) -> Version | None:
         """Return the version that holds ``alias``, or None."""
-        with self._explained():
-            try:
-                return _version(self._client.get_model_version_by_alias(model_name, alias))
-            except MlflowException as error:
-                if error.error_code not in _ABSENT:
-                    raise
-        return None
+        found = self._calls.find(
+            lambda client: client.get_model_version_by_alias(model_name, alias)
+        )
+        return _version(found) if found else None
 
-    def incumbent(self, model_name: str) -> Incumbent | None:
-        """Return the champion with its model, or None when no version is champion.
-
-        A champion that is missing, changed or unreadable is an answer, which the gate judges.
-
-        Raises:
-            RegistryUnavailableError: the registry does not answer.
-
-        """
-        version = self.find_alias(model_name, CHAMPION)
-        if version is None:
-            return None
-        commit = version.tags.get("git_commit", "unknown")
-        try:
-            model = trained_model.read(self.files(version), version.title)
-        except RegistryUnavailableError:
-            raise
-        except (RegistryError, ArtifactError) as error:
-            return Incumbent(version.title, None, str(error), commit)
-        return Incumbent(version.title, model, commit=commit)
+    def aliases(self, model_name: str) -> dict[str, int]:
+        """Return the version of each alias of a model; none where there is no such model."""
+        found = self._calls.find(lambda client: client.get_registered_model(model_name))
+        aliases = found.aliases if found else {}
+        return {alias: int(version) for alias, version in aliases.items()}
 
     def champion(self, model_name: str) -> Version:
         """Return the version that holds the alias ``champion``.
@@ -195,25 +189,30 @@ class Registry:
         """
         if (version := self.find_alias(model_name, CHAMPION)) is None:
             raise NoChampionError(
-                f"no version holds {model_name}@{CHAMPION} in {self._uri}: "
+                f"no version holds {model_name}@{CHAMPION} in {self._calls.uri}: "
                 "run `python -m pipeline.experiment_tracking` first"
             )
         return version
 
-    def versions(self, model_name: str, **tags: str) -> list[Version]:
-        """Return the versions with the given tags, oldest first."""
-        return self._search(model_name, *(f"tags.{k} = '{v}'" for k, v in tags.items()))
+    def incumbent(self, champion: Version | None) -> Incumbent | None:
+        """Return a champion with its model; None for none.
 
-    def newest(self, model_name: str) -> Version | None:
-        """Return the newest complete version of a model, or None."""
-        complete = [version for version in self.versions(model_name) if version.complete]
-        return complete[-1] if complete else None
+        A champion that is missing, changed or unreadable is an answer, which the gate judges.
 
-    def _search(self, model_name: str, *conditions: str) -> list[Version]:
-        text = " and ".join([f"name = '{model_name}'", *conditions])
-        with self._explained():
-            found = self._client.search_model_versions(text)
-        return sorted(map(_version, found), key=lambda version: version.version)
+        Raises:
+            RegistryUnavailableError: the registry does not answer.
+
+        """
+        if champion is None:
+            return None
+        commit = champion.tags.get("git_commit", "unknown")
+        try:
+            model = trained_model.read(self.files(champion), champion.title)
+        except RegistryUnavailableError:
+            raise
+        except (RegistryError, ArtifactError) as error:
+            return Incumbent(champion.title, None, str(error), commit)
+        return Incumbent(champion.title, model, commit=commit)
 
     def files(self, version: Version) -> dict[str, bytes]:
         """Download a version's files and check them against its manifest.
@@ -233,15 +232,12 @@ class Registry:
         return self._verified(version)
 
     def _verified(self, version: Version) -> dict[str, bytes]:
-        with self._explained(), tempfile.TemporaryDirectory() as folder:
-            address = f"models:/{version.title}"
-            try:
-                mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=folder)
-            except OSError as error:
-                raise RegistryError(f"the files of {version.title} are missing: {error}") from error
-            files = files_below(Path(folder))
-        # MLflow's client writes this one beside what it downloads.
-        files.pop("registered_model_meta", None)
+        try:
+            files = self._calls.ask(lambda _: _download(f"models:/{version.title}"))
+        except RegistryUnavailableError:
+            raise
+        except RegistryError as error:
+            raise RegistryError(f"the files of {version.title} are missing: {error}") from error
         if not files:
             raise RegistryError(
                 f"no file of {version.title} is where it was stored; an embedded registry does not "
@@ -252,65 +248,144 @@ class Registry:
             raise RegistryError(f"{version.title} is not what was published: {'; '.join(found)}")
         return files
 
+    # --- publishing
+
     def publish(self, submission: Submission) -> Version:
         """Create a version from ``submission``, or return the one that its key has already made.
 
+        Whatever an interrupted call left is taken up where it stopped.
+
         Raises:
-            RegistryError: what is stored is not what was sent; the version stays incomplete.
+            RegistryError: what is stored is not what was sent, and the version stays incomplete; or
+                the key has made another model.
 
         """
-        made = self.versions(submission.model_name, **{KEY: submission.key})
-        version = made[-1] if made else self._create(submission)
-        return version if version.complete else self._complete(version)
+        name, key = submission.model_name, submission.key
+        if not self.versions(name, **{KEY: key}):
+            self._create(submission)
+        version, *doubles = self.versions(name, **{KEY: key})
+        for double in doubles:
+            # Of two jobs with one key, the later; or a request that was given up for lost.
+            self.tag(double, {KEY: f"{key}: double of {version.title}"})
+        if version.tags.get(DIGEST) != submission.tags.get(DIGEST):
+            raise RegistryError(
+                f"the key {key} was used for other models ({version.title}): give another key"
+            )
+        if not version.complete:
+            version = self._complete(version, submission)
+        self._calls.done.append(f"{version.title} is complete")
+        return version
 
-    def _complete(self, version: Version) -> Version:
-        self._verified(version)
+    def _create(self, submission: Submission) -> None:
+        run = self._run(submission)
+        model_id = self._logged_model(submission, run)
+        self.ensure_registered(submission.model_name, submission.description)
+        self._calls.ask(lambda client: client.set_terminated(run.info.run_id))
+        tags = {**submission.tags, KEY: submission.key, MANIFEST: _checksums(submission.files)}
+        self._calls.create(
+            lambda client: _with_key(client, submission.model_name, submission.key),
+            lambda client: _version(
+                client.create_model_version(
+                    submission.model_name,
+                    source=f"models:/{model_id}",
+                    run_id=run.info.run_id,
+                    model_id=model_id,
+                    tags=tags,
+                )
+            ),
+        )
+
+    def _complete(self, version: Version, submission: Submission) -> Version:
+        try:
+            self._verified(version)
+        except RegistryUnavailableError:
+            raise
+        except RegistryError:
+            # Nobody was given these files: they can be sent once more.
+            self._upload(version.source.removeprefix("models:/"), submission.files)
+            version = self.tag(version, {MANIFEST: _checksums(submission.files)})
+            self._verified(version)
         return self.tag(version, {COMPLETE: "true"})
+
+    def _run(self, submission: Submission) -> Run:
+        experiment = self._experiment_id()
+        known = f"tags.{KEY} = '{submission.key}' and attributes.run_name = '{submission.run_name}'"
+        run: Run = self._calls.create(
+            lambda client: _first(
+                client.search_runs([experiment], known, order_by=["attributes.start_time ASC"])
+            ),
+            lambda client: client.create_run(
+                experiment,
+                run_name=submission.run_name,
+                tags={
+                    **submission.tags,
+                    KEY: submission.key,
+                    "mlflow.source.name": submission.source_name,
+                    "mlflow.source.git.commit": submission.tags["git_commit"],
+                },
+            ),
+        )
+        parameters = [Param(name, value) for name, value in submission.parameters.items()]
+        data = Dataset(
+            submission.dataset,
+            submission.dataset_digest[:36],
+            "local",
+            submission.dataset_source,
+        )
+        run_id = run.info.run_id
+        self._calls.ask(lambda client: client.log_batch(run_id, params=parameters))
+        self._calls.ask(lambda client: client.log_inputs(run_id, [DatasetInput(data)]))
+        with _as_folder(submission.figures) as folder:
+            self._calls.ask(lambda client: client.log_artifacts(run_id, folder, "figures"))
+        return run
+
+    def _logged_model(self, submission: Submission, run: Run) -> str:
+        run_id, attempt = run.info.run_id, uuid.uuid4().hex
+        model = self._calls.create(
+            lambda client: _attempted(client, run, attempt),
+            lambda client: client.create_logged_model(
+                run.info.experiment_id,
+                name=submission.run_name,
+                source_run_id=run_id,
+                tags={**submission.tags, ATTEMPT: attempt},
+                params=submission.parameters,
+                model_type="classifier",
+            ),
+        )
+        model_id = str(model.model_id)
+        self._upload(model_id, submission.files)
+        self._calls.ask(
+            lambda client: client.finalize_logged_model(model_id, LoggedModelStatus.READY)
+        )
+        metrics = [
+            Metric(name, value, run.info.start_time, step=0, model_id=model_id, run_id=run_id)
+            for name, value in submission.metrics.items()
+        ]
+        self._calls.ask(lambda client: client.log_batch(run_id, metrics=metrics))
+        self._calls.ask(lambda client: _link(client, run_id, model_id))
+        return model_id
+
+    def _upload(self, model_id: str, files: Files) -> None:
+        with _as_folder(files) as folder:
+            self._calls.ask(lambda client: client.log_model_artifacts(model_id, folder))
+
+    def _experiment_id(self) -> str:
+        return self._calls.ask(lambda client: _experiment(client, self._experiment))
+
+    # --- tags, copies
 
     def tag(self, version: Version, tags: Mapping[str, str]) -> Version:
         """Set ``tags`` on a version and return it as it is then."""
-        with self._explained():
-            for name, value in tags.items():
-                self._client.set_model_version_tag(
-                    version.model_name, str(version.version), name, value
-                )
+
+        def set_all(client: MlflowClient) -> None:
+            for key, value in tags.items():
+                if version.tags.get(key) != value:
+                    client.set_model_version_tag(
+                        version.model_name, str(version.version), key, value
+                    )
+
+        self._calls.ask(set_all)
         return version.model_copy(update={"tags": {**version.tags, **tags}})
-
-    def set_alias(self, version: Version, alias: str) -> None:
-        """Point ``alias`` at a version, in one call."""
-        with self._explained():
-            self._client.set_registered_model_alias(version.model_name, alias, str(version.version))
-
-    def crown(self, version: Version, crowning: Crowning) -> None:
-        """Make a version the champion of its model: note it on the version, then move the alias.
-
-        The alias moves in one call, so a reader sees the old champion or the new one; the old one
-        keeps the alias ``previous_champion``. An interruption leaves the old champion in place.
-
-        Raises:
-            RegistryError: somebody else moved the alias at the same time.
-
-        """
-        crownings = (*history.read_crownings(version.tags.get(CROWNINGS, "")), crowning)
-        self.tag(version, {CROWNINGS: history.write_crownings(crownings)})
-        previous = self.find_alias(version.model_name, CHAMPION)
-        if previous is not None and previous.version != version.version:
-            self.set_alias(previous, PREVIOUS_CHAMPION)
-        self.set_alias(version, CHAMPION)
-        now = self.champion(version.model_name)
-        if now.version != version.version:
-            raise RegistryError(f"{now.title} became champion while {version.title} was crowned")
-
-    def aliases(self, model_name: str) -> dict[str, int]:
-        """Return the version of each alias of a model; none where there is no such model."""
-        with self._explained():
-            try:
-                found = self._client.get_registered_model(model_name)
-            except MlflowException as error:
-                if error.error_code not in _ABSENT:
-                    raise
-                return {}
-        return {alias: int(version) for alias, version in found.aliases.items()}
 
     def prune(self, version: Version) -> Version:
         """Note that the files of a version are about to be dropped."""
@@ -318,105 +393,122 @@ class Registry:
 
     def ensure_registered(self, model_name: str, description: str) -> None:
         """Create a registered model unless there is one of that name."""
-        with self._explained():
-            try:
-                self._client.create_registered_model(model_name, description=description)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
-
-    def copy(self, version: Version, model_name: str) -> Version:
-        """Copy a version into another registered model, or return the copy made before."""
-        address = f"models:/{version.title}"
-        same_run = self._search(model_name, f"run_id = '{version.run_id}'")
-        made = [copied for copied in same_run if copied.source == address]
-        if made:
-            return made[-1]
-        # MLflow prints two lines about a copy that say nothing a person asked for.
-        with self._explained(), redirect_stderr(io.StringIO()):
-            return _version(self._client.copy_model_version(address, model_name))
-
-    def _create(self, submission: Submission) -> Version:
-        with self._explained():
-            run_id = self._log_run(submission)
-            model_id = self._log_model(submission, run_id)
-            self.ensure_registered(submission.model_name, submission.description)
-            lines = manifest.checksum_lines(manifest.digests(submission.files))
-            self._client.set_terminated(run_id)
-            created = self._client.create_model_version(
-                submission.model_name,
-                source=f"models:/{model_id}",
-                run_id=run_id,
-                model_id=model_id,
-                tags={**submission.tags, KEY: submission.key, MANIFEST: lines},
+        self._calls.ask(
+            lambda client: _unless_there(
+                lambda: client.create_registered_model(model_name, description=description)
             )
-            return _version(created)
-
-    def _log_run(self, submission: Submission) -> str:
-        run = self._client.create_run(
-            self._experiment_id(),
-            run_name=submission.run_name,
-            tags={
-                **submission.tags,
-                KEY: submission.key,
-                "mlflow.source.name": submission.source_name,
-                "mlflow.source.git.commit": submission.tags["git_commit"],
-            },
-        )
-        run_id = str(run.info.run_id)
-        parameters = [Param(name, value) for name, value in submission.parameters.items()]
-        self._client.log_batch(run_id, params=parameters)
-        data = Dataset(
-            submission.dataset,
-            submission.dataset_digest[:36],
-            "local",
-            submission.dataset_source,
-        )
-        self._client.log_inputs(run_id, datasets=[DatasetInput(data)])
-        with _as_folder(submission.figures) as folder:
-            self._client.log_artifacts(run_id, folder, "figures")
-        return run_id
-
-    def _log_model(self, submission: Submission, run_id: str) -> str:
-        model = self._client.create_logged_model(
-            self._experiment_id(),
-            name=submission.run_name,
-            source_run_id=run_id,
-            tags=submission.tags,
-            params=submission.parameters,
-            model_type="classifier",
-        )
-        with _as_folder(submission.files) as folder:
-            self._client.log_model_artifacts(model.model_id, folder)
-        self._client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-        now = int(model.creation_timestamp)
-        metrics = [
-            Metric(name, value, timestamp=now, step=0, model_id=model.model_id, run_id=run_id)
-            for name, value in submission.metrics.items()
-        ]
-        self._client.log_batch(run_id, metrics=metrics)
-        self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
-        return str(model.model_id)
-
-    def _experiment_id(self) -> str:
-        found = self._client.get_experiment_by_name(self._experiment)
-        return str(
-            found.experiment_id if found else self._client.create_experiment(self._experiment)
         )
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn MLflow's errors into one line that names the registry and the next step."""
-        try:
-            yield
-        except MlflowException as error:
-            line = _without_password(" ".join(str(error).split()))
-            if _is_unreachable(error):
-                raise RegistryUnavailableError(
-                    f"the registry at {self._uri} does not answer: start it, or unset "
-                    f"MLFLOW_TRACKING_URI to work with the embedded one ({line})"
-                ) from error
-            raise RegistryError(f"the registry at {self._uri} refused: {line}") from error
+    def copy(self, version: Version, model_name: str, tags: Mapping[str, str]) -> Version:
+        """Copy a version into another registered model, or return the copy made before.
+
+        ``tags`` are added to those of the version, in the same call that makes the copy.
+        """
+        address, run = f"models:/{version.title}", f"run_id = '{version.run_id}'"
+
+        def made(client: MlflowClient) -> Version | None:
+            found = _search(client, model_name, run)
+            return _first(copied for copied in found if copied.source == address)
+
+        copied = self._calls.create(
+            made,
+            lambda client: _version(
+                client.create_model_version(
+                    model_name, address, version.run_id, tags={**version.tags, **tags}
+                )
+            ),
+        )
+        return self.tag(copied, tags)
+
+    # --- champions
+
+    def set_alias(self, version: Version, alias: str) -> None:
+        """Point ``alias`` at a version, in one call."""
+        self._point(version.model_name, alias, version.version)
+
+    def _point(self, name: str, alias: str, version: int) -> None:
+        self._calls.ask(lambda client: client.set_registered_model_alias(name, alias, str(version)))
+
+    def succession(self, model_name: str) -> list[Entry]:
+        """Return the crownings of a model that count, oldest first."""
+        found = self.versions(HISTORY, **{MODEL: model_name})
+        return history.succession(entry for entry in map(_entry, found) if entry)
+
+    def crown(self, version: Version, crowning: Crowning, over: Version | None) -> None:
+        """Make a version the champion of its model, in the place of ``over``.
+
+        First it is written into the history, which decides between promoters at once; then the
+        aliases follow. A reader sees the old champion or the new one. An interruption before the
+        first step leaves the old champion, one after it is finished by the next `settle`.
+
+        Raises:
+            OvertakenError: another version than ``over`` is champion, or was made so just now.
+            RegistryError: the version is incomplete.
+
+        """
+        name = version.model_name
+        if not version.complete:
+            raise RegistryError(f"{version.title} is incomplete and cannot be champion")
+        line = self.succession(name)
+        reigning = line[-1].version if line else self.aliases(name).get(CHAMPION)
+        if reigning != (over.version if over else None):
+            raise OvertakenError(f"{name}/{reigning} became champion meanwhile")
+        self.ensure_registered(HISTORY, "Who was champion when: each version is one crowning")
+        sequence = self._append(version, crowning, line[-1].sequence if line else 0)
+        if all(entry.sequence != sequence for entry in self.succession(name)):
+            raise OvertakenError(f"another version became champion before {version.title} could")
+        self.settle(name)
+        self._calls.done.append(f"{version.title} is champion")
+
+    def _append(self, version: Version, crowning: Crowning, after: int) -> int:
+        key = uuid.uuid4().hex
+        tags = {
+            KEY: key,
+            MODEL: version.model_name,
+            VERSION: str(version.version),
+            AFTER: str(after),
+            CROWNING: crowning.model_dump_json(),
+        }
+        entry = self._calls.create(
+            lambda client: _with_key(client, HISTORY, key),
+            lambda client: _version(
+                client.create_model_version(
+                    HISTORY,
+                    f"models:/{version.title}",
+                    version.run_id,
+                    tags=tags,
+                    description=f"{version.title} {crowning.action}: {crowning.reason}",
+                )
+            ),
+        )
+        return entry.version
+
+    def settle(self, model_name: str) -> Version | None:
+        """Point the aliases of a model where its history says, and return the champion, or None.
+
+        Raises:
+            RegistryError: the champion was deleted, or the history does not stand still.
+
+        """
+        for _ in range(_SETTLING):
+            line, aliases = self.succession(model_name), self.aliases(model_name)
+            if not line:
+                return self.find_alias(model_name, CHAMPION)
+            if (champion := self._find(model_name, line[-1].version)) is None:
+                raise RegistryError(
+                    f"{model_name}/{line[-1].version} is champion by the history and was deleted: "
+                    "run `python -m pipeline.registry_doctor --repair`"
+                )
+            wanted = {CHAMPION: champion.version}
+            before = history.previous(line)
+            if before is not None and self._find(model_name, before):
+                wanted = {PREVIOUS_CHAMPION: before, **wanted}
+            if wanted.items() <= aliases.items():
+                return champion
+            for alias, version in wanted.items():
+                if aliases.get(alias) != version:
+                    self._point(model_name, alias, version)
+        raise RegistryError(f"the champion of {model_name} changed {_SETTLING} times meanwhile")
 
 
 @contextmanager
@@ -425,6 +517,63 @@ def _as_folder(files: Files) -> Iterator[str]:
         for path, content in files.items():
             write_file(Path(folder, path), content)
         yield folder
+
+
+def _download(address: str) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=folder)
+        files = files_below(Path(folder))
+    # MLflow's client writes this one beside what it downloads.
+    files.pop("registered_model_meta", None)
+    return files
+
+
+def _first(found: Iterable[Answer]) -> Answer | None:
+    return next(iter(found), None)
+
+
+def _search(client: MlflowClient, model_name: str, *conditions: str) -> list[Version]:
+    text = " and ".join([f"name = '{model_name}'", *conditions])
+    found = client.search_model_versions(text)
+    versions = [*found]
+    while found.token:
+        found = client.search_model_versions(text, page_token=found.token)
+        versions += found
+    return sorted(map(_version, versions), key=lambda version: version.version)
+
+
+def _with_key(client: MlflowClient, model_name: str, key: str) -> Version | None:
+    return _first(_search(client, model_name, f"tags.{KEY} = '{key}'"))
+
+
+def _attempted(client: MlflowClient, run: Run, attempt: str) -> LoggedModel | None:
+    of_run = f"source_run_id = '{run.info.run_id}'"
+    found = client.search_logged_models([run.info.experiment_id], filter_string=of_run)
+    return _first(model for model in found if model.tags.get(ATTEMPT) == attempt)
+
+
+def _link(client: MlflowClient, run_id: str, model_id: str) -> None:
+    """Show the model on the run's page, once: MLflow takes a second time for an error."""
+    outputs = client.get_run(run_id).outputs
+    linked = [output.model_id for output in outputs.model_outputs] if outputs else []
+    if model_id not in linked:
+        client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+
+
+def _experiment(client: MlflowClient, name: str) -> str:
+    if (found := client.get_experiment_by_name(name)) is None:
+        _unless_there(lambda: client.create_experiment(name))
+        found = client.get_experiment_by_name(name)
+    return str(found.experiment_id)  # type: ignore[union-attr]
+
+
+def _unless_there(create: Callable[[], object]) -> None:
+    """Create something that has a name, unless somebody was faster."""
+    try:
+        create()
+    except MlflowException as error:
+        if error.error_code != EXISTS:
+            raise
 
 
 def _version(found: ModelVersion) -> Version:
@@ -438,47 +587,25 @@ def _version(found: ModelVersion) -> Version:
     )
 
 
+def _entry(version: Version) -> Entry | None:
+    """Read an entry of the history; one that somebody damaged does not count."""
+    try:
+        return Entry(
+            sequence=version.version,
+            version=int(version.tags[VERSION]),
+            after=int(version.tags[AFTER]),
+            crowning=Crowning.model_validate_json(version.tags[CROWNING]),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _checksums(files: Files) -> str:
+    return manifest.checksum_lines(manifest.digests(files))
+
+
 def _manifest(version: Version) -> dict[str, str]:
     try:
         return manifest.parse_checksum_lines(version.tags.get(MANIFEST, ""))
     except ValueError as error:
         raise RegistryError(f"the manifest of {version.title} is damaged: {error}") from error
-
-
-def is_made(tracking_uri: str) -> bool:
-    """Say whether there is a registry to ask. One at an address is; an embedded one has a file."""
-    path = _file(tracking_uri)
-    return path is None or (path.is_file() and path.stat().st_size > 0)
-
-
-def _file(tracking_uri: str) -> Path | None:
-    """Return the file of an embedded registry, or None for a registry of another kind."""
-    if not tracking_uri.startswith(_SQLITE):
-        return None
-    return Path(tracking_uri.removeprefix(_SQLITE).partition("?")[0])
-
-
-def _open_file(tracking_uri: str) -> None:
-    """Open an embedded registry once: MLflow would try a file that cannot be opened for 100 s."""
-    if (path := _file(tracking_uri)) is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA schema_version")
-    except (OSError, sqlite3.Error) as error:
-        raise RegistryError(f"the registry {path} cannot be opened: {error}") from error
-
-
-def _without_password(text: str) -> str:
-    """Take user and password out of every address in ``text``: it is shown, and kept in logs."""
-    return re.sub(r"//[^/@\s]+@", "//", text)
-
-
-def _is_unreachable(error: BaseException | None) -> bool:
-    """Look through the chain of causes: MLflow wraps what `requests` raised."""
-    if error is None:
-        return False
-    if isinstance(error, requests.ConnectionError | requests.Timeout):
-        return True
-    return _is_unreachable(error.__cause__ or error.__context__)

@@ -1,9 +1,13 @@
-"""The history of champions: who held the alias, from when to when, and why."""
+"""The history of champions: who held the alias, from when to when, and why.
+
+It is kept as a log that only grows. Whoever wants to move the alias appends an entry that names the
+last crowning it knew of; the number of the entry comes from the registry and is given once. An
+entry counts exactly when nobody else's came between: so of several promoters at once one wins, and
+the others find out. The alias in the registry follows the log.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
-
-from pydantic import TypeAdapter, ValidationError
 
 from pipeline.core.records import Record
 
@@ -24,6 +28,19 @@ class Crowning(Record):
     forced: bool = False
 
 
+class Entry(Record):
+    """A crowning as it stands in the log of one model.
+
+    ``sequence`` is the entry's own number, ``version`` the version that was to be champion, and
+    ``after`` the number of the last crowning that its writer knew of: 0 for none.
+    """
+
+    sequence: int
+    version: int
+    after: int
+    crowning: Crowning
+
+
 class Reign(Record):
     """A version's time as champion; ``until`` is empty while it lasts."""
 
@@ -32,37 +49,34 @@ class Reign(Record):
     until: str = ""
 
 
-_CROWNINGS = TypeAdapter(tuple[Crowning, ...])
+def succession(log: Iterable[Entry]) -> list[Entry]:
+    """Return the entries that count, oldest first: those that came directly after the last one."""
+    found: list[Entry] = []
+    for entry in sorted(log, key=lambda one: one.sequence):
+        if not found or entry.after >= found[-1].sequence:
+            found.append(entry)
+    return found
 
 
-def read_crownings(text: str) -> tuple[Crowning, ...]:
-    """Read the tag in which a version keeps its crownings.
+def previous(line: Sequence[Entry]) -> int | None:
+    """Return the version that was champion before the present one, or None.
 
-    Raises:
-        ValueError: the text is something else.
-
+    ``line`` is a `succession`. A version that was crowned twice in a row reigned once.
     """
-    try:
-        return _CROWNINGS.validate_json(text or "[]")
-    except ValidationError as error:
-        raise ValueError(f"not a list of crownings: {' '.join(str(error).split())}") from error
+    others = [entry.version for entry in line if entry.version != line[-1].version]
+    return others[-1] if others else None
 
 
-def write_crownings(crownings: Sequence[Crowning]) -> str:
-    """Return ``crownings`` as the text of the tag."""
-    return _CROWNINGS.dump_json(tuple(crownings)).decode()
+def reigns(line: Iterable[Entry]) -> list[Reign]:
+    """Return the reigns of a `succession`, oldest first.
 
-
-def reigns(crownings: Iterable[tuple[int, Crowning]]) -> list[Reign]:
-    """Return the reigns, oldest first.
-
-    A crowning that was interrupted and repeated stands twice in a row: the later one counts.
+    Of a version that was crowned twice in a row the later crowning counts.
     """
     found: list[Reign] = []
-    for version, crowning in sorted(crownings, key=lambda one: one[1].at):
-        if found and found[-1].version == version:
+    for entry in line:
+        if found and found[-1].version == entry.version:
             found.pop()
         if found:
-            found[-1] = found[-1].model_copy(update={"until": crowning.at})
-        found.append(Reign(version=version, crowning=crowning))
+            found[-1] = found[-1].model_copy(update={"until": entry.crowning.at})
+        found.append(Reign(version=entry.version, crowning=entry.crowning))
     return found

@@ -20,6 +20,17 @@ class DownloadPlan(Record):
     wait_seconds: Annotated[float, Field(ge=0)]
 
 
+class Patience(Record):
+    """How long a registry may keep us waiting: seconds for an answer, and how often it is asked.
+
+    The waits between the attempts are random, below a limit that doubles from ``wait_seconds``.
+    """
+
+    attempts: Annotated[int, Field(ge=1)] = 4
+    wait_seconds: Annotated[float, Field(ge=0)] = 0.5
+    timeout_seconds: Annotated[int, Field(ge=1)] = 12
+
+
 Metric = Literal[
     "roc_auc",
     "pr_auc",

@@ -23,6 +23,8 @@ from pipeline.core.records import Estimate, Record
 
 # The registered model that is served; its versions are the history of promotions.
 SERVED: Final = "heart_disease"
+# The registered model whose versions are the log of champions: see `pipeline.core.history`.
+HISTORY: Final = "heart_disease_history"
 
 
 class Outcome(StrEnum):

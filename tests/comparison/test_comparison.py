@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import artifacts, comparison, config, experiment_tracking
-from pipeline.adapters import registry
+from pipeline.adapters import mlflow_calls
 from pipeline.adapters.registry import CHAMPION, Registry
 from pipeline.core import manifest
 from pipeline.core.promotion import SERVED
@@ -142,7 +142,7 @@ def test_a_registry_is_made_once_its_file_holds_something(tmp_path, uri, made):
     (tmp_path / "made.db").write_bytes(b"SQLite format 3")
     files = sorted(tmp_path.iterdir())
 
-    assert registry.is_made(uri.format(folder=tmp_path)) is made
+    assert mlflow_calls.is_made(uri.format(folder=tmp_path)) is made
     assert sorted(tmp_path.iterdir()) == files
 
 

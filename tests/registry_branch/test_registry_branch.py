@@ -11,7 +11,6 @@ from pipeline import config, registry_branch
 from pipeline.adapters import mlflow_server
 from pipeline.adapters.git_branch import GitBranch
 from pipeline.adapters.registry import Registry
-from pipeline.core import history
 from pipeline.core.policies import FAMILIES
 from pipeline.core.promotion import SERVED, registered_name
 from pipeline.errors import RegistryError
@@ -101,8 +100,7 @@ def test_what_was_lost_to_another_clone_is_done_again_on_top_of_it(clone, remote
 
     for name in NAMES:
         assert [version.tags["key"] for version in versions[name]] == ["bob", "ann"]
-    crowned = [v for v in versions[SERVED] if history.read_crownings(v.tags["crownings"])]
-    assert [version.version for version in crowned] == [champion.version] == [1]
+    assert [version.version for version in versions[SERVED]] == [champion.version] == [1]
 
 
 def test_a_command_that_fails_publishes_nothing_and_hands_its_code_on(clone, remote):

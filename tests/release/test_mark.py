@@ -50,7 +50,7 @@ def test_a_pre_release_is_in_staging(settings, shipped, registry):
 
 def test_a_backport_leaves_production_with_the_higher_release(settings, shipped, registry, capsys):
     """People who follow the alias would be taken back."""
-    other = registry.copy(registry.version("heart_disease_svm", 1), "heart_disease")
+    other = registry.copy(registry.version("heart_disease_svm", 1), "heart_disease", {})
     registry.set_alias(other, "production")
     shipped.change(highest=False)
 

@@ -245,7 +245,7 @@ def test_a_finished_release_is_refused(settings, place, github, shelf, registry)
 def newer(registry):
     """Return the version that became champion after the one that an interrupted release pushed."""
     svm = registry.version("heart_disease_svm", 1)
-    version = registry.copy(svm, "heart_disease")
+    version = registry.copy(svm, "heart_disease", {})
     registry.tag(version, registry.version("heart_disease", 1).tags | svm.tags)
     registry.set_alias(version, "champion")
     return version

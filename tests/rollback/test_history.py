@@ -1,4 +1,4 @@
-"""The history of champions, from the notes on their versions."""
+"""The history of champions, from the log of crownings."""
 
 from itertools import pairwise
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core import history
-from pipeline.core.history import Crowning, Reign
+from pipeline.core.history import Crowning, Entry, Reign
 
 
 def crowned(minute, action="promoted"):
@@ -16,25 +16,98 @@ def crowned(minute, action="promoted"):
     return Crowning(at=at, by="ada", action=action, reason="better", commit="abc")
 
 
-def test_a_reign_lasts_until_the_next_one():
-    """The last one has no end."""
-    first, second = crowned(1), crowned(2)
-    assert history.reigns([(1, first), (2, second)]) == [
-        Reign(version=1, crowning=first, until=second.at),
-        Reign(version=2, crowning=second),
+def log(*entries):
+    """Return a log of entries, each given as sequence, version and what it came after."""
+    return [
+        Entry(sequence=sequence, version=version, after=after, crowning=crowned(sequence))
+        for sequence, version, after in entries
     ]
 
 
-def test_the_order_is_that_of_time_and_not_of_versions():
+def numbers(line):
+    """Return the sequence numbers of entries."""
+    return [entry.sequence for entry in line]
+
+
+# --- who was faster
+
+
+@pytest.mark.parametrize(
+    ("entries", "counting"),
+    [
+        pytest.param([], [], id="nobody"),
+        pytest.param([(1, 1, 0), (2, 2, 1), (3, 1, 2)], [1, 2, 3], id="one after the other"),
+        pytest.param([(1, 1, 0), (2, 2, 0)], [1], id="two first ones"),
+        pytest.param([(1, 1, 0), (2, 2, 1), (3, 3, 1)], [1, 2], id="two over the same"),
+        pytest.param([(1, 1, 0), (2, 2, 0), (3, 2, 1)], [1, 3], id="decided again"),
+        pytest.param([(1, 1, 0), (2, 2, 0), (3, 3, 2)], [1, 3], id="after one that did not count"),
+        pytest.param([(4, 1, 2), (7, 2, 4)], [4, 7], id="entries were deleted"),
+        pytest.param([(2, 2, 1), (1, 1, 0)], [1, 2], id="in any order"),
+    ],
+)
+def test_an_entry_counts_when_nobody_elses_came_between(entries, counting):
+    """So of several promoters at once exactly one wins."""
+    assert numbers(history.succession(log(*entries))) == counting
+
+
+@given(st.data(), st.integers(1, 12))
+def test_an_entry_once_counted_counts_for_good(data, length):
+    """Whatever is appended later changes nothing that was decided."""
+    entries = log(
+        *((number, number, data.draw(st.integers(0, number - 1))) for number in range(1, length))
+    )
+    whole = numbers(history.succession(entries))
+    for end in range(len(entries)):
+        seen = numbers(history.succession(entries[:end]))
+        assert whole[: len(seen)] == seen
+
+
+@given(st.data(), st.integers(1, 12))
+def test_every_entry_that_counts_knew_its_predecessor(data, length):
+    """It was decided against the champion whose place it took."""
+    entries = log(
+        *((number, number, data.draw(st.integers(0, number - 1))) for number in range(1, length))
+    )
+    for before, entry in pairwise(history.succession(entries)):
+        assert before.sequence <= entry.after < entry.sequence
+
+
+@pytest.mark.parametrize(
+    ("entries", "before"),
+    [
+        pytest.param([(1, 1, 0)], None, id="the first"),
+        pytest.param([(1, 1, 0), (2, 2, 1)], 1, id="two"),
+        pytest.param([(1, 1, 0), (2, 2, 1), (3, 1, 2)], 2, id="back again"),
+        pytest.param([(1, 1, 0), (2, 2, 1), (3, 2, 2)], 1, id="crowned twice in a row"),
+    ],
+)
+def test_the_previous_champion_is_another_version(entries, before):
+    """It is the one that a rollback takes."""
+    assert history.previous(history.succession(log(*entries))) == before
+
+
+# --- reigns
+
+
+def test_a_reign_lasts_until_the_next_one():
+    """The last one has no end."""
+    first, second = log((1, 1, 0), (2, 2, 1))
+    assert history.reigns([first, second]) == [
+        Reign(version=1, crowning=first.crowning, until=second.crowning.at),
+        Reign(version=2, crowning=second.crowning),
+    ]
+
+
+def test_a_version_can_reign_again():
     """After a rollback the older version reigns later."""
-    moves = [(1, crowned(1)), (1, crowned(3, "restored")), (2, crowned(2))]
+    moves = log((1, 1, 0), (2, 2, 1), (3, 1, 2))
     assert [reign.version for reign in history.reigns(moves)] == [1, 2, 1]
 
 
-def test_a_crowning_that_was_repeated_counts_once():
-    """An interrupted command notes the crowning, and does so again when it is repeated."""
-    again = crowned(2)
-    assert history.reigns([(1, crowned(1)), (1, again)]) == [Reign(version=1, crowning=again)]
+def test_a_version_that_was_crowned_twice_in_a_row_reigned_once():
+    """The later crowning counts."""
+    again = log((1, 1, 0), (2, 1, 1))
+    assert history.reigns(again) == [Reign(version=1, crowning=again[-1].crowning)]
 
 
 def test_nobody_reigned_where_nobody_was_crowned():
@@ -42,28 +115,11 @@ def test_nobody_reigned_where_nobody_was_crowned():
     assert history.reigns([]) == []
 
 
-@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 59))))
-def test_reigns_follow_each_other_without_a_gap(moves):
+@given(st.lists(st.integers(1, 3), max_size=59))
+def test_reigns_follow_each_other_without_a_gap(versions):
     """Each ends when the next begins, and never is one version its own successor."""
-    found = history.reigns((version, crowned(minute)) for version, minute in moves)
+    moves = log(*((number, version, number - 1) for number, version in enumerate(versions, 1)))
+    found = history.reigns(history.succession(moves))
     for earlier, later in pairwise(found):
         assert earlier.until == later.crowning.at
         assert earlier.version != later.version
-
-
-def test_crownings_can_be_written_and_read_back():
-    """They are kept as one tag."""
-    both = (crowned(1), crowned(2, "restored"))
-    assert history.read_crownings(history.write_crownings(both)) == both
-
-
-def test_no_tag_means_no_crowning():
-    """A version that was never champion has none."""
-    assert history.read_crownings("") == ()
-
-
-@pytest.mark.parametrize("text", ["nonsense", "{}", '[{"at": 1}]'])
-def test_a_damaged_tag_is_not_a_history(text):
-    """Somebody edited it by hand."""
-    with pytest.raises(ValueError, match="not a list of crownings"):
-        history.read_crownings(text)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pipeline import config, rollback
-from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Submission
+from pipeline.adapters.registry import PREVIOUS_CHAMPION, Registry, Submission
 from pipeline.core.history import Crowning
 from pipeline.errors import NoChampionError, RegistryError
 from tests.conftest import ROOT, lay_out
@@ -30,6 +30,7 @@ def submission(key, outcome="promote"):
         metrics={"roc_auc": 0.9},
         tags={
             "family": "svm",
+            "model_digest": "d" * 64,
             "roc_auc": "0.900000",
             "git_commit": "0123456789abcdef",
             "gate_outcome": outcome,
@@ -44,8 +45,8 @@ def submission(key, outcome="promote"):
 class Interrupted(Registry):
     """A registry whose client dies before it has verified an upload."""
 
-    def _complete(self, version):
-        raise KeyboardInterrupt(version.title)
+    def _complete(self, version, submission):
+        raise KeyboardInterrupt(version.title, submission.key)
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +59,8 @@ def registry(tmp_path_factory):
         uri = address(folder, patch)
         made = Registry(uri, "heart-disease")
         for number in (OLD, NEW):
-            version = made.publish(submission(f"champion {number}"))
-            made.crown(version, crowning(f"2026-01-0{number}T10:00:00+00:00", "better"))
+            version, over = made.publish(submission(f"champion {number}")), made.settle(SERVED)
+            made.crown(version, crowning(f"2026-01-0{number}T10:00:00+00:00", "better"), over)
         made.publish(submission("refused", "refuse"))
         with pytest.raises(KeyboardInterrupt):
             Interrupted(uri, "heart-disease").publish(submission("incomplete"))
@@ -89,8 +90,10 @@ def crowning(at, reason):
 @pytest.fixture
 def settings(registry):
     """Return the settings, with version 2 as champion and version 1 before it."""
-    registry.set_alias(registry.version(SERVED, NEW), CHAMPION)
-    registry.set_alias(registry.version(SERVED, OLD), PREVIOUS_CHAMPION)
+    for version in (OLD, NEW):
+        if champion(registry) != version:
+            again = crowning("2026-01-03T10:00:00+00:00", "as at the start")
+            registry.crown(registry.version(SERVED, version), again, registry.champion(SERVED))
     return config.load()
 
 
@@ -119,19 +122,21 @@ def test_a_named_version_is_put_back(registry, settings):
     assert champion(registry) == OLD
 
 
-def test_who_when_and_why_are_kept_with_the_version(registry, settings, monkeypatch):
-    """The audit trail is on the version itself."""
+def test_who_when_and_why_are_kept_in_the_history(registry, settings, monkeypatch):
+    """The audit trail is in the registry itself."""
     monkeypatch.setenv("GITHUB_ACTOR", "grace")
     rollback.run(settings, "false alarms since Monday", to=OLD)
-    tag = registry.version(SERVED, OLD).tags["crownings"]
-    assert '"by":"grace","action":"restored","reason":"false alarms since Monday"' in tag
+    last = registry.succession(SERVED)[-1]
+    assert last.version == OLD
+    assert (last.crowning.by, last.crowning.action) == ("grace", "restored")
+    assert last.crowning.reason == "false alarms since Monday"
 
 
 def test_the_champion_itself_is_left_alone(registry, settings, capsys):
     """A repeated command changes nothing."""
-    before = registry.version(SERVED, NEW).tags
+    before = registry.version(SERVED, NEW).tags, registry.succession(SERVED)
     rollback.run(settings, "once more", to=NEW)
-    assert registry.version(SERVED, NEW).tags == before
+    assert (registry.version(SERVED, NEW).tags, registry.succession(SERVED)) == before
     assert "already" in capsys.readouterr().out
 
 
@@ -155,7 +160,7 @@ def test_force_takes_a_refused_version_and_notes_it(registry, settings):
     """Somebody may know better; it can be seen later that they did."""
     rollback.run(settings, "the gate is wrong", to=REFUSED, force=True)
     assert champion(registry) == REFUSED
-    assert '"forced":true' in registry.version(SERVED, REFUSED).tags["crownings"]
+    assert registry.succession(SERVED)[-1].crowning.forced
 
 
 @pytest.mark.parametrize("version", [INCOMPLETE, SWAPPED], ids=["incomplete", "swapped"])
@@ -166,10 +171,9 @@ def test_force_takes_no_version_whose_files_are_wrong(registry, settings, versio
     assert champion(registry) == NEW
 
 
-def test_the_history_shows_every_reign(registry, settings, capsys, monkeypatch):
+def test_the_history_shows_every_reign(settings, capsys, monkeypatch):
     """Version, family, figure, time, commit and reason."""
     monkeypatch.setenv("COLUMNS", "200")
-    registry.set_alias(registry.version(SERVED, NEW), CHAMPION)
     rollback.show(settings)
     shown = capsys.readouterr().out
     assert "2026-01-01 10:00" in shown
@@ -185,7 +189,8 @@ def test_without_a_previous_champion_there_is_nothing_to_go_back_to(tmp_path, mo
     settings = config.load()
     with pytest.raises(NoChampionError, match="experiment_tracking"):
         rollback.run(settings, "try")
-    made.crown(made.publish(submission("only")), crowning("2026-01-01T10:00:00+00:00", "first"))
+    only, first = made.publish(submission("only")), crowning("2026-01-01T10:00:00+00:00", "first")
+    made.crown(only, first, over=None)
     with pytest.raises(RegistryError, match="one champion only"):
         rollback.run(settings, "try")
 

@@ -10,8 +10,15 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.adapters.registry import CHAMPION, Registry
-from pipeline.errors import NoChampionError, RegistryError, RegistryUnavailableError
+from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry
+from pipeline.core.history import Crowning
+from pipeline.core.promotion import HISTORY
+from pipeline.errors import (
+    NoChampionError,
+    OvertakenError,
+    RegistryError,
+    RegistryUnavailableError,
+)
 from tests.task3_experiment_tracking.conftest import counts, submission
 
 ROOT = Path(__file__).parents[2]
@@ -21,8 +28,8 @@ NAME = "heart_disease_svm"
 class Interrupted(Registry):
     """A registry whose process dies before a version's upload is verified."""
 
-    def _complete(self, version):
-        raise KeyboardInterrupt(version.title)
+    def _complete(self, version, submission):
+        raise KeyboardInterrupt(version.title, submission.key)
 
 
 @pytest.fixture
@@ -158,16 +165,50 @@ def test_an_interrupted_publish_is_completed_by_the_next(store, registry, interr
     assert counts(store.uri) == before
 
 
-def test_an_interrupted_publish_whose_files_are_damaged_stays_incomplete(
-    store, registry, interrupted
-):
-    """What was stored is not what was sent."""
+def test_an_interrupted_publish_whose_files_are_damaged_is_sent_again(store, registry, interrupted):
+    """Nobody was given the files: the version that stands there gets them whole."""
     left, given = interrupted
     (store.path(left) / "model.skops").write_bytes(b"sko")
+    before = counts(store.uri)
 
-    with pytest.raises(RegistryError, match=r"model\.skops has changed"):
+    version = registry.publish(given)
+
+    assert (version.version, version.complete) == (left.version, True)
+    assert registry.files(version) == given.files
+    assert counts(store.uri) == before
+
+
+def test_a_file_that_nobody_sent_keeps_a_version_incomplete(store, registry, interrupted):
+    """To send the files again does not take it away."""
+    left, given = interrupted
+    (store.path(left) / "planted.py").write_bytes(b"import os")
+
+    with pytest.raises(RegistryError, match=r"planted\.py is not expected"):
         registry.publish(given)
     assert not registry.version(NAME, 1).complete
+
+
+def test_a_key_that_has_made_another_model_is_refused(registry, published):
+    """Its version stays as it is."""
+    other = submission(key=published.tags["key"], tags=published.tags | {"model_digest": "f" * 64})
+    with pytest.raises(
+        RegistryError, match=f"was used for other models \\({NAME}/1\\): give anoth"
+    ):
+        registry.publish(other)
+    assert registry.version(NAME, 1) == published
+
+
+def test_of_two_versions_with_one_key_the_older_keeps_it(client, registry, published):
+    """A request that was given up for lost can still arrive, and two jobs can run at once."""
+    key = published.tags["key"]
+    model_id = published.source.removeprefix("models:/")
+    late = client.create_model_version(
+        NAME, published.source, published.run_id, tags=published.tags, model_id=model_id
+    )
+
+    assert registry.publish(submission(key=key)) == published
+    assert registry.versions(NAME, key=key) == [published]
+    assert registry.version(NAME, int(late.version)).tags["key"] == f"{key}: double of {NAME}/1"
 
 
 # --- files
@@ -306,37 +347,164 @@ def test_a_registered_model_is_made_once(client, registry):
 def test_a_copy_keeps_tags_run_and_files(registry, published):
     """It is the same model under another name, and verified as such."""
     registry.ensure_registered("heart_disease", "")
-    copied = registry.copy(published, "heart_disease")
+    copied = registry.copy(published, "heart_disease", {"promoted_by": "ada"})
 
     assert copied.title == "heart_disease/1"
-    assert (copied.tags, copied.run_id) == (published.tags, published.run_id)
+    assert copied == registry.version("heart_disease", 1)
+    assert copied.tags == published.tags | {"promoted_by": "ada"}
+    assert copied.run_id == published.run_id
     assert registry.files(copied) == registry.files(published)
 
 
 def test_a_copy_is_made_once(registry, published):
-    """A promotion that is repeated finds the copy it has made."""
+    """A promotion that is repeated finds the copy it has made, and says anew why."""
     registry.ensure_registered("heart_disease", "")
-    copied = registry.copy(published, "heart_disease")
+    copied = registry.copy(published, "heart_disease", {"promoted_by": "ada"})
+    again = registry.copy(published, "heart_disease", {"promoted_by": "grace"})
 
-    assert registry.copy(published, "heart_disease") == copied
-    assert len(registry.versions("heart_disease")) == 1
+    assert again.version == copied.version
+    assert registry.versions("heart_disease") == [again]
+    assert again.tags["promoted_by"] == "grace"
 
 
 def test_another_version_is_another_copy(registry, published):
     """The versions of the served model are the history of promotions."""
     registry.ensure_registered("heart_disease", "")
-    registry.copy(published, "heart_disease")
-    assert registry.copy(registry.publish(submission()), "heart_disease").version == 2
+    registry.copy(published, "heart_disease", {})
+    assert registry.copy(registry.publish(submission()), "heart_disease", {}).version == 2
 
 
 def test_a_damaged_copy_is_refused_by_its_own_name(store, registry, published):
     """A copy shares the files of the version it was made from."""
     registry.ensure_registered("heart_disease", "")
-    copied = registry.copy(published, "heart_disease")
+    copied = registry.copy(published, "heart_disease", {})
     swap(store.path(published))
 
     with pytest.raises(RegistryError, match="heart_disease/1 is not what was published"):
         registry.files(copied)
+
+
+# --- champions
+
+
+def crowning(reason="better"):
+    """Return why a version becomes champion."""
+    return Crowning(at="2026-01-01", by="ada", action="promoted", reason=reason, commit="abc")
+
+
+def test_a_crowned_version_is_champion_and_the_history_says_why(registry, published):
+    """The one before keeps an alias, too."""
+    second = registry.publish(submission())
+    registry.crown(published, crowning("the first"), over=None)
+    registry.crown(second, crowning("better"), over=published)
+
+    assert registry.champion(NAME) == second
+    assert registry.aliases(NAME) == {CHAMPION: 2, PREVIOUS_CHAMPION: 1}
+    told = [(entry.version, entry.crowning.reason) for entry in registry.succession(NAME)]
+    assert told == [(1, "the first"), (2, "better")]
+
+
+def test_whoever_decided_against_another_champion_is_overtaken(registry, published):
+    """The gate has compared it with a model that is no longer in its way."""
+    second = registry.publish(submission())
+    registry.crown(published, crowning(), over=None)
+
+    with pytest.raises(OvertakenError, match=f"{NAME}/1 became champion meanwhile"):
+        registry.crown(second, crowning(), over=None)
+    assert registry.champion(NAME) == published
+
+
+def test_of_two_promoters_at_once_the_first_in_the_history_wins(store, published):
+    """Both had read the same past; the other one is told to decide again."""
+
+    class Late(Registry):
+        """A promoter that reads the history just before somebody else writes into it."""
+
+        def _append(self, version, given, after):
+            Registry(store.uri, "tests").crown(published, crowning("faster"), over=None)
+            return super()._append(version, given, after)
+
+    late = Late(store.uri, "tests")
+    second = late.publish(submission())
+    with pytest.raises(OvertakenError, match=f"became champion before {NAME}/2 could"):
+        late.crown(second, crowning(), over=None)
+    assert late.champion(NAME) == published
+    assert [entry.version for entry in late.succession(NAME)] == [1]
+
+
+def test_an_interrupted_promotion_is_finished_by_whoever_comes_next(store, registry, published):
+    """It stands in the history; only the aliases did not move yet."""
+
+    class Dying(Registry):
+        """A promoter that dies between the two."""
+
+        def settle(self, model_name):
+            raise KeyboardInterrupt(model_name)
+
+    second = registry.publish(submission())
+    registry.crown(published, crowning(), over=None)
+    with pytest.raises(KeyboardInterrupt):
+        Dying(store.uri, "tests").crown(second, crowning(), over=published)
+    assert registry.champion(NAME) == published
+
+    assert registry.settle(NAME) == second
+    assert registry.aliases(NAME) == {CHAMPION: 2, PREVIOUS_CHAMPION: 1}
+
+
+def test_an_alias_that_was_moved_by_hand_goes_back(registry, published):
+    """The history has the say; a rollback is the way to another champion."""
+    registry.crown(published, crowning(), over=None)
+    registry.set_alias(registry.publish(submission()), CHAMPION)
+
+    assert registry.settle(NAME) == published
+    assert registry.champion(NAME) == published
+
+
+def test_without_a_history_the_alias_counts(registry, published):
+    """A registry that somebody else has filled has a champion all the same."""
+    assert registry.settle(NAME) is None
+    registry.set_alias(published, CHAMPION)
+    second = registry.publish(submission())
+
+    assert registry.settle(NAME) == published
+    registry.crown(second, crowning(), over=published)
+    assert registry.champion(NAME) == second
+
+
+def test_an_incomplete_version_cannot_be_champion(registry, interrupted):
+    """Nobody knows what it holds."""
+    with pytest.raises(RegistryError, match=f"{NAME}/1 is incomplete and cannot be champion"):
+        registry.crown(interrupted[0], crowning(), over=None)
+
+
+def test_a_damaged_entry_of_the_history_does_not_count(client, registry, published):
+    """The champion is then the one before."""
+    second = registry.publish(submission())
+    registry.crown(published, crowning(), over=None)
+    registry.crown(second, crowning(), over=published)
+    client.set_model_version_tag(HISTORY, "2", "crowning", "nonsense")
+
+    assert registry.settle(NAME) == published
+
+
+def test_a_champion_that_was_deleted_is_named(client, registry, published):
+    """With the command that looks after it."""
+    registry.crown(published, crowning(), over=None)
+    client.delete_model_version(NAME, "1")
+
+    with pytest.raises(RegistryError, match=f"{NAME}/1 is champion by the history and was deleted"):
+        registry.settle(NAME)
+
+
+def test_a_previous_champion_that_was_deleted_is_in_nobodys_way(client, registry, published):
+    """There is none to go back to then."""
+    second = registry.publish(submission())
+    registry.crown(published, crowning(), over=None)
+    registry.crown(second, crowning(), over=published)
+    client.delete_model_version(NAME, "1")
+
+    assert registry.settle(NAME) == second
+    assert registry.aliases(NAME) == {CHAMPION: 2}
 
 
 # --- registries that do not work

@@ -1,0 +1,181 @@
+"""Calls to MLflow that survive a server's bad moment, and errors in one line where they do not.
+
+MLflow's own client repeats every request, creations too: one lost answer made two versions. So its
+repeating is off, and ours repeats what changes nothing more, and looks before it creates again.
+"""
+
+import logging
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final, TypeVar
+
+import mlflow
+import requests
+import tenacity
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from pipeline.core.policies import Patience
+from pipeline.errors import RegistryError, RegistryUnavailableError
+
+Answer = TypeVar("Answer")
+
+ABSENT: Final = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
+
+_LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+_SQLITE: Final = "sqlite:///"
+_LONGEST_WAIT: Final = 5.0
+_SHOWN: Final = 300
+# It would print between our own lines, too.
+_CLIENT: Final = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+
+class MlflowCalls:
+    """The registry at one tracking URI, as a client that is patient within limits.
+
+    ``done`` says, for the message of a failure, what has been achieved until then.
+    """
+
+    def __init__(self, tracking_uri: str, patience: Patience) -> None:
+        """Point MLflow at ``tracking_uri``; an embedded registry is made if it does not exist.
+
+        Raises:
+            RegistryError: the embedded registry's file cannot be opened, or MLflow knows no such
+                kind of address.
+
+        """
+        os.environ.update(_CLIENT, MLFLOW_HTTP_REQUEST_TIMEOUT=str(patience.timeout_seconds))
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        _open_file(tracking_uri)
+        mlflow.set_tracking_uri(tracking_uri)
+        self.uri = _without_password(tracking_uri)
+        self.done: list[str] = []
+        self._patience = patience
+        self._client = self._persist(lambda: MlflowClient(tracking_uri, tracking_uri))
+
+    def ask(self, call: Callable[[MlflowClient], Answer]) -> Answer:
+        """Return the answer to a call that may be repeated: a question, or a value that is set.
+
+        Raises:
+            RegistryUnavailableError: no good answer within the limits.
+            RegistryError: the registry refuses.
+
+        """
+        return self._persist(lambda: call(self._client))
+
+    def find(self, call: Callable[[MlflowClient], Answer]) -> Answer | None:
+        """Return the answer as `ask` does, or None where there is no such thing."""
+
+        def found() -> Answer | None:
+            try:
+                return call(self._client)
+            except MlflowException as error:
+                if error.error_code not in ABSENT:
+                    raise
+            return None
+
+        return self._persist(found)
+
+    def create(
+        self,
+        made: Callable[[MlflowClient], Answer | None],
+        make: Callable[[MlflowClient], Answer],
+    ) -> Answer:
+        """Return what ``made`` finds, or else ``make`` it.
+
+        When an answer is lost, ``made`` is asked again before anything is made again.
+        """
+
+        def found_or_made() -> Answer:
+            found = made(self._client)
+            return make(self._client) if found is None else found
+
+        return self._persist(found_or_made)
+
+    def _persist(self, call: Callable[[], Answer]) -> Answer:
+        started, attempts = time.monotonic(), self._patience.attempts
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(attempts),
+            wait=tenacity.wait_random_exponential(self._patience.wait_seconds, _LONGEST_WAIT),
+            retry=tenacity.retry_if_exception(_may_pass),
+            reraise=True,
+        )
+        with self._explained(started):
+            return retrying(call)
+
+    @contextmanager
+    def _explained(self, started: float) -> Iterator[None]:
+        try:
+            yield
+        except (MlflowException, OSError) as error:
+            line = _without_password(" ".join(str(error).split()))[:_SHOWN]
+            if not _may_pass(error):
+                raise RegistryError(f"the registry at {self.uri} refused: {line}") from error
+            state = "does not answer" if _is_silent(error) else "keeps failing"
+            safe = f"done so far: {', '.join(self.done)}" if self.done else "nothing is lost"
+            raise RegistryUnavailableError(
+                f"the registry at {self.uri} {state}: start it, or unset MLFLOW_TRACKING_URI to "
+                f"work with the embedded one, and run the same command again; {safe} (asked "
+                f"{self._patience.attempts} times in {time.monotonic() - started:.0f} s: {line})"
+            ) from error
+
+
+def is_made(tracking_uri: str) -> bool:
+    """Say whether there is a registry to ask. One at an address is; an embedded one has a file."""
+    path = _file(tracking_uri)
+    return path is None or (path.is_file() and path.stat().st_size > 0)
+
+
+def _file(tracking_uri: str) -> Path | None:
+    """Return the file of an embedded registry, or None for a registry of another kind."""
+    if not tracking_uri.startswith(_SQLITE):
+        return None
+    return Path(tracking_uri.removeprefix(_SQLITE).partition("?")[0])
+
+
+def _open_file(tracking_uri: str) -> None:
+    """Open an embedded registry once: MLflow would try a file that cannot be opened for 100 s."""
+    if (path := _file(tracking_uri)) is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA schema_version")
+    except (OSError, sqlite3.Error) as error:
+        raise RegistryError(f"the registry {path} cannot be opened: {error}") from error
+
+
+def _without_password(text: str) -> str:
+    """Take user and password out of every address in ``text``: it is shown, and kept in logs."""
+    return re.sub(r"//[^/@\s]+@", "//", text)
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Say whether a call that failed so may succeed in a moment."""
+    if isinstance(error, MlflowException):
+        status = int(error.get_http_status_code())  # type: ignore[no-untyped-call]
+    elif isinstance(error, requests.HTTPError) and error.response is not None:
+        status = error.response.status_code
+    else:
+        return isinstance(error, requests.RequestException)
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER
+
+
+def _is_silent(error: BaseException | None) -> bool:
+    """Look through the chain of causes: MLflow wraps what `requests` raised."""
+    if error is None:
+        return False
+    if isinstance(error, requests.ConnectionError | requests.Timeout):
+        return True
+    return _is_silent(error.__cause__ or error.__context__)
