@@ -66,6 +66,9 @@ workflow-lint: $(READY) ## lint the workflows and the scripts that they start
 workflows: $(READY) ## execute the workflows: pull request, merge, release, rollback; needs Docker
 	$(BIN)/python -m tests.workflows.show
 
+faults: $(READY) ## break, kill and race the registry on SQLite and PostgreSQL; takes a while
+	$(BIN)/python -m tests.faults.show $(ARGS)
+
 mlflow-ui: $(READY) ## the registry in a browser, at http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in \
 	http*) echo "the registry's page is $$MLFLOW_TRACKING_URI";; \
@@ -79,4 +82,4 @@ lock: $(READY) ## write requirements*.txt again from requirements*.in
 clean: ## remove what the commands made, except the registry
 	rm -rf data/processed figures reports models packages environments images .bentoml .nox .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report bench test test-pythons check workflow-lint workflows mlflow-ui lock clean
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report bench test test-pythons check workflow-lint workflows faults mlflow-ui lock clean
