@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import SERVED, registered_name
+from pipeline.core.promotion import HISTORY, SERVED, registered_name
 from pipeline.core.records import Record
 
 ADMIN: Final = "admin"
@@ -12,8 +12,7 @@ CI: Final = "ci"
 READER: Final = "reader"
 ACCOUNTS: Final = (CI, READER)
 
-# The log of who was champion when is a registered model of its own.
-MODELS: Final = (*map(registered_name, FAMILIES), SERVED, f"{SERVED}_history")
+MODELS: Final = (*map(registered_name, FAMILIES), SERVED, HISTORY)
 
 EXPERIMENT: Final = "experiment"
 MODEL: Final = "registered_model"

@@ -1,5 +1,6 @@
 """The team's server, brought up once from its compose file, with what a maintainer types."""
 
+import functools
 import hashlib
 import os
 import subprocess
@@ -18,7 +19,7 @@ from pipeline.adapters.compose import program
 from pipeline.errors import PipelineError
 from tests.conftest import ROOT
 from tests.containers import client_of_engine, free_port, needs
-from tests.team_server.routes import World
+from tests.team_server.routes import PROXY, World
 
 IMAGES = ("python:3.11-slim", "postgres:17")
 START_SECONDS = 90
@@ -85,6 +86,8 @@ class Team:
 
     def holds(self):
         """Return everything that a registry is: versions, aliases, tags, digests of files."""
+        # Many versions share their files.
+        digests = functools.cache(lambda folder: dict(self._digests(folder)))
         world, found = self.world, {}
         models = world.ask("GET", "registered-models/search")["registered_models"]
         for model in models:
@@ -95,18 +98,34 @@ class Team:
                 "aliases": sorted(
                     (one["alias"], one["version"]) for one in model.get("aliases", ())
                 ),
-                "versions": sorted(map(self._version, listed.get("model_versions", ())), key=str),
+                "versions": sorted(
+                    (self._version(one, digests) for one in listed.get("model_versions", ())),
+                    key=str,
+                ),
             }
         return found
 
-    def _version(self, version):
-        folder = version["source"].removeprefix("mlflow-artifacts:")
-        path = f"/api/2.0/mlflow-artifacts/artifacts{folder}/model.onnx"
-        file = self.world.send("admin", "GET", path)
-        assert file.ok, file.text
+    def _version(self, version, digests):
+        folder = version["source"]
+        if folder.startswith("models:"):
+            asked = {"name": version["name"], "version": version["version"]}
+            stored = self.world.ask("GET", "model-versions/get-download-uri", params=asked)
+            folder = stored["artifact_uri"]
         kept = {key: version[key] for key in ("name", "version", "run_id", "source")}
         tags = sorted((tag["key"], tag["value"]) for tag in version.get("tags", ()))
-        return {**kept, "tags": tags, "sha256": hashlib.sha256(file.content).hexdigest()}
+        return {**kept, "tags": tags, "files": digests(folder)}
+
+    def _digests(self, folder):
+        path = folder.removeprefix("mlflow-artifacts:").strip("/")
+        listed = self.world.send("admin", "GET", PROXY, params={"path": path}).json()["files"]
+        for one in listed:
+            below = f"{path}/{one['path'].rpartition('/')[2]}"
+            if one["is_dir"]:
+                yield from self._digests(below)
+            else:
+                file = self.world.send("admin", "GET", f"{PROXY}/{below}")
+                assert file.ok, file.text
+                yield below, hashlib.sha256(file.content).hexdigest()
 
 
 @pytest.fixture(scope="session")

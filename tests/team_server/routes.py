@@ -10,6 +10,8 @@ OWN, FOREIGN = "heart_disease", "foreign_model"
 FILE = b"a file of a model"
 API, API_3 = "/api/2.0/mlflow/", "/api/3.0/mlflow/"
 PROXY = "/api/2.0/mlflow-artifacts/artifacts"
+PRESIGNED = "/api/2.0/mlflow-artifacts/presigned"
+PARTS = "/api/2.0/mlflow-artifacts/mpu/create"
 JSON = {"Content-Type": "application/json"}
 
 
@@ -154,6 +156,14 @@ def of(name):
             f"replace a file of {kind} model", "PUT", PROXY, lambda *_: {"data": FILE}, file(name)
         ),
         Route(f"delete a file of {kind} model", "DELETE", PROXY, to=spare(name)),
+        Route(f"ask for a file of {kind} model in its bucket", "GET", PRESIGNED, to=file(name)),
+        Route(
+            f"store a file of {kind} model in parts",
+            "POST",
+            PARTS,
+            body(lambda *_: {"path": "model.onnx", "num_parts": 1}),
+            file(name),
+        ),
         Route(f"read {kind} run", "GET", f"{API}runs/get", query(run)),
         Route(
             f"create a run in {kind} experiment",
