@@ -97,7 +97,7 @@ def test_a_registry_that_calls_a_version_complete_at_once_is_caught(matrix, monk
 def test_a_registry_whose_errors_are_not_explained_is_caught(matrix, monkeypatch):
     """A traceback is not an answer to a broken network."""
 
-    def persist(_, call):
+    def persist(_, call, *_what):
         return call()
 
     monkeypatch.setattr(MlflowCalls, "_persist", persist)
