@@ -46,6 +46,8 @@ serve: $(READY) ## serve the newest package of the champion at http://127.0.0.1:
 	$(BIN)/python -m pipeline.serving --package "$${package:?make one first: make model_packaging}" $(ARGS)
 report: $(READY) ## compare the work tree's models with the live champion
 	$(BIN)/python -m pipeline.comparison $(ARGS)
+doctor: $(READY) ## look at the whole registry; ARGS=--repair mends it
+	$(BIN)/python -m pipeline.registry_doctor $(ARGS)
 bench: $(READY) ## measure the service beside what else could serve the model; needs wrk
 	$(BIN)/python -m benchmarks.serving $(ARGS)
 
@@ -82,4 +84,4 @@ lock: $(READY) ## write requirements*.txt again from requirements*.in
 clean: ## remove what the commands made, except the registry
 	rm -rf data/processed figures reports models packages environments images .bentoml .nox .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report bench test test-pythons check workflow-lint workflows faults mlflow-ui lock clean
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report doctor bench test test-pythons check workflow-lint workflows faults mlflow-ui lock clean

@@ -64,15 +64,17 @@ class MlflowCalls:
         self._patience = patience
         self._client = self._persist(lambda: MlflowClient(tracking_uri, tracking_uri))
 
-    def ask(self, call: Callable[[MlflowClient], Answer]) -> Answer:
+    def ask(self, call: Callable[[MlflowClient], Answer], what: str = "answer") -> Answer:
         """Return the answer to a call that may be repeated: a question, or a value that is set.
+
+        ``what`` is what a registry that keeps failing fails to do.
 
         Raises:
             RegistryUnavailableError: no good answer within the limits.
             RegistryError: the registry refuses.
 
         """
-        return self._persist(lambda: call(self._client))
+        return self._persist(lambda: call(self._client), what)
 
     def find(self, call: Callable[[MlflowClient], Answer]) -> Answer | None:
         """Return the answer as `ask` does, or None where there is no such thing."""
@@ -103,7 +105,7 @@ class MlflowCalls:
 
         return self._persist(found_or_made)
 
-    def _persist(self, call: Callable[[], Answer]) -> Answer:
+    def _persist(self, call: Callable[[], Answer], what: str = "answer") -> Answer:
         started, attempts = time.monotonic(), self._patience.attempts
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(attempts),
@@ -111,23 +113,28 @@ class MlflowCalls:
             retry=tenacity.retry_if_exception(_may_pass),
             reraise=True,
         )
-        with self._explained(started):
+        with self._explained(started, what):
             return retrying(call)
 
     @contextmanager
-    def _explained(self, started: float) -> Iterator[None]:
+    def _explained(self, started: float, what: str) -> Iterator[None]:
         try:
             yield
         except (MlflowException, OSError) as error:
-            line = _without_password(" ".join(str(error).split()))[:_SHOWN]
+            line = _line(error)
             if not _may_pass(error):
                 raise RegistryError(f"the registry at {self.uri} refused: {line}") from error
-            state = "does not answer" if _is_silent(error) else "keeps failing"
+            state = (
+                "does not answer: start it, or unset MLFLOW_TRACKING_URI to work with the embedded "
+                "one, and run the same command again"
+                if _is_silent(error)
+                else f"fails to {what}: its log says why (a full disk, a read-only one?); then run "
+                "the same command again"
+            )
             safe = f"done so far: {', '.join(self.done)}" if self.done else "nothing is lost"
             raise RegistryUnavailableError(
-                f"the registry at {self.uri} {state}: start it, or unset MLFLOW_TRACKING_URI to "
-                f"work with the embedded one, and run the same command again; {safe} (asked "
-                f"{self._patience.attempts} times in {time.monotonic() - started:.0f} s: {line})"
+                f"the registry at {self.uri} {state}; {safe} (asked {self._patience.attempts} "
+                f"times in {time.monotonic() - started:.0f} s: {line})"
             ) from error
 
 
@@ -159,6 +166,12 @@ def _open_file(tracking_uri: str) -> None:
 def _without_password(text: str) -> str:
     """Take user and password out of every address in ``text``: it is shown, and kept in logs."""
     return re.sub(r"//[^/@\s]+@", "//", text)
+
+
+def _line(error: BaseException) -> str:
+    """Return what MLflow says in one line, without the detour through its HTTP library."""
+    line = _without_password(" ".join(str(error).split()))
+    return re.sub(r"HTTPS?ConnectionPool.*Caused by ", "", line)[:_SHOWN]
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -29,6 +29,7 @@ from mlflow.exceptions import MlflowException
 from pipeline.adapters.mlflow_calls import MlflowCalls
 from pipeline.artifacts import files_below, write_file
 from pipeline.core import history, manifest, trained_model
+from pipeline.core.diagnosis import DOUBLE
 from pipeline.core.examiner import Incumbent
 from pipeline.core.history import Crowning, Entry
 from pipeline.core.manifest import Files
@@ -91,9 +92,22 @@ class Version(Record):
         """Say whether the files were dropped to save room; the version itself stays."""
         return self.tags.get(PRUNED) == "true"
 
+    @property
+    def manifest(self) -> dict[str, str]:
+        """Return the sha256 of each file that was published.
+
+        Raises:
+            RegistryError: the tag is damaged.
+
+        """
+        try:
+            return manifest.parse_checksum_lines(self.tags.get(MANIFEST, ""))
+        except ValueError as error:
+            raise RegistryError(f"the manifest of {self.title} is damaged: {error}") from error
+
     def holds(self, files: Files) -> bool:
         """Say whether the version was published with these files, among others, as they are."""
-        known = _manifest(self)
+        known = self.manifest
         return all(known.get(name) == digest for name, digest in manifest.digests(files).items())
 
 
@@ -232,21 +246,29 @@ class Registry:
         return self._verified(version)
 
     def _verified(self, version: Version) -> dict[str, bytes]:
-        try:
-            files = self._calls.ask(lambda _: _download(f"models:/{version.title}"))
-        except RegistryUnavailableError:
-            raise
-        except RegistryError as error:
-            raise RegistryError(f"the files of {version.title} are missing: {error}") from error
-        if not files:
+        if not (files := self.stored(version)):
             raise RegistryError(
                 f"no file of {version.title} is where it was stored; an embedded registry does not "
                 "move: put the folder back, or train again"
             )
-        expected = _manifest(version)
+        expected = version.manifest
         if found := manifest.differences(expected, manifest.digests(files)):
             raise RegistryError(f"{version.title} is not what was published: {'; '.join(found)}")
         return files
+
+    def stored(self, version: Version) -> dict[str, bytes]:
+        """Download what is stored of a version, right or wrong; nothing where it is gone.
+
+        Raises:
+            RegistryError: it cannot be read.
+
+        """
+        try:
+            return self._calls.ask(lambda _: _download(f"models:/{version.title}"))
+        except RegistryUnavailableError:
+            raise
+        except RegistryError as error:
+            raise RegistryError(f"the files of {version.title} are missing: {error}") from error
 
     # --- publishing
 
@@ -266,7 +288,7 @@ class Registry:
         version, *doubles = self.versions(name, **{KEY: key})
         for double in doubles:
             # Of two jobs with one key, the later; or a request that was given up for lost.
-            self.tag(double, {KEY: f"{key}: double of {version.title}"})
+            self.tag(double, {KEY: f"{key}{DOUBLE}{version.title}"})
         if version.tags.get(DIGEST) != submission.tags.get(DIGEST):
             raise RegistryError(
                 f"the key {key} was used for other models ({version.title}): give another key"
@@ -336,7 +358,9 @@ class Registry:
         self._calls.ask(lambda client: client.log_batch(run_id, params=parameters))
         self._calls.ask(lambda client: client.log_inputs(run_id, [DatasetInput(data)]))
         with _as_folder(submission.figures) as folder:
-            self._calls.ask(lambda client: client.log_artifacts(run_id, folder, "figures"))
+            self._calls.ask(
+                lambda client: client.log_artifacts(run_id, folder, "figures"), "store figures"
+            )
         return run
 
     def _logged_model(self, submission: Submission, run: Run) -> str:
@@ -367,7 +391,9 @@ class Registry:
 
     def _upload(self, model_id: str, files: Files) -> None:
         with _as_folder(files) as folder:
-            self._calls.ask(lambda client: client.log_model_artifacts(model_id, folder))
+            self._calls.ask(
+                lambda client: client.log_model_artifacts(model_id, folder), "store a model's files"
+            )
 
     def _experiment_id(self) -> str:
         return self._calls.ask(lambda client: _experiment(client, self._experiment))
@@ -431,8 +457,11 @@ class Registry:
 
     def succession(self, model_name: str) -> list[Entry]:
         """Return the crownings of a model that count, oldest first."""
-        found = self.versions(HISTORY, **{MODEL: model_name})
-        return history.succession(entry for entry in map(_entry, found) if entry)
+        return history.succession(entry for _, entry in self.log(model_name) if entry)
+
+    def log(self, model_name: str) -> list[tuple[Version, Entry | None]]:
+        """Return the whole log of a model's champions; an entry that is damaged is None."""
+        return [(one, _entry(one)) for one in self.versions(HISTORY, **{MODEL: model_name})]
 
     def crown(self, version: Version, crowning: Crowning, over: Version | None) -> None:
         """Make a version the champion of its model, in the place of ``over``.
@@ -451,6 +480,8 @@ class Registry:
             raise RegistryError(f"{version.title} is incomplete and cannot be champion")
         line = self.succession(name)
         reigning = line[-1].version if line else self.aliases(name).get(CHAMPION)
+        if reigning and over is None and self._find(name, reigning) is None:
+            reigning = None  # it was deleted, so its place is free
         if reigning != (over.version if over else None):
             raise OvertakenError(f"{name}/{reigning} became champion meanwhile")
         self.ensure_registered(HISTORY, "Who was champion when: each version is one crowning")
@@ -602,10 +633,3 @@ def _entry(version: Version) -> Entry | None:
 
 def _checksums(files: Files) -> str:
     return manifest.checksum_lines(manifest.digests(files))
-
-
-def _manifest(version: Version) -> dict[str, str]:
-    try:
-        return manifest.parse_checksum_lines(version.tags.get(MANIFEST, ""))
-    except ValueError as error:
-        raise RegistryError(f"the manifest of {version.title} is damaged: {error}") from error

@@ -1,0 +1,147 @@
+"""The registry as its doctor sees it: everything in it as values, and what mends it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from pipeline.adapters.registry import COMPLETE, KEY, Registry, Version
+from pipeline.core import manifest
+from pipeline.core.diagnosis import DOUBLE, Finding, ModelState, RunState, VersionState
+from pipeline.core.history import Crowning
+from pipeline.errors import RegistryError, RegistryUnavailableError
+
+
+class RegistryCare(Registry):
+    """A registry that can be looked at as a whole, and mended."""
+
+    def runs(self) -> list[RunState]:
+        """Return the runs that were not deleted."""
+        now = _now_ms()
+        return [
+            RunState(
+                run_id=run.info.run_id,
+                name=run.info.run_name or "",
+                key=run.data.tags.get(KEY, ""),
+                running=run.info.status == "RUNNING",
+                age=(now - run.info.start_time) / 1000,
+            )
+            for run in self._calls.ask(_all_runs)
+        ]
+
+    def state(self, version: Version) -> VersionState:
+        """Read a version's files and return how it is.
+
+        Raises:
+            RegistryUnavailableError: the registry does not answer.
+
+        """
+        source = version.source.removeprefix("models:/")
+        return VersionState(
+            model_name=version.model_name,
+            version=version.version,
+            run_id=version.run_id,
+            key=version.tags.get(KEY, ""),
+            origin=source if "/" in source else "",
+            complete=version.complete,
+            expected={} if version.pruned else _expected(version),
+            stored={} if version.pruned else self._digests(version),
+            age=(_now_ms() - version.created_ms) / 1000,
+        )
+
+    def model(self, name: str) -> ModelState:
+        """Return a registered model's log and aliases."""
+        log = self.log(name)
+        return ModelState(
+            name=name,
+            log=tuple(entry for _, entry in log if entry),
+            aliases=self.aliases(name),
+            unreadable=tuple(version.version for version, entry in log if entry is None),
+        )
+
+    def mend(self, finding: Finding, crowning: Crowning) -> None:
+        """Do what a finding says; ``crowning`` is who does it, for the history.
+
+        Raises:
+            RegistryError: it could not be mended.
+
+        """
+        match finding.mend:
+            case "end the run":
+                self._calls.ask(lambda c: c.set_terminated(finding.subject, finding.target))
+            case "take the key away":
+                self._take_key(finding)
+            case "complete the version":
+                self._verified(self._named(finding.subject))
+                self.tag(self._named(finding.subject), {COMPLETE: "true"})
+            case "copy the files from other versions":
+                self._copy_files(finding)
+            case "move the aliases":
+                self.settle(finding.subject)
+            case "remove the alias":
+                name, alias = finding.subject, finding.target
+                self._calls.find(lambda client: client.delete_registered_model_alias(name, alias))
+            case "write the champion into the history":
+                champion = self.champion(finding.subject)
+                self.crown(champion, crowning, over=champion)
+            case "crown an earlier champion":
+                earlier = self.version(finding.subject, int(finding.target))
+                self.crown(earlier, crowning, over=None)
+
+    def _take_key(self, finding: Finding) -> None:
+        if "/" in finding.subject:
+            version = self._named(finding.subject)
+            self.tag(version, {KEY: f"{version.tags[KEY]}{DOUBLE}{finding.target}"})
+            return
+
+        def take(client: MlflowClient) -> None:
+            key = client.get_run(finding.subject).data.tags[KEY]
+            if DOUBLE not in key:
+                client.set_tag(finding.subject, KEY, f"{key}{DOUBLE}{finding.target}")
+
+        self._calls.ask(take)
+
+    def _copy_files(self, finding: Finding) -> None:
+        damaged = self._named(finding.subject)
+        files = {
+            path: self.files(self._named(donor))[path] for path, donor in finding.donors.items()
+        }
+        origin = damaged
+        while "/" in (source := origin.source.removeprefix("models:/")):
+            origin = self._named(source)
+        self._upload(source, files)
+        self._verified(damaged)
+
+    def _named(self, title: str) -> Version:
+        name, _, number = title.rpartition("/")
+        return self.version(name, int(number))
+
+    def _digests(self, version: Version) -> dict[str, str]:
+        try:
+            return manifest.digests(self.stored(version))
+        except RegistryUnavailableError:
+            raise
+        except RegistryError:
+            return {}
+
+
+def _expected(version: Version) -> dict[str, str]:
+    try:
+        return version.manifest
+    except RegistryError:
+        return {}
+
+
+def _all_runs(client: MlflowClient) -> Sequence[Run]:
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    found = client.search_runs(experiments)
+    runs = [*found]
+    while found.token:
+        found = client.search_runs(experiments, page_token=found.token)
+        runs += found
+    return runs
+
+
+def _now_ms() -> float:
+    return datetime.now(UTC).timestamp() * 1000

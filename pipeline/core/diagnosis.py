@@ -1,0 +1,257 @@
+"""What is wrong with a registry, and what mends it without losing anything.
+
+A registry is looked at as values; nothing is asked here and nothing is changed.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal
+
+from pipeline.core import history, manifest
+from pipeline.core.history import Entry
+from pipeline.core.records import Record
+
+Mend = Literal[
+    "end the run",
+    "take the key away",
+    "complete the version",
+    "copy the files from other versions",
+    "move the aliases",
+    "remove the alias",
+    "write the champion into the history",
+    "crown an earlier champion",
+    "",
+]
+# What the key of a double becomes: it belongs to the first version, or run, that was made for it.
+DOUBLE = ": double of "
+
+
+class RunState(Record):
+    """A run: its name, its key (empty for none), and how long ago it began, in seconds."""
+
+    run_id: str
+    name: str
+    key: str
+    running: bool
+    age: float
+
+
+class VersionState(Record):
+    """A version as far as its health is concerned.
+
+    ``origin`` is the version that it is a copy of, or empty. ``expected`` are the digests of what
+    was published and ``stored`` of what is there; both are empty where the files were dropped on
+    purpose.
+    """
+
+    model_name: str
+    version: int
+    run_id: str
+    key: str
+    origin: str
+    complete: bool
+    expected: Mapping[str, str]
+    stored: Mapping[str, str]
+    age: float
+
+    @property
+    def title(self) -> str:
+        """Return the version as people write it."""
+        return f"{self.model_name}/{self.version}"
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Name every file that is not what was published."""
+        return manifest.differences(self.expected, self.stored)
+
+
+class ModelState(Record):
+    """A registered model: its log of champions, its aliases, and the log's unreadable entries."""
+
+    name: str
+    log: tuple[Entry, ...]
+    aliases: Mapping[str, int]
+    unreadable: tuple[int, ...] = ()
+
+
+class Finding(Record):
+    """Something that is wrong with ``subject``: a version's title, a model's name, or a run's id.
+
+    ``mend`` is empty where a person has to decide; ``advice`` then says what. ``target`` is what
+    the mending is about: another version, an alias, a state. ``donors`` are versions that hold a
+    file as it should be, by its path.
+    """
+
+    subject: str
+    problem: str
+    mend: Mend = ""
+    target: str = ""
+    donors: Mapping[str, str] = {}
+    advice: str = ""
+
+
+def diagnose(
+    runs: Sequence[RunState],
+    versions: Sequence[VersionState],
+    models: Sequence[ModelState],
+    grace: float,
+) -> list[Finding]:
+    """Return everything that is wrong.
+
+    What is younger than ``grace`` seconds may be somebody's work under way, and is left alone.
+    """
+    old = [version for version in versions if version.age >= grace]
+    return [
+        *_doubles(old),
+        *_incomplete(old),
+        *_damaged(versions),
+        *_runs([run for run in runs if run.age >= grace], versions),
+        *(finding for model in models for finding in _model(model, versions)),
+    ]
+
+
+def _doubles(versions: Iterable[VersionState]) -> Iterator[Finding]:
+    by_key = defaultdict(list)
+    for version in versions:
+        if version.key and DOUBLE not in version.key:
+            by_key[version.model_name, version.key, version.origin].append(version)
+    for (_, key, _), found in by_key.items():
+        first, *others = sorted(found, key=lambda one: one.version)
+        for other in others:
+            yield Finding(
+                subject=other.title,
+                problem=f"has the key {key} of {first.title}",
+                mend="take the key away",
+                target=first.title,
+            )
+
+
+def _incomplete(versions: Iterable[VersionState]) -> Iterator[Finding]:
+    for version in versions:
+        if version.complete or DOUBLE in version.key:
+            continue
+        if version.expected and not version.faults:
+            yield Finding(
+                subject=version.title,
+                problem="is incomplete, though its files are what was published",
+                mend="complete the version",
+            )
+        else:
+            yield Finding(
+                subject=version.title,
+                problem=f"is incomplete: {'; '.join(version.faults) or 'it has no manifest'}",
+                advice="nobody is given its files; to finish it, run the job again that began it",
+            )
+
+
+def _damaged(versions: Sequence[VersionState]) -> Iterator[Finding]:
+    sound = [version for version in versions if version.complete and not version.faults]
+    for version in versions:
+        if not version.complete or not version.faults:
+            continue
+        donors = {
+            path: donor
+            for path, digest in version.expected.items()
+            if version.stored.get(path) != digest and (donor := _donor(path, digest, sound))
+        }
+        mendable = all(
+            path in donors
+            for path in {*version.expected, *version.stored}
+            if version.expected.get(path) != version.stored.get(path)
+        )
+        yield Finding(
+            subject=version.title,
+            problem="; ".join(version.faults),
+            mend="copy the files from other versions" if mendable else "",
+            donors=donors if mendable else {},
+            advice=""
+            if mendable
+            else "put its files back from a backup; if it is champion, roll back until then",
+        )
+
+
+def _donor(path: str, digest: str, sound: Iterable[VersionState]) -> str:
+    return next((one.title for one in sound if one.expected.get(path) == digest), "")
+
+
+def _runs(runs: Iterable[RunState], versions: Iterable[VersionState]) -> Iterator[Finding]:
+    used = {version.run_id for version in versions}
+    by_key = defaultdict(list)
+    for run in runs:
+        if run.running:
+            yield Finding(
+                subject=run.run_id,
+                problem=f"of {run.name} still counts as running",
+                mend="end the run",
+                target="FINISHED" if run.run_id in used else "KILLED",
+            )
+        if run.key and DOUBLE not in run.key:
+            by_key[run.name, run.key].append(run)
+    for (_, key), found in by_key.items():
+        first, *others = sorted(found, key=lambda run: (run.run_id not in used, -run.age))
+        for other in others:
+            yield Finding(
+                subject=other.run_id,
+                problem=f"of {other.name} has the key {key} of run {first.run_id}",
+                mend="take the key away",
+                target=first.run_id,
+            )
+
+
+def _model(model: ModelState, versions: Iterable[VersionState]) -> Iterator[Finding]:
+    own = {one.version: one for one in versions if one.model_name == model.name}
+    line = history.succession(model.log)
+    for entry in model.unreadable:
+        yield Finding(
+            subject=model.name,
+            problem=f"entry {entry} of its history cannot be read, and does not count",
+            advice="put its tags back from a backup, or delete the entry",
+        )
+    following = {"champion", "previous_champion"} if line else set()
+    for alias, number in model.aliases.items():
+        if alias in following or (number in own and own[number].complete):
+            continue
+        yield Finding(
+            subject=model.name,
+            problem=f"its alias {alias} stands on version {number}, which "
+            f"{'is incomplete' if number in own else 'is not there'}",
+            mend="remove the alias",
+            target=alias,
+        )
+    yield from _champion(model, own, line)
+
+
+def _champion(
+    model: ModelState, own: Mapping[int, VersionState], line: Sequence[Entry]
+) -> Iterator[Finding]:
+    holder = model.aliases.get("champion")
+    if not line:
+        if holder is not None and holder in own and own[holder].complete:
+            yield Finding(
+                subject=model.name,
+                problem=f"version {holder} is champion, and its history is empty",
+                mend="write the champion into the history",
+                target=str(holder),
+            )
+        return
+    champion, before = line[-1].version, history.previous(line)
+    if champion not in own:
+        left = [entry.version for entry in line if entry.version in own]
+        yield Finding(
+            subject=model.name,
+            problem=f"its champion, version {champion}, was deleted",
+            mend="crown an earlier champion" if left else "",
+            target=str(left[-1]) if left else "",
+            advice="" if left else "run task 3: there is no earlier champion either",
+        )
+        return
+    wanted = {"champion": champion, "previous_champion": before if before in own else None}
+    for alias, number in wanted.items():
+        if number is not None and model.aliases.get(alias) != number:
+            yield Finding(
+                subject=model.name,
+                problem=f"{alias} should be version {number} by the history and is "
+                f"{model.aliases.get(alias, 'nowhere')}",
+                mend="move the aliases",
+                target=str(number),
+            )

@@ -1,0 +1,119 @@
+"""Look at the whole registry, and mend what can be mended without losing anything."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import cli, config
+from pipeline.adapters import git, mlflow_calls
+from pipeline.adapters.registry_care import RegistryCare
+from pipeline.config import Settings
+from pipeline.core import diagnosis
+from pipeline.core.diagnosis import Finding
+from pipeline.core.history import Crowning
+from pipeline.core.policies import FAMILIES
+from pipeline.core.promotion import SERVED, registered_name
+from pipeline.errors import RegistryError
+
+MODELS = (*map(registered_name, FAMILIES), SERVED)
+COLUMNS = ("what", "is wrong", "mended by", "otherwise")
+# What is mended can bring something else to light: a version that is complete now has an alias.
+ROUNDS = 3
+
+
+def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> list[Finding]:
+    """Show what is wrong with the registry, mend it with ``repair``, and return what is left.
+
+    Raises:
+        RegistryError: something is left.
+
+    """
+    if not mlflow_calls.is_made(settings.registry.tracking_uri):
+        cli.say("healthy       there is no registry yet: `make pipeline` makes one")
+        return []
+    registry = RegistryCare(**dict(settings.registry))
+    findings = _look(registry, grace)
+    _show("The registry", findings)
+    for _ in range(ROUNDS if repair else 0):
+        mendable = [finding for finding in findings if finding.mend]
+        if not mendable:
+            break
+        for finding in mendable:
+            registry.mend(finding, _crowning(finding))
+            cli.say(f"mended        {finding.subject}: {finding.mend}")
+        findings = _look(registry, grace)
+    if not findings:
+        cli.say("healthy       nothing is wrong with the registry")
+    elif repair:
+        _show("Left for a person", findings)
+    if findings:
+        mends = sum(bool(finding.mend) for finding in findings)
+        hint = f"; {mends} of them `--repair` mends" * (mends > 0 and not repair)
+        raise RegistryError(f"the registry has {len(findings)} faults{hint}")
+    return findings
+
+
+def _look(registry: RegistryCare, grace: float) -> list[Finding]:
+    # The runs first: a run without a version may have got one meanwhile, and not the reverse.
+    runs = registry.runs()
+    versions = [version for name in MODELS for version in registry.versions(name)]
+    with closing(cli.track(versions, "Reading versions", len(versions))) as tracked:
+        states = [registry.state(version) for version in tracked]
+    return diagnosis.diagnose(runs, states, [registry.model(name) for name in MODELS], grace)
+
+
+def _show(title: str, findings: Sequence[Finding]) -> None:
+    if findings:
+        rows = ((one.subject, one.problem, one.mend, one.advice) for one in findings)
+        cli.show_table(title, COLUMNS, rows)
+
+
+def _crowning(finding: Finding) -> Crowning:
+    tree, ci = git.work_tree(Path.cwd()), config.CiRun()
+    return Crowning(
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        by=ci.actor or tree.user,
+        action="restored",
+        reason=f"registry doctor: {finding.problem}",
+        commit=tree.commit,
+    )
+
+
+def main(
+    *,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended; nothing is deleted.")
+    ] = False,
+    grace: Annotated[
+        float,
+        typer.Option(
+            metavar="MINUTES",
+            min=0,
+            help="Leave runs and versions alone that are younger: they may be under way.",
+        ),
+    ] = 60,
+) -> None:
+    """Read the whole registry and say what an interruption, or a person, left wrong in it.
+
+    Finds runs that never ended, versions that are incomplete or doubled, files that are not what
+    was published, aliases that stand nowhere or not where the history says. `--repair` mends what
+    can be mended without losing anything; a second time it changes nothing.
+
+    Exit codes: 0 nothing is wrong (any more); 1 something is, and is shown; 4 the registry does not
+    answer.
+
+    Examples:
+    - `python -m pipeline.registry_doctor`
+    - `python -m pipeline.registry_doctor --repair`
+    - `python -m pipeline.registry_doctor --repair --grace 0` when nothing is under way
+
+    """
+    run(config.load(), repair=repair, grace=grace * 60)
+
+
+if __name__ == "__main__":
+    cli.run(main)

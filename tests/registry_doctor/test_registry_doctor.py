@@ -1,0 +1,259 @@
+"""The doctor finds what somebody has damaged by hand, mends it, and then finds nothing."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import config, registry_doctor
+from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION
+from pipeline.core.promotion import HISTORY
+from pipeline.errors import RegistryError
+from tests.conftest import ROOT
+from tests.registry_doctor.conftest import NAME, SERVED
+from tests.task3_experiment_tracking.conftest import submission
+
+
+def everything(client):
+    """Return all that a registry holds, but for the times."""
+    versions = [
+        (one.name, int(one.version), one.run_id, one.source, sorted(one.tags.items()))
+        for one in client.search_model_versions()
+    ]
+    aliases = [(one.name, sorted(one.aliases.items())) for one in client.search_registered_models()]
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    runs = [
+        (one.info.run_id, one.info.status, sorted(one.data.tags.items()))
+        for one in client.search_runs(experiments)
+    ]
+    return sorted(versions), sorted(aliases), sorted(runs)
+
+
+def examine(**options):
+    """Return what the doctor finds, or has left; everything is old enough."""
+    settings = config.load()
+    try:
+        return registry_doctor.run(settings, grace=0, **options)
+    except RegistryError as error:
+        return str(error)
+
+
+# --- damage, each done as a person or a crash could do it
+
+
+def run_that_never_ended(world):
+    """A job was killed before it could end its run."""
+    experiment = world.client.get_experiment_by_name("tests").experiment_id
+    world.client.create_run(experiment, run_name="svm", tags={"key": "killed"})
+
+
+def version_that_was_never_verified(world):
+    """A job was killed between its last upload and the word that it is complete."""
+    world.client.set_model_version_tag(NAME, "2", "complete", "false")
+
+
+def doubled_version(world):
+    """A request that was given up for lost arrived after all."""
+    first = world.registry.version(NAME, 2)
+    model_id = first.source.removeprefix("models:/")
+    world.client.create_model_version(
+        NAME, first.source, first.run_id, tags=first.tags, model_id=model_id
+    )
+
+
+def doubled_run(world):
+    """The same, of a run."""
+    experiment = world.client.get_experiment_by_name("tests").experiment_id
+    run = world.client.create_run(experiment, run_name="svm", tags={"key": "job 2"})
+    world.client.set_terminated(run.info.run_id)
+
+
+def swapped_file(world):
+    """Somebody wrote over a file that another version has, too."""
+    (world.store.path(world.registry.version(NAME, 2)) / "model.skops").write_bytes(b"spoks")
+
+
+def lost_file(world):
+    """Somebody deleted one."""
+    (world.store.path(world.registry.version(NAME, 1)) / "code" / "a.py").unlink()
+
+
+def alias_moved_by_hand(world):
+    """Somebody pointed the champion's alias elsewhere."""
+    world.client.set_registered_model_alias(SERVED, CHAMPION, "1")
+
+
+def alias_removed(world):
+    """Nobody is champion, though there is a history."""
+    world.client.delete_registered_model_alias(NAME, CHAMPION)
+    world.client.delete_registered_model_alias(NAME, PREVIOUS_CHAMPION)
+
+
+def deleted_champion(world):
+    """MLflow drops its alias with it, without a word."""
+    world.client.delete_model_version(SERVED, "2")
+
+
+def lost_history(world):
+    """The log is gone, and the aliases stand alone."""
+    world.client.delete_registered_model(HISTORY)
+
+
+def alias_on_an_incomplete_version(world):
+    """Somebody marked what nobody had verified."""
+    version = world.registry.publish(submission(key="third"))
+    world.client.set_model_version_tag(NAME, str(version.version), "complete", "false")
+    world.client.set_registered_model_alias(NAME, "staging", str(version.version))
+
+
+DAMAGE = [
+    (run_that_never_ended, "of svm still counts as running"),
+    (version_that_was_never_verified, "is incomplete, though its files are what was published"),
+    (doubled_version, "has the key job 2 of heart_disease_svm/2"),
+    (doubled_run, "of svm has the key job 2 of run"),
+    (swapped_file, "model.skops has changed"),
+    (lost_file, "code/a.py is missing"),
+    (alias_moved_by_hand, "champion should be version 2 by the history and is 1"),
+    (alias_removed, "champion should be version 2 by the history and is nowhere"),
+    (deleted_champion, "its champion, version 2, was deleted"),
+    (lost_history, "version 2 is champion, and its history is empty"),
+    (alias_on_an_incomplete_version, "its alias staging stands on version 3, which is incomplete"),
+]
+
+
+def test_a_registry_that_nobody_damaged_is_healthy(registry, client, capsys):
+    """And to repair it changes nothing."""
+    before = everything(client)
+    assert examine() == examine(repair=True) == []
+    assert capsys.readouterr().out.count("nothing is wrong with the registry") == 2
+    assert everything(client) == before
+    assert registry.champion(SERVED).version == 2
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"), DAMAGE, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_damage_is_found_mended_and_gone(world, capsys, damage, problem):
+    """To look changes nothing, to mend loses nothing, and a second time finds nothing."""
+    client, registry = world.client, world.registry
+    damage(world)
+    damaged = everything(client)
+
+    assert "`--repair` mends" in examine()
+    assert problem in capsys.readouterr().out
+    assert everything(client) == damaged
+
+    assert examine(repair=True) == []
+    mended = everything(client)
+    assert [one[:2] for one in mended[0] if one[0] != HISTORY] == [
+        one[:2] for one in damaged[0] if one[0] != HISTORY
+    ]
+    assert examine(repair=True) == []
+    assert everything(client) == mended
+    for name in (NAME, SERVED):
+        registry.files(registry.champion(name))
+
+
+def test_all_damage_at_once_is_mended(world):
+    """What is mended does not break what was mended before."""
+    for damage, _ in DAMAGE:
+        if damage not in (deleted_champion, lost_history):
+            damage(world)
+
+    assert examine(repair=True) == []
+    assert world.registry.champion(SERVED).version == 2
+    assert examine() == []
+
+
+def test_a_deleted_champion_is_followed_by_the_one_before(client, registry):
+    """The history says who did it and why."""
+    client.delete_model_version(SERVED, "2")
+    examine(repair=True)
+
+    assert registry.champion(SERVED).version == 1
+    last = registry.succession(SERVED)[-1].crowning
+    assert (last.action, last.reason) == (
+        "restored",
+        "registry doctor: its champion, version 2, was deleted",
+    )
+
+
+# --- what only a person can mend
+
+
+def test_a_file_that_nobody_else_has_is_left_to_a_person(store, registry, capsys):
+    """The doctor says so, and ends with an error."""
+    for version in registry.versions(NAME):
+        (store.path(version) / "model.skops").write_bytes(b"spoks")
+
+    assert examine(repair=True) == "the registry has 4 faults"
+    assert "put its files back from a backup" in capsys.readouterr().out
+
+
+def test_an_incomplete_version_with_wrong_files_is_left_to_its_job(world):
+    """Whoever began it still has what was sent."""
+    version = world.registry.publish(submission(key="third"))
+    world.client.set_model_version_tag(NAME, "3", "complete", "false")
+    (world.store.path(version) / "model.skops").write_bytes(b"")
+
+    assert examine(repair=True) == "the registry has 1 faults"
+    assert not world.registry.version(NAME, 3).complete
+
+
+def test_an_entry_of_the_history_that_cannot_be_read_is_named(client, registry, capsys):
+    """It does not count, so the aliases follow the one before."""
+    last = registry.log(SERVED)[-1][0]
+    client.set_model_version_tag(HISTORY, str(last.version), "crowning", "nonsense")
+
+    assert examine(repair=True) == "the registry has 1 faults"
+    assert f"entry {last.version} of its history cannot be read" in capsys.readouterr().out
+    assert registry.champion(SERVED).version == 1
+
+
+def test_what_may_be_under_way_is_left_alone(world):
+    """A job that runs has a run that runs."""
+    run_that_never_ended(world)
+    version_that_was_never_verified(world)
+    world.client.set_registered_model_alias(SERVED, CHAMPION, "2")
+
+    assert registry_doctor.run(config.load(), grace=3600) == []
+
+
+# --- the command
+
+
+def command(uri, *arguments):
+    """Ask the doctor as a person does."""
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.registry_doctor", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": uri, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_person_asks_it_by_its_name(world):
+    """One line of error where something is wrong, and 1; after the repair 0."""
+    alias_moved_by_hand(world)
+    found = command(world.store.uri)
+    assert (found.returncode, found.stderr.splitlines()[-1]) == (
+        1,
+        "error: the registry has 1 faults; 1 of them `--repair` mends",
+    )
+    assert command(world.store.uri, "--repair").returncode == 0
+    assert command(world.store.uri).returncode == 0
+
+
+def test_where_there_is_no_registry_none_is_made(workspace):
+    """To look is not to make."""
+    found = command(f"sqlite:///{workspace}/none.db")
+    assert (found.returncode, "there is no registry yet" in found.stdout) == (0, True)
+    assert not (workspace / "none.db").exists()
+
+
+def test_a_registry_that_does_not_answer_is_code_4(workspace):
+    """As with every other command."""
+    assert workspace.is_dir()
+    assert command("http://127.0.0.1:1").returncode == 4
