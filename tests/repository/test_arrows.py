@@ -60,6 +60,7 @@ HOMES = {
         "pipeline.adapters.mlflow_calls",
         "pipeline.adapters.mlflow_model",
         "pipeline.adapters.registry",
+        "pipeline.adapters.registry_care",
         "pipeline.adapters.registry_transfer",
     },
     "pydantic_settings": {"pipeline.config"},
