@@ -26,6 +26,8 @@ from tests.faults.race import Races, Readers
 from tests.faults.servers import running
 
 CRASHES, RACES, READS, PROMOTIONS = 50, 100, 10_000, 100
+# Where there is no terminal, a line for so many results.
+LINES = 50
 # Of the longest row of the table.
 WIDTH = 190
 COLOURS = {RETRY: "green", AGAIN: "cyan", DOUBLE: "yellow", LOST: "bold red"}
@@ -79,18 +81,19 @@ def watch(kinds, plan):
     players = [context.Process(target=play, args=(kind, plan, told.put)) for kind in kinds]
     for player in players:
         player.start()
+    found, console = {}, Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    found, bars, running_ones = {}, {}, len(players)
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        while running_ones:
+    with Progress(*columns, console=console) as progress:
+        bars, left = {}, len(players)
+        while left:
             kind, part, result = told.get()
             if part == "end":
-                running_ones -= 1
+                left -= 1
             elif part == "error":
                 found.setdefault((kind, part), []).append(result)
             elif isinstance(result, int):
@@ -99,6 +102,8 @@ def watch(kinds, plan):
             else:
                 found[kind, part].append(result)
                 progress.advance(bars[kind, part])
+                if not console.is_terminal and len(found[kind, part]) % LINES == 0:
+                    console.print(f"{kind} {part}: {len(found[kind, part])}", highlight=False)
     for player in players:
         player.join()
     return found

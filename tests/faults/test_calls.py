@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from pipeline.adapters import publishing
 from pipeline.adapters.mlflow_calls import MlflowCalls
 from pipeline.adapters.registry import Registry
 from pipeline.errors import RegistryError, RegistryUnavailableError
@@ -88,7 +89,7 @@ def test_a_registry_that_creates_again_without_looking_is_caught(matrix, monkeyp
 
 def test_a_registry_that_calls_a_version_complete_at_once_is_caught(matrix, monkeypatch):
     """What stands there when the upload failed would be crowned."""
-    monkeypatch.setattr(Registry, "_upload", lambda *_: None)
+    monkeypatch.setattr(publishing, "upload", lambda *_: None)
     monkeypatch.setattr(Registry, "_verified", lambda *_: {})
     (lost,) = losses(matrix, [cell(matrix, "500", "POST runs/create")])
     assert "svm: " in lost.why
