@@ -17,7 +17,8 @@ import typer
 
 from pipeline import artifacts, cli, config, workspace
 from pipeline.adapters import environment, git, mlflow_model
-from pipeline.adapters.registry import CHAMPION, Registry, Submission, Version
+from pipeline.adapters.publishing import Submission
+from pipeline.adapters.registry import CHAMPION, Registry, Version
 from pipeline.config import Settings
 from pipeline.core import promotion, report, training
 from pipeline.core.contract import FEATURES

@@ -6,28 +6,26 @@ manifest, and only then is it tagged complete. Whoever reads a version's files g
 
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    LoggedModel,
-    LoggedModelOutput,
-    LoggedModelStatus,
-    Metric,
-    Param,
-    Run,
-)
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 
 from pipeline.adapters.mlflow_calls import MlflowCalls
-from pipeline.artifacts import files_below, write_file
+from pipeline.adapters.publishing import (
+    KEY,
+    Submission,
+    experiment_id,
+    first,
+    log_model,
+    log_run,
+    unless_there,
+    upload,
+)
+from pipeline.artifacts import files_below
 from pipeline.core import history, manifest, trained_model
 from pipeline.core.diagnosis import DOUBLE
 from pipeline.core.examiner import Incumbent
@@ -47,24 +45,18 @@ from pipeline.errors import (
 CHAMPION: Final = "champion"
 PREVIOUS_CHAMPION: Final = "previous_champion"
 
-KEY: Final = "key"
 MANIFEST: Final = "manifest"
 COMPLETE: Final = "complete"
 PRUNED: Final = "files_pruned"
 DIGEST: Final = "model_digest"
-# Which call made a logged model: MLflow gives it no name of its own.
-ATTEMPT: Final = "attempt"
 # What an entry of the history carries: see `history.Entry`.
 MODEL: Final = "model"
 VERSION: Final = "version"
 AFTER: Final = "after"
 CROWNING: Final = "crowning"
 
-EXISTS: Final = "RESOURCE_ALREADY_EXISTS"
 # Others may move an alias while it is read; it stands still sooner than that.
 _SETTLING: Final = 20
-
-Answer = TypeVar("Answer")
 
 
 class Version(Record):
@@ -109,28 +101,6 @@ class Version(Record):
         """Say whether the version was published with these files, among others, as they are."""
         known = self.manifest
         return all(known.get(name) == digest for name, digest in manifest.digests(files).items())
-
-
-class Submission(Record):
-    """Everything that is published as one new version, and as one run beside it.
-
-    ``files`` are the model's, ``figures`` the run's. ``key`` makes publishing idempotent: a second
-    submission with the same model name and key returns the version of the first.
-    """
-
-    model_name: str
-    description: str
-    run_name: str
-    source_name: str
-    key: str
-    files: Mapping[str, bytes]
-    figures: Mapping[str, bytes]
-    parameters: dict[str, str]
-    metrics: dict[str, float]
-    tags: dict[str, str]
-    dataset: str
-    dataset_digest: str
-    dataset_source: str
 
 
 class Registry:
@@ -299,8 +269,8 @@ class Registry:
         return version
 
     def _create(self, submission: Submission) -> None:
-        run = self._run(submission)
-        model_id = self._logged_model(submission, run)
+        run = log_run(self._calls, self._experiment_id(), submission)
+        model_id = log_model(self._calls, submission, run)
         self.ensure_registered(submission.model_name, submission.description)
         self._calls.ask(lambda client: client.set_terminated(run.info.run_id))
         tags = {**submission.tags, KEY: submission.key, MANIFEST: _checksums(submission.files)}
@@ -329,74 +299,11 @@ class Registry:
             self._verified(version)
         return self.tag(version, {COMPLETE: "true"})
 
-    def _run(self, submission: Submission) -> Run:
-        experiment = self._experiment_id()
-        known = f"tags.{KEY} = '{submission.key}' and attributes.run_name = '{submission.run_name}'"
-        run: Run = self._calls.create(
-            lambda client: _first(
-                client.search_runs([experiment], known, order_by=["attributes.start_time ASC"])
-            ),
-            lambda client: client.create_run(
-                experiment,
-                run_name=submission.run_name,
-                tags={
-                    **submission.tags,
-                    KEY: submission.key,
-                    "mlflow.source.name": submission.source_name,
-                    "mlflow.source.git.commit": submission.tags["git_commit"],
-                },
-            ),
-        )
-        parameters = [Param(name, value) for name, value in submission.parameters.items()]
-        data = Dataset(
-            submission.dataset,
-            submission.dataset_digest[:36],
-            "local",
-            submission.dataset_source,
-        )
-        run_id = run.info.run_id
-        self._calls.ask(lambda client: client.log_batch(run_id, params=parameters))
-        self._calls.ask(lambda client: client.log_inputs(run_id, [DatasetInput(data)]))
-        with _as_folder(submission.figures) as folder:
-            self._calls.ask(
-                lambda client: client.log_artifacts(run_id, folder, "figures"), "store figures"
-            )
-        return run
-
-    def _logged_model(self, submission: Submission, run: Run) -> str:
-        run_id, attempt = run.info.run_id, uuid.uuid4().hex
-        model = self._calls.create(
-            lambda client: _attempted(client, run, attempt),
-            lambda client: client.create_logged_model(
-                run.info.experiment_id,
-                name=submission.run_name,
-                source_run_id=run_id,
-                tags={**submission.tags, ATTEMPT: attempt},
-                params=submission.parameters,
-                model_type="classifier",
-            ),
-        )
-        model_id = str(model.model_id)
-        self._upload(model_id, submission.files)
-        self._calls.ask(
-            lambda client: client.finalize_logged_model(model_id, LoggedModelStatus.READY)
-        )
-        metrics = [
-            Metric(name, value, run.info.start_time, step=0, model_id=model_id, run_id=run_id)
-            for name, value in submission.metrics.items()
-        ]
-        self._calls.ask(lambda client: client.log_batch(run_id, metrics=metrics))
-        self._calls.ask(lambda client: _link(client, run_id, model_id))
-        return model_id
-
     def _upload(self, model_id: str, files: Files) -> None:
-        with _as_folder(files) as folder:
-            self._calls.ask(
-                lambda client: client.log_model_artifacts(model_id, folder), "store a model's files"
-            )
+        upload(self._calls, model_id, files)
 
     def _experiment_id(self) -> str:
-        return self._calls.ask(lambda client: _experiment(client, self._experiment))
+        return experiment_id(self._calls, self._experiment)
 
     # --- tags, copies
 
@@ -420,7 +327,7 @@ class Registry:
     def ensure_registered(self, model_name: str, description: str) -> None:
         """Create a registered model unless there is one of that name."""
         self._calls.ask(
-            lambda client: _unless_there(
+            lambda client: unless_there(
                 lambda: client.create_registered_model(model_name, description=description)
             )
         )
@@ -434,7 +341,7 @@ class Registry:
 
         def made(client: MlflowClient) -> Version | None:
             found = _search(client, model_name, run)
-            return _first(copied for copied in found if copied.source == address)
+            return first(copied for copied in found if copied.source == address)
 
         copied = self._calls.create(
             made,
@@ -542,14 +449,6 @@ class Registry:
         raise RegistryError(f"the champion of {model_name} changed {_SETTLING} times meanwhile")
 
 
-@contextmanager
-def _as_folder(files: Files) -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        for path, content in files.items():
-            write_file(Path(folder, path), content)
-        yield folder
-
-
 def _download(address: str) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=folder)
@@ -557,10 +456,6 @@ def _download(address: str) -> dict[str, bytes]:
     # MLflow's client writes this one beside what it downloads.
     files.pop("registered_model_meta", None)
     return files
-
-
-def _first(found: Iterable[Answer]) -> Answer | None:
-    return next(iter(found), None)
 
 
 def _search(client: MlflowClient, model_name: str, *conditions: str) -> list[Version]:
@@ -574,37 +469,7 @@ def _search(client: MlflowClient, model_name: str, *conditions: str) -> list[Ver
 
 
 def _with_key(client: MlflowClient, model_name: str, key: str) -> Version | None:
-    return _first(_search(client, model_name, f"tags.{KEY} = '{key}'"))
-
-
-def _attempted(client: MlflowClient, run: Run, attempt: str) -> LoggedModel | None:
-    of_run = f"source_run_id = '{run.info.run_id}'"
-    found = client.search_logged_models([run.info.experiment_id], filter_string=of_run)
-    return _first(model for model in found if model.tags.get(ATTEMPT) == attempt)
-
-
-def _link(client: MlflowClient, run_id: str, model_id: str) -> None:
-    """Show the model on the run's page, once: MLflow takes a second time for an error."""
-    outputs = client.get_run(run_id).outputs
-    linked = [output.model_id for output in outputs.model_outputs] if outputs else []
-    if model_id not in linked:
-        client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
-
-
-def _experiment(client: MlflowClient, name: str) -> str:
-    if (found := client.get_experiment_by_name(name)) is None:
-        _unless_there(lambda: client.create_experiment(name))
-        found = client.get_experiment_by_name(name)
-    return str(found.experiment_id)  # type: ignore[union-attr]
-
-
-def _unless_there(create: Callable[[], object]) -> None:
-    """Create something that has a name, unless somebody was faster."""
-    try:
-        create()
-    except MlflowException as error:
-        if error.error_code != EXISTS:
-            raise
+    return first(_search(client, model_name, f"tags.{KEY} = '{key}'"))
 
 
 def _version(found: ModelVersion) -> Version:

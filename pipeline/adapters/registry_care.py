@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from pipeline.adapters.registry import COMPLETE, KEY, Registry, Version
+from pipeline.adapters.publishing import KEY
+from pipeline.adapters.registry import COMPLETE, Registry, Version
 from pipeline.core import manifest
 from pipeline.core.diagnosis import DOUBLE, Finding, ModelState, RunState, VersionState
 from pipeline.core.history import Crowning

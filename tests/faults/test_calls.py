@@ -4,12 +4,14 @@
 """
 
 import time
+from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
-from pipeline.adapters import publishing
 from pipeline.adapters.mlflow_calls import MlflowCalls
 from pipeline.adapters.registry import Registry
+from pipeline.core import manifest
 from pipeline.errors import RegistryError, RegistryUnavailableError
 from tests.faults.breaking import FAULTS, KILLS, hang_before
 from tests.faults.matrix import LOST, Cell, sample
@@ -89,8 +91,14 @@ def test_a_registry_that_creates_again_without_looking_is_caught(matrix, monkeyp
 
 def test_a_registry_that_calls_a_version_complete_at_once_is_caught(matrix, monkeypatch):
     """What stands there when the upload failed would be crowned."""
-    monkeypatch.setattr(publishing, "upload", lambda *_: None)
-    monkeypatch.setattr(Registry, "_verified", lambda *_: {})
+
+    def send(client, model_id, folder):
+        Path(folder, "model.skops").unlink()
+        whole(client, model_id, folder)
+
+    whole = MlflowClient.log_model_artifacts
+    monkeypatch.setattr(MlflowClient, "log_model_artifacts", send)
+    monkeypatch.setattr(manifest, "differences", lambda *_: ())
     (lost,) = losses(matrix, [cell(matrix, "500", "POST runs/create")])
     assert "svm: " in lost.why
 

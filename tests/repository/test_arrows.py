@@ -59,6 +59,7 @@ HOMES = {
     "mlflow": {
         "pipeline.adapters.mlflow_calls",
         "pipeline.adapters.mlflow_model",
+        "pipeline.adapters.publishing",
         "pipeline.adapters.registry",
         "pipeline.adapters.registry_care",
         "pipeline.adapters.registry_transfer",

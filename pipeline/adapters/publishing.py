@@ -1,0 +1,173 @@
+"""What is sent to make a version: a run with its figures, and a model with its files.
+
+Everything here can be repeated: a run is found by its key, and the rest sets what it set before.
+"""
+
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+from mlflow import MlflowClient
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    LoggedModel,
+    LoggedModelOutput,
+    LoggedModelStatus,
+    Metric,
+    Param,
+    Run,
+)
+from mlflow.exceptions import MlflowException
+
+from pipeline.adapters.mlflow_calls import MlflowCalls
+from pipeline.artifacts import write_file
+from pipeline.core.manifest import Files
+from pipeline.core.records import Record
+
+Item = TypeVar("Item")
+
+KEY: Final = "key"
+# Which call made a logged model: MLflow gives it no name of its own.
+ATTEMPT: Final = "attempt"
+EXISTS: Final = "RESOURCE_ALREADY_EXISTS"
+
+
+class Submission(Record):
+    """Everything that is published as one new version, and as one run beside it.
+
+    ``files`` are the model's, ``figures`` the run's. ``key`` makes publishing idempotent: a second
+    submission with the same model name and key returns the version of the first.
+    """
+
+    model_name: str
+    description: str
+    run_name: str
+    source_name: str
+    key: str
+    files: Mapping[str, bytes]
+    figures: Mapping[str, bytes]
+    parameters: dict[str, str]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    dataset: str
+    dataset_digest: str
+    dataset_source: str
+
+
+def log_run(calls: MlflowCalls, experiment: str, submission: Submission) -> Run:
+    """Return the run of a submission, with its parameters, data set and figures."""
+    known = f"tags.{KEY} = '{submission.key}' and attributes.run_name = '{submission.run_name}'"
+    run: Run = calls.create(
+        lambda client: first(
+            client.search_runs([experiment], known, order_by=["attributes.start_time ASC"])
+        ),
+        lambda client: client.create_run(
+            experiment,
+            run_name=submission.run_name,
+            tags={
+                **submission.tags,
+                KEY: submission.key,
+                "mlflow.source.name": submission.source_name,
+                "mlflow.source.git.commit": submission.tags["git_commit"],
+            },
+        ),
+    )
+    parameters = [Param(name, value) for name, value in submission.parameters.items()]
+    data = Dataset(
+        submission.dataset,
+        submission.dataset_digest[:36],
+        "local",
+        submission.dataset_source,
+    )
+    run_id = run.info.run_id
+    calls.ask(lambda client: client.log_batch(run_id, params=parameters))
+    calls.ask(lambda client: client.log_inputs(run_id, [DatasetInput(data)]))
+    with _as_folder(submission.figures) as folder:
+        calls.ask(lambda client: client.log_artifacts(run_id, folder, "figures"), "store figures")
+    return run
+
+
+def log_model(calls: MlflowCalls, submission: Submission, run: Run) -> str:
+    """Upload a submission's files as a model of ``run``, with its metrics, and return its id."""
+    run_id, attempt = run.info.run_id, uuid.uuid4().hex
+    model = calls.create(
+        lambda client: _attempted(client, run, attempt),
+        lambda client: client.create_logged_model(
+            run.info.experiment_id,
+            name=submission.run_name,
+            source_run_id=run_id,
+            tags={**submission.tags, ATTEMPT: attempt},
+            params=submission.parameters,
+            model_type="classifier",
+        ),
+    )
+    model_id = str(model.model_id)
+    upload(calls, model_id, submission.files)
+    calls.ask(lambda client: client.finalize_logged_model(model_id, LoggedModelStatus.READY))
+    metrics = [
+        Metric(name, value, run.info.start_time, step=0, model_id=model_id, run_id=run_id)
+        for name, value in submission.metrics.items()
+    ]
+    calls.ask(lambda client: client.log_batch(run_id, metrics=metrics))
+    calls.ask(lambda client: _link(client, run_id, model_id))
+    return model_id
+
+
+def upload(calls: MlflowCalls, model_id: str, files: Files) -> None:
+    """Store ``files`` as those of a logged model, in the place of what has the same name."""
+    with _as_folder(files) as folder:
+        calls.ask(
+            lambda client: client.log_model_artifacts(model_id, folder), "store a model's files"
+        )
+
+
+@contextmanager
+def _as_folder(files: Files) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        for path, content in files.items():
+            write_file(Path(folder, path), content)
+        yield folder
+
+
+def _attempted(client: MlflowClient, run: Run, attempt: str) -> LoggedModel | None:
+    of_run = f"source_run_id = '{run.info.run_id}'"
+    found = client.search_logged_models([run.info.experiment_id], filter_string=of_run)
+    return first(model for model in found if model.tags.get(ATTEMPT) == attempt)
+
+
+def _link(client: MlflowClient, run_id: str, model_id: str) -> None:
+    """Show the model on the run's page, once: MLflow takes a second time for an error."""
+    outputs = client.get_run(run_id).outputs
+    linked = [output.model_id for output in outputs.model_outputs] if outputs else []
+    if model_id not in linked:
+        client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+
+
+def experiment_id(calls: MlflowCalls, name: str) -> str:
+    """Return the id of the experiment of that name, made if there is none."""
+
+    def found_or_made(client: MlflowClient) -> str:
+        if (found := client.get_experiment_by_name(name)) is None:
+            unless_there(lambda: client.create_experiment(name))
+            found = client.get_experiment_by_name(name)
+        return str(found.experiment_id)  # type: ignore[union-attr]
+
+    return calls.ask(found_or_made)
+
+
+def first(found: Iterable[Item]) -> Item | None:
+    """Return the first of what was found, or None."""
+    return next(iter(found), None)
+
+
+def unless_there(create: Callable[[], object]) -> None:
+    """Create something that has a name, unless somebody was faster."""
+    try:
+        create()
+    except MlflowException as error:
+        if error.error_code != EXISTS:
+            raise
