@@ -1,5 +1,6 @@
 """The team's server as it runs: who may do what, and what a backup brings back."""
 
+import dataclasses
 import re
 import shutil
 import tarfile
@@ -314,6 +315,15 @@ def test_a_backup_never_replaces_one(team, saved):
     archive, _ = saved
 
     assert "a backup never replaces one" in line(team.command("backup", archive))
+
+
+def test_a_server_that_does_not_run_leaves_no_backup(team, tmp_path):
+    """Half of one could be taken for a whole one."""
+    environment = {**team.environment, "COMPOSE_PROJECT_NAME": "heart-team-test-none"}
+    elsewhere = dataclasses.replace(team, environment=environment)
+
+    assert "pg_dump in postgres failed" in line(elsewhere.command("backup", tmp_path / "x.tar"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def _truncated(archive):
