@@ -10,14 +10,16 @@ from contextlib import closing
 from typing import NamedTuple
 
 from pipeline.adapters.registry import Registry
-from pipeline.errors import OvertakenError
+from pipeline.errors import OvertakenError, RegistryError
 from tests.faults.promotion import (
     BASE_SCORE,
     DECISIONS,
     PATIENT,
     Base,
+    Names,
     crowning,
     is_better,
+    submission,
 )
 from tests.faults.proxy import HOST, Proxy
 from tests.faults.witness import Witness
@@ -41,6 +43,15 @@ class Race(NamedTuple):
     promoters: int
     crowned: int
     overtaken: int
+    wrong: str
+
+
+class Jobs(NamedTuple):
+    """What came of jobs that publish the same at once; ``wrong`` says what should not be."""
+
+    jobs: int
+    refused: int
+    doubles: int
     wrong: str
 
 
@@ -119,6 +130,33 @@ class Races:
         steps = [step for steps, _ in found for step in steps]
         wrong = errors + self._wrong(name, steps, max(SCORES[one] for one in candidates))
         return Race(promoters, len(steps), sum(count for _, count in found), "; ".join(wrong))
+
+    def publish(self, seed):
+        """Let jobs with one key publish at once, as ``seed`` says, and one more after them."""
+        chance = random.Random(seed)  # noqa: S311 (the same for the same seed)
+        jobs = PROMOTERS[seed % len(PROMOTERS)]
+        names, order = Names.new(), (Gate if chance.random() < 1 / 2 else Delays)(chance, jobs)
+
+        def job():
+            try:
+                registry = Registry(self._proxy.uri, names.experiment, PATIENT)
+                return registry.publish(submission(names, "svm", BASE_SCORE))
+            finally:
+                order.leave()
+
+        self._proxy.expect(each=order)
+        with ThreadPoolExecutor(jobs) as pool:
+            done = [pool.submit(job) for _ in range(jobs)]
+        self._proxy.expect()
+        errors = [one.exception() for one in done if one.exception()]
+        wrong = [repr(error) for error in errors if not isinstance(error, RegistryError)]
+        found = {one.result().version for one in done if not one.exception()} | {job().version}
+        versions = self._witness.versions(names.model("svm"))
+        held = [int(v.version) for v in versions if v.tags.get("key") == names.key]
+        whole = [int(v.version) for v in versions if v.tags.get("complete") == "true"]
+        if not found == set(held) == set(whole) == {1}:
+            wrong.append(f"returned {found}, with the key {held}, complete {whole}")
+        return Jobs(jobs, len(errors), len(versions) - 1, "; ".join(wrong))
 
     def _promote(self, candidate, name, order):
         """Decide and crown until the candidate is champion or no better than it."""

@@ -70,6 +70,9 @@ def _parts(server, database, folder, plan, stack):
     seeds = range(plan["seed"], plan["seed"] + plan["races"])
     yield "races", [len(seeds)]
     yield "races", map(races.play, seeds)
+    seeds = range(plan["seed"], plan["seed"] + plan["races"] // 5)
+    yield "jobs", [len(seeds)]
+    yield "jobs", map(races.publish, seeds)
     yield "reads", [1]
     yield "reads", [Readers(server).play(plan["reads"], plan["promotions"])]
 
@@ -144,6 +147,11 @@ def totals(found):
         elif part == "races":
             crowned, late = (sum(getattr(r, n) for r in results) for n in ("crowned", "overtaken"))
             said = f"{crowned} promotions, {late} overtaken and decided again"
+            bad = [f"{one}" for one in results if one.wrong]
+        elif part == "jobs":
+            doubles = sum(one.doubles for one in results)
+            refused = sum(one.refused for one in results)
+            said = f"one version each of several jobs, {doubles} doubles, {refused} jobs refused"
             bad = [f"{one}" for one in results if one.wrong]
         else:
             (one,) = results

@@ -26,6 +26,12 @@ def test_promoters_at_once_are_as_promoters_one_after_the_other(races, seed):
     assert races.play(seed).wrong == ""
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_jobs_of_one_key_at_once_make_one_version(races, seed):
+    """Whoever gets one gets that; what another made meanwhile is marked as its double."""
+    assert races.publish(seed).wrong == ""
+
+
 def test_a_reader_always_sees_a_whole_champion(server):
     """While it changes all the time."""
     seen = Readers(server).play(reads=600, promotions=6)

@@ -6,7 +6,7 @@ from rich.console import Console
 from tests.faults.crashes import Crash
 from tests.faults.matrix import AGAIN, LOST, RETRY, Cell, Result, Row
 from tests.faults.proxy import Call
-from tests.faults.race import Race, Reading
+from tests.faults.race import Jobs, Race, Reading
 from tests.faults.show import table, totals
 
 CELL = Cell(Row("publish", 1, Call("POST runs/create", 1)), "500")
@@ -19,6 +19,7 @@ OTHER = Cell(Row("crown", 1, Call("POST registered-models/alias", 2)), "cut")
         ("calls", Result(CELL, LOST, "a run")),
         ("crashes", Crash("server", 0.5, survived=True, lost="a run")),
         ("races", Race(2, 1, 1, "a run")),
+        ("jobs", Jobs(2, 0, 0, "a run")),
         ("reads", Reading(1, 1, 1, ("a run",))),
         ("error", "a run"),
     ],
