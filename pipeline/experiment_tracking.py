@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -15,7 +14,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from pipeline import artifacts, cli, config, workspace
+from pipeline import artifacts, cli, config, provenance, workspace
 from pipeline.adapters import environment, git, mlflow_model
 from pipeline.adapters.publishing import Submission
 from pipeline.adapters.registry import CHAMPION, Registry, Version
@@ -24,7 +23,6 @@ from pipeline.core import promotion, report, training
 from pipeline.core.contract import FEATURES
 from pipeline.core.evaluation import METRIC_TITLES
 from pipeline.core.examiner import Examiner
-from pipeline.core.history import Crowning
 from pipeline.core.manifest import Files
 from pipeline.core.model_figures import FAMILY_TITLES
 from pipeline.core.policies import Family, Metric
@@ -131,7 +129,7 @@ def _publish(
 ) -> dict[Family, Version]:
     figures = artifacts.read_folder(artifacts.MODEL_FIGURES, made_by="feature_engineering")
     example = data.training[list(FEATURES)].head(2)
-    tags = _lineage_tags()
+    tags = provenance.lineage_tags()
     models = {family: model for family, model in models.items() if family not in known}
     submissions = (_submission(model, example, figures, tags, key) for model in models.values())
     # Closed before an error is printed, so that the error is the last line.
@@ -181,12 +179,6 @@ def _flat_metrics(model: TrainedModel) -> dict[str, float]:
         for metric in ("roc_auc", "brier", "calibration_error")
     }
     return {**cross_validated, **external, "threshold": model.evaluation.threshold}
-
-
-def _lineage_tags() -> dict[str, str]:
-    tree, ci = git.work_tree(Path.cwd()), config.CiRun()
-    tags = {"git_commit": tree.commit, "git_modified": str(tree.modified).lower()}
-    return {**tags, "ci_url": ci.url} if ci.url else tags
 
 
 def _promote(
@@ -262,7 +254,9 @@ def _apply(
         )
         if verdict.moves_alias:
             name = version.model_name
-            registry.crown(version, _crowning(verdict), over=champions[name])
+            registry.crown(
+                version, provenance.crowning("promoted", verdict.reason), over=champions[name]
+            )
     if decision.served.moves_alias:
         _crown(versions[decision.winner], decision.served, champions[SERVED], registry)
 
@@ -272,7 +266,7 @@ def _crown(
 ) -> None:
     """Copy ``version`` into the served model, say why, and make it champion there."""
     registry.ensure_registered(SERVED, "The model that is served; its versions are its champions")
-    crowning = _crowning(verdict)
+    crowning = provenance.crowning("promoted", verdict.reason)
     promoted = {
         "promoted_from": version.title,
         "promoted_by": crowning.by,
@@ -280,17 +274,6 @@ def _crown(
     }
     copied = registry.copy(version, SERVED, {**_gate_tags(verdict), **promoted})
     registry.crown(copied, crowning, over=champion)
-
-
-def _crowning(verdict: Verdict) -> Crowning:
-    tree, ci = git.work_tree(Path.cwd()), config.CiRun()
-    return Crowning(
-        at=datetime.now(UTC).isoformat(timespec="seconds"),
-        by=ci.actor or tree.user,
-        action="promoted",
-        reason=verdict.reason,
-        commit=tree.commit,
-    )
 
 
 def _gate_tags(verdict: Verdict) -> dict[str, str]:

@@ -2,19 +2,16 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline import cli, config
-from pipeline.adapters import git, mlflow_calls
+from pipeline import cli, config, provenance
+from pipeline.adapters import mlflow_calls
 from pipeline.adapters.registry_care import RegistryCare
 from pipeline.config import Settings
 from pipeline.core import diagnosis
 from pipeline.core.diagnosis import Finding
-from pipeline.core.history import Crowning
 from pipeline.core.policies import FAMILIES
 from pipeline.core.promotion import SERVED, registered_name
 from pipeline.errors import RegistryError
@@ -43,7 +40,8 @@ def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> lis
         if not mendable:
             break
         for finding in mendable:
-            registry.mend(finding, _crowning(finding))
+            reason = f"registry doctor: {finding.problem}"
+            registry.mend(finding, provenance.crowning("restored", reason))
             cli.say(f"mended        {finding.subject}: {finding.mend}")
         findings = _look(registry, grace)
     if not findings:
@@ -70,17 +68,6 @@ def _show(title: str, findings: Sequence[Finding]) -> None:
     if findings:
         rows = ((one.subject, one.problem, one.mend, one.advice) for one in findings)
         cli.show_table(title, COLUMNS, rows)
-
-
-def _crowning(finding: Finding) -> Crowning:
-    tree, ci = git.work_tree(Path.cwd()), config.CiRun()
-    return Crowning(
-        at=datetime.now(UTC).isoformat(timespec="seconds"),
-        by=ci.actor or tree.user,
-        action="restored",
-        reason=f"registry doctor: {finding.problem}",
-        commit=tree.commit,
-    )
 
 
 def main(

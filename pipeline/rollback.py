@@ -1,17 +1,14 @@
 """Put an earlier champion back, or show who was champion when."""
 
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from pipeline import artifacts, cli, config
-from pipeline.adapters import git
+from pipeline import artifacts, cli, config, provenance
 from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
 from pipeline.config import Settings
 from pipeline.core import history, report
-from pipeline.core.history import Crowning
 from pipeline.core.promotion import SERVED, Outcome
 from pipeline.errors import RegistryError
 
@@ -40,7 +37,7 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
             f"the gate refused {version.title}: {version.tags['gate_reason']}; "
             "choose another with --to (--list shows them), or insist with --force"
         )
-    registry.crown(version, _crowning(reason, forced=refused), over=champion)
+    registry.crown(version, provenance.crowning("restored", reason, forced=refused), over=champion)
     said = f"{version.title}, was {champion.title}"
     cli.say(f"champion      {said}")
     summary = f"## Rollback\n\n**Champion: {said}.** {report.cell(reason)}\n"
@@ -53,18 +50,6 @@ def _target(registry: Registry, to: int | None) -> Version:
     if previous := registry.find_alias(SERVED, PREVIOUS_CHAMPION):
         return previous
     raise RegistryError(f"{SERVED} has had one champion only: there is none to go back to")
-
-
-def _crowning(reason: str, *, forced: bool) -> Crowning:
-    tree, ci = git.work_tree(Path.cwd()), config.CiRun()
-    return Crowning(
-        at=datetime.now(UTC).isoformat(timespec="seconds"),
-        by=ci.actor or tree.user,
-        action="restored",
-        reason=reason,
-        commit=tree.commit,
-        forced=forced,
-    )
 
 
 def show(settings: Settings) -> None:

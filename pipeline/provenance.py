@@ -1,0 +1,28 @@
+"""Who does something to the registry, when, and from which commit: kept with whatever is done."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline import config
+from pipeline.adapters import git
+from pipeline.core.history import Action, Crowning
+
+
+def lineage_tags() -> dict[str, str]:
+    """Return the commit of the work tree, and the page of the CI run where there is one."""
+    tree, ci = git.work_tree(Path.cwd()), config.CiRun()
+    tags = {"git_commit": tree.commit, "git_modified": str(tree.modified).lower()}
+    return {**tags, "ci_url": ci.url} if ci.url else tags
+
+
+def crowning(action: Action, reason: str, *, forced: bool = False) -> Crowning:
+    """Return a move of the alias by whoever runs this, now."""
+    tree, ci = git.work_tree(Path.cwd()), config.CiRun()
+    return Crowning(
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        by=ci.actor or tree.user,
+        action=action,
+        reason=reason,
+        commit=tree.commit,
+        forced=forced,
+    )
