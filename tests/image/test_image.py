@@ -347,7 +347,7 @@ def test_compose_says_that_no_image_was_named():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode
-    assert "image-is-not-set" in done.stderr
+    assert "IMAGE_is_not_set" in done.stderr
 
 
 def test_without_an_engine_the_command_ends_with_one_line(champion, monkeypatch):
