@@ -343,8 +343,10 @@ def test_compose_brings_the_service_up_locked_down(built, monkeypatch):
 
 def test_compose_says_that_no_image_was_named():
     """The team's server, in the same file, does not need one: so there is a name that says it."""
-    command = [*compose(), "--file", f"{ROOT}/docker/compose.yaml", "up", "heart-disease"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [*compose(), "--project-name", "heart-test", "--file", f"{ROOT}/docker/compose.yaml"]
+    start = [*command, "up", "heart-disease"]
+    done = subprocess.run(start, capture_output=True, text=True, check=False)
+    subprocess.run([*command, "down", "--volumes"], check=True, capture_output=True)
 
     assert done.returncode
     assert "IMAGE_is_not_set" in done.stderr
