@@ -10,6 +10,7 @@ import re
 import select
 import socket
 import struct
+import sys
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -168,6 +169,11 @@ class Proxy:
 class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+
+    def handle_error(self, request, client_address):
+        """Say nothing of a client that was killed; print what is an error of the proxy."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
     def shutdown_request(self, request):
         """Close only: an orderly end first would spoil a reset."""
