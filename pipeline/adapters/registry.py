@@ -325,12 +325,16 @@ class Registry:
         return self.tag(version, {PRUNED: "true"})
 
     def ensure_registered(self, model_name: str, description: str) -> None:
-        """Create a registered model unless there is one of that name."""
-        self._calls.ask(
-            lambda client: unless_there(
-                lambda: client.create_registered_model(model_name, description=description)
+        """Create a registered model unless there is one of that name.
+
+        It is looked for first: where a server has accounts, only its admin may create one.
+        """
+        if self._calls.find(lambda client: client.get_registered_model(model_name)) is None:
+            self._calls.ask(
+                lambda client: unless_there(
+                    lambda: client.create_registered_model(model_name, description=description)
+                )
             )
-        )
 
     def copy(self, version: Version, model_name: str, tags: Mapping[str, str]) -> Version:
         """Copy a version into another registered model, or return the copy made before.
