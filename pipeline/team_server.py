@@ -125,7 +125,7 @@ def back_up(archive: Path) -> None:
     """
     if archive.exists():
         raise ArtifactError(f"{archive} is there already: a backup never replaces one")
-    team = Compose(COMPOSE, "team")
+    team = _team()
     with _room(archive) as room:
         folder = Path(room)
         with (folder / DATABASE).open("wb") as target:
@@ -155,10 +155,10 @@ def restore(archive: Path) -> None:
         RegistryError: the server does not run, or does not take a part.
 
     """
-    team = Compose(COMPOSE, "team")
     with _room(archive) as room:
         folder = Path(room)
         _unpack(archive, folder)
+        team = _team()
         _psql(team, "DROP DATABASE IF EXISTS restored WITH (FORCE)", "CREATE DATABASE restored")
         with (folder / DATABASE).open("rb") as source:
             load = ("pg_restore", "--exit-on-error", "--no-owner", *_POSTGRES, "restored")
@@ -173,6 +173,12 @@ def restore(archive: Path) -> None:
     )
     team.restart("mlflow")
     cli.say(f"restored      {archive}; the server is back in some 10 seconds")
+
+
+def _team() -> Compose:
+    team = Compose(COMPOSE, "team")
+    team.require("postgres", "mlflow")
+    return team
 
 
 def _unpack(archive: Path, folder: Path) -> None:

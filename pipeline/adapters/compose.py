@@ -18,7 +18,23 @@ class Compose:
             RegistryError: there is none.
 
         """
+        self._file, self._profile = file, profile
         self._command = (*program(), "--file", str(file), "--profile", profile)
+
+    def require(self, *services: str) -> None:
+        """Make sure that services run.
+
+        Raises:
+            RegistryError: one does not.
+
+        """
+        for service in services:
+            code, _ = command.between([*self._command, "exec", "-T", service, "true"])
+            if code:
+                raise RegistryError(
+                    f"{service} does not run: `docker compose --file {self._file} --profile "
+                    f"{self._profile} up --detach` starts it"
+                )
 
     def within(
         self,
@@ -30,7 +46,7 @@ class Compose:
         """Run a command in the container of a service, from one file to another.
 
         Raises:
-            RegistryError: it failed, or the service does not run.
+            RegistryError: it failed.
 
         """
         self._run(f"{asked[0]} in {service}", ["exec", "-T", service, *asked], source, target)

@@ -159,6 +159,8 @@ def team(images, tmp_path_factory):
         "MLFLOW_SECRETS": str(secrets),
         "MLFLOW_TAG": "test",
         "MLFLOW_TRACKING_URI": f"http://{address}",
+        # Each takes seconds to start.
+        "MLFLOW_WORKERS": "1",
     }
     if compose_command == ("docker-compose",):
         # It builds by the client, which may lack the plugin for the other builder.
