@@ -173,14 +173,18 @@ def arrived(inventory: Inventory) -> Inventory:
 
 
 def _known_as(inventory: Inventory, ids: Mapping[str, str]) -> Inventory:
-    """Give each id its other name, and leave out the marks of a move."""
+    """Give each id its other name, and leave out the marks of a move.
+
+    A registered model that has given no number yet is nothing: an admin makes them beforehand.
+    """
     known = frozenset(one.id for one in inventory.logged)
+    highest = _highest(inventory)
 
     def renamed(id_: str) -> str:
         return ids.get(id_, id_)
 
     return Inventory(
-        models=inventory.models,
+        models=tuple(one for one in inventory.models if highest[one.name]),
         versions=tuple(
             one.model_copy(
                 update={"run": renamed(one.run), "source": f"models:/{renamed(one.origin)}"}

@@ -125,6 +125,18 @@ def test_a_second_move_finds_all_there_and_doubles_nothing(small, place, capsys)
     assert "all digests equal" in said
 
 
+def test_models_that_an_admin_made_for_it_are_as_good_as_none(small, place):
+    """A server with accounts has them all before the first version."""
+    there, expected = place("there"), census(small.uri)
+    client = MlflowClient(there.uri, there.uri)
+    for name in (SVM, FOREST, HISTORY):
+        client.create_registered_model(name)
+    move(small.uri, there.uri)
+
+    assert census(there.uri)["versions"] == expected["versions"]
+    assert client.get_registered_model(SVM).description == "A model"
+
+
 # --- what interrupts
 
 
