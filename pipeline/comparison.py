@@ -10,12 +10,13 @@ import typer
 
 from pipeline import artifacts, cli, config, workspace
 from pipeline.adapters import git, mlflow_calls
-from pipeline.adapters.registry import CHAMPION, Registry
+from pipeline.adapters.registry import Registry
 from pipeline.config import RegistrySettings, Settings
 from pipeline.core import model_report, report, training
 from pipeline.core.comparison_figures import comparison_figures
 from pipeline.core.drawing import figure_bytes
 from pipeline.core.examiner import Examiner, Incumbent
+from pipeline.core.history import CHAMPION
 from pipeline.core.manifest import Files
 from pipeline.core.model_figures import FAMILY_TITLES
 from pipeline.core.model_report import RANKING, ModelReport, Source, Standing

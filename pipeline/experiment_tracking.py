@@ -3,6 +3,7 @@
 The only command that creates model versions.
 """
 
+import re
 import uuid
 from collections.abc import Collection, Mapping
 from contextlib import closing
@@ -17,12 +18,13 @@ import typer
 from pipeline import artifacts, cli, config, provenance, workspace
 from pipeline.adapters import environment, git, mlflow_model
 from pipeline.adapters.publishing import Submission
-from pipeline.adapters.registry import CHAMPION, Registry, Version
+from pipeline.adapters.registry import Registry, Version
 from pipeline.config import Settings
 from pipeline.core import promotion, report, training
 from pipeline.core.contract import FEATURES
 from pipeline.core.evaluation import METRIC_TITLES
 from pipeline.core.examiner import Examiner
+from pipeline.core.history import CHAMPION
 from pipeline.core.manifest import Files
 from pipeline.core.model_figures import FAMILY_TITLES
 from pipeline.core.policies import Family, Metric
@@ -367,6 +369,8 @@ def main(
     - `python -m pipeline.experiment_tracking --once-per-commit --reuse` is what CI runs
 
     """
+    if not re.fullmatch(r"[\w.:@/+-]*", once_per):
+        raise typer.BadParameter("letters, digits and . _ : @ / + - only", param_hint="--once-per")
     if once_per and once_per_commit:
         raise typer.BadParameter("give one of them", param_hint="--once-per, --once-per-commit")
     run(

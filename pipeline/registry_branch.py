@@ -15,9 +15,10 @@ from pipeline import artifacts, cli, config
 from pipeline.adapters import command, git, mlflow_server
 from pipeline.adapters.git_branch import GitBranch
 from pipeline.adapters.mlflow_server import ARTIFACTS, DATABASE
-from pipeline.adapters.registry import CHAMPION, Registry, Version
+from pipeline.adapters.registry import Registry, Version
 from pipeline.config import TRACKING_URI, Settings
 from pipeline.core import retention
+from pipeline.core.history import CHAMPION
 from pipeline.core.policies import FAMILIES
 from pipeline.core.promotion import SERVED, registered_name
 from pipeline.core.retention import RetentionPolicy, Stored

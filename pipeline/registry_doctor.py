@@ -14,11 +14,11 @@ from pipeline.core import diagnosis
 from pipeline.core.diagnosis import Finding
 from pipeline.core.policies import FAMILIES
 from pipeline.core.promotion import SERVED, registered_name
-from pipeline.errors import RegistryError
+from pipeline.errors import RegistryError, RegistryUnavailableError
 
 MODELS = (*map(registered_name, FAMILIES), SERVED)
 COLUMNS = ("what", "is wrong", "mended by", "otherwise")
-# What is mended can bring something else to light: a version that is complete now has an alias.
+# What is mended can make something else mendable: a version that is complete now has files to give.
 ROUNDS = 3
 
 
@@ -40,28 +40,41 @@ def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> lis
         if not mendable:
             break
         for finding in mendable:
-            reason = f"registry doctor: {finding.problem}"
-            registry.mend(finding, provenance.crowning("restored", reason))
-            cli.say(f"mended        {finding.subject}: {finding.mend}")
+            _mend(registry, finding)
         findings = _look(registry, grace)
     if not findings:
         cli.say("healthy       nothing is wrong with the registry")
     elif repair:
-        _show("Left for a person", findings)
+        _show("What is left", findings)
     if findings:
         mends = sum(bool(finding.mend) for finding in findings)
         hint = f"; {mends} of them `--repair` mends" * (mends > 0 and not repair)
-        raise RegistryError(f"the registry has {len(findings)} faults{hint}")
+        raise RegistryError(
+            f"{len(findings)} things are wrong with the registry at "
+            f"{settings.registry.tracking_uri}, in the table above{hint}"
+        )
     return findings
 
 
+def _mend(registry: RegistryCare, finding: Finding) -> None:
+    reason = f"registry doctor: {finding.problem}"
+    try:
+        registry.mend(finding, provenance.crowning("restored", reason))
+    except RegistryUnavailableError:
+        raise
+    except RegistryError as error:
+        cli.say(f"not mended    {finding.subject}: {error}")
+    else:
+        cli.say(f"mended        {finding.subject}: {finding.mend}")
+
+
 def _look(registry: RegistryCare, grace: float) -> list[Finding]:
-    # The runs first: a run without a version may have got one meanwhile, and not the reverse.
-    runs = registry.runs()
+    # The versions last: what a run or an alias has by then is among them.
+    runs, models = registry.runs(), [registry.model(name) for name in MODELS]
     versions = [version for name in MODELS for version in registry.versions(name)]
     with closing(cli.track(versions, "Reading versions", len(versions))) as tracked:
         states = [registry.state(version) for version in tracked]
-    return diagnosis.diagnose(runs, states, [registry.model(name) for name in MODELS], grace)
+    return diagnosis.diagnose(runs, states, models, grace)
 
 
 def _show(title: str, findings: Sequence[Finding]) -> None:

@@ -1,14 +1,16 @@
 """Put an earlier champion back, or show who was champion when."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from pipeline import artifacts, cli, config, provenance
-from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
+from pipeline.adapters.registry import Registry, Version
 from pipeline.config import Settings
 from pipeline.core import history, report
+from pipeline.core.history import CHAMPION, PREVIOUS_CHAMPION
 from pipeline.core.promotion import SERVED, Outcome
 from pipeline.errors import RegistryError
 
@@ -26,15 +28,17 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
     """
     registry = Registry(**dict(settings.registry))
     champion = registry.settle(SERVED) or registry.champion(SERVED)
-    version = _target(registry, to)
+    last = [entry.crowning for entry in registry.succession(SERVED)][-1:]
+    # A command that was interrupted and is repeated must not go back once more.
+    done = to is None and [(one.action, one.reason) for one in last] == [("restored", reason)]
+    version = champion if done else _target(registry, to)
     if version.version == champion.version:
         cli.say(f"champion      {champion.title} already; nothing was changed")
         return
-    registry.files(version)
     refused = version.tags.get("gate_outcome") == Outcome.REFUSE
     if refused and not force:
         raise RegistryError(
-            f"the gate refused {version.title}: {version.tags['gate_reason']}; "
+            f"the gate refused {version.title}: {version.tags.get('gate_reason', '')}; "
             "choose another with --to (--list shows them), or insist with --force"
         )
     registry.crown(version, provenance.crowning("restored", reason, forced=refused), over=champion)
@@ -55,24 +59,24 @@ def _target(registry: Registry, to: int | None) -> Version:
 def show(settings: Settings) -> None:
     """Print the history of champions, oldest first."""
     registry = Registry(**dict(settings.registry))
-    versions = {version.version: version for version in registry.versions(SERVED)}
+    versions = {version.version: version.tags for version in registry.versions(SERVED)}
     rows = [
-        _row(reign, versions[reign.version])
+        _row(reign, versions.get(reign.version, {}))
         for reign in history.reigns(registry.succession(SERVED))
     ]
     cli.show_table(f"{SERVED}@{CHAMPION}", COLUMNS, rows)
 
 
-def _row(reign: history.Reign, version: Version) -> tuple[str, ...]:
+def _row(reign: history.Reign, tags: Mapping[str, str]) -> tuple[str, ...]:
     crowning = reign.crowning
     forced = " (forced)" if crowning.forced else ""
     return (
         str(reign.version),
-        version.tags["family"],
-        f"{float(version.tags['roc_auc']):.3f}",
+        tags.get("family", "deleted" if not tags else "unknown"),
+        f"{float(tags['roc_auc']):.3f}" if "roc_auc" in tags else "",
         _minute(crowning.at),
         _minute(reign.until) if reign.until else "now",
-        version.tags["git_commit"][:7],
+        tags.get("git_commit", "")[:7],
         f"{crowning.action} by {crowning.by}{forced}: {crowning.reason}",
     )
 
@@ -87,13 +91,17 @@ def main(
         int | None,
         typer.Option(min=1, help=f"The version of {SERVED}; without it, the champion before."),
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why; it is kept with the version.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the history.")] = "",
     force: Annotated[
         bool, typer.Option("--force", help="Also a version that the gate refused; it is noted.")
     ] = False,
     list_: Annotated[bool, typer.Option("--list", help="Only show who was champion when.")] = False,
 ) -> None:
-    """Put the previous champion back, in one call and with a reason.
+    """Put the previous champion back, with a reason.
+
+    Repeating it with the same reason changes nothing more: an interrupted one is finished so.
+
+    Exit codes: 0 done; 1 it could not be, and the champion stays; 4 the registry does not answer.
 
     Examples:
     - `python -m pipeline.rollback --list` shows who was champion when

@@ -32,7 +32,7 @@ _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUE
 _SQLITE: Final = "sqlite:///"
 _LONGEST_WAIT: Final = 5.0
 _SHOWN: Final = 300
-# It would print between our own lines, too.
+# MLflow would print between our own lines, too.
 _CLIENT: Final = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -57,12 +57,20 @@ class MlflowCalls:
         os.environ.update(_CLIENT, MLFLOW_HTTP_REQUEST_TIMEOUT=str(patience.timeout_seconds))
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        # It would print a traceback for every attempt that finds the database locked.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         _open_file(tracking_uri)
         mlflow.set_tracking_uri(tracking_uri)
         self.uri = _without_password(tracking_uri)
         self.done: list[str] = []
         self._patience = patience
         self._client = self._persist(lambda: MlflowClient(tracking_uri, tracking_uri))
+
+    @property
+    def _cause(self) -> str:
+        if self.uri.startswith(_SQLITE):
+            return "wait for whoever else writes to it"
+        return "its log says why (a full disk, a read-only one?)"
 
     def ask(self, call: Callable[[MlflowClient], Answer], what: str = "answer") -> Answer:
         """Return the answer to a call that may be repeated: a question, or a value that is set.
@@ -110,7 +118,7 @@ class MlflowCalls:
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(attempts),
             wait=tenacity.wait_random_exponential(self._patience.wait_seconds, _LONGEST_WAIT),
-            retry=tenacity.retry_if_exception(_may_pass),
+            retry=tenacity.retry_if_exception(lambda e: _may_pass(e) or _is_race(e)),
             reraise=True,
         )
         with self._explained(started, what):
@@ -128,8 +136,7 @@ class MlflowCalls:
                 "does not answer: start it, or unset MLFLOW_TRACKING_URI to work with the embedded "
                 "one, and run the same command again"
                 if _is_silent(error)
-                else f"fails to {what}: its log says why (a full disk, a read-only one?); then run "
-                "the same command again"
+                else f"fails to {what}: {self._cause}; then run the same command again"
             )
             safe = f"done so far: {', '.join(self.done)}" if self.done else "nothing is lost"
             raise RegistryUnavailableError(
@@ -160,6 +167,11 @@ def _open_file(tracking_uri: str) -> None:
         with closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA schema_version")
     except (OSError, sqlite3.Error) as error:
+        if "locked" in str(error):
+            raise RegistryUnavailableError(
+                f"the registry {path} is locked: another process writes to it; wait for it, and "
+                "run the same command again"
+            ) from error
         raise RegistryError(f"the registry {path} cannot be opened: {error}") from error
 
 
@@ -183,6 +195,11 @@ def _may_pass(error: BaseException) -> bool:
     else:
         return isinstance(error, requests.RequestException)
     return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER
+
+
+def _is_race(error: BaseException) -> bool:
+    """Say whether MLflow's database refused because somebody else set the same at the same time."""
+    return isinstance(error, MlflowException) and error.error_code == "BAD_REQUEST"
 
 
 def _is_silent(error: BaseException | None) -> bool:

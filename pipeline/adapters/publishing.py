@@ -1,6 +1,7 @@
 """What is sent to make a version: a run with its figures, and a model with its files.
 
-Everything here can be repeated: a run is found by its key, and the rest sets what it set before.
+All of it can be repeated: the run is found by its key, and what is set is set as before. Each
+attempt makes a logged model of its own, though; that of an attempt which was cut off stays unused.
 """
 
 import tempfile
@@ -27,6 +28,7 @@ from pipeline.adapters.mlflow_calls import MlflowCalls
 from pipeline.artifacts import write_file
 from pipeline.core.manifest import Files
 from pipeline.core.records import Record
+from pipeline.errors import RegistryError
 
 Item = TypeVar("Item")
 
@@ -128,8 +130,11 @@ def upload(calls: MlflowCalls, model_id: str, files: Files) -> None:
 @contextmanager
 def _as_folder(files: Files) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
-        for path, content in files.items():
-            write_file(Path(folder, path), content)
+        try:
+            for path, content in files.items():
+                write_file(Path(folder, path), content)
+        except OSError as error:
+            raise RegistryError(f"no place for files that are to be sent: {error}") from error
         yield folder
 
 

@@ -6,7 +6,7 @@ manifest, and only then is it tagged complete. Whoever reads a version's files g
 
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +29,7 @@ from pipeline.artifacts import files_below
 from pipeline.core import history, manifest, trained_model
 from pipeline.core.diagnosis import DOUBLE
 from pipeline.core.examiner import Incumbent
-from pipeline.core.history import Crowning, Entry
+from pipeline.core.history import CHAMPION, PREVIOUS_CHAMPION, Crowning, Entry
 from pipeline.core.manifest import Files
 from pipeline.core.policies import Patience
 from pipeline.core.promotion import HISTORY
@@ -41,9 +41,6 @@ from pipeline.errors import (
     RegistryError,
     RegistryUnavailableError,
 )
-
-CHAMPION: Final = "champion"
-PREVIOUS_CHAMPION: Final = "previous_champion"
 
 MANIFEST: Final = "manifest"
 COMPLETE: Final = "complete"
@@ -99,7 +96,10 @@ class Version(Record):
 
     def holds(self, files: Files) -> bool:
         """Say whether the version was published with these files, among others, as they are."""
-        known = self.manifest
+        try:
+            known = self.manifest
+        except RegistryError:
+            return False
         return all(known.get(name) == digest for name, digest in manifest.digests(files).items())
 
 
@@ -255,7 +255,9 @@ class Registry:
         name, key = submission.model_name, submission.key
         if not self.versions(name, **{KEY: key}):
             self._create(submission)
-        version, *doubles = self.versions(name, **{KEY: key})
+        if not (made := self.versions(name, **{KEY: key})):
+            raise RegistryError(f"the version of {name} with the key {key} was changed meanwhile")
+        version, *doubles = made
         for double in doubles:
             # Of two jobs with one key, the later; or a request that was given up for lost.
             self.tag(double, {KEY: f"{key}{DOUBLE}{version.title}"})
@@ -383,24 +385,31 @@ class Registry:
 
         Raises:
             OvertakenError: another version than ``over`` is champion, or was made so just now.
-            RegistryError: the version is incomplete.
+            RegistryError: the version is incomplete, or its files are not what was published.
 
         """
         name = version.model_name
-        if not version.complete:
-            raise RegistryError(f"{version.title} is incomplete and cannot be champion")
-        line = self.succession(name)
+        self.files(version)
+        log = self.log(name)
+        line = history.succession(entry for _, entry in log if entry)
         reigning = line[-1].version if line else self.aliases(name).get(CHAMPION)
         if reigning and over is None and self._find(name, reigning) is None:
             reigning = None  # it was deleted, so its place is free
         if reigning != (over.version if over else None):
-            raise OvertakenError(f"{name}/{reigning} became champion meanwhile")
+            raise OvertakenError(
+                f"{name}/{reigning} became champion meanwhile: look at it, and decide again"
+                if reigning
+                else f"{name} lost its champion meanwhile: look at it, and decide again"
+            )
         self.ensure_registered(HISTORY, "Who was champion when: each version is one crowning")
-        sequence = self._append(version, crowning, line[-1].sequence if line else 0)
+        sequence = self._append(version, crowning, log[-1][0].version if log else 0)
         if all(entry.sequence != sequence for entry in self.succession(name)):
-            raise OvertakenError(f"another version became champion before {version.title} could")
-        self.settle(name)
+            raise OvertakenError(
+                f"another version became champion before {version.title} could: look at it, and "
+                "decide again"
+            )
         self._calls.done.append(f"{version.title} is champion")
+        self.settle(name)
 
     def _append(self, version: Version, crowning: Crowning, after: int) -> int:
         key = uuid.uuid4().hex
@@ -411,7 +420,7 @@ class Registry:
             AFTER: str(after),
             CROWNING: crowning.model_dump_json(),
         }
-        entry = self._calls.create(
+        self._calls.create(
             lambda client: _with_key(client, HISTORY, key),
             lambda client: _version(
                 client.create_model_version(
@@ -423,34 +432,51 @@ class Registry:
                 )
             ),
         )
-        return entry.version
+        # Of two with this key, one came late: the first is the one that may count.
+        return self.versions(HISTORY, **{KEY: key})[0].version
 
     def settle(self, model_name: str) -> Version | None:
         """Point the aliases of a model where its history says, and return the champion, or None.
+
+        Where every champion there was has been deleted, there is none.
 
         Raises:
             RegistryError: the champion was deleted, or the history does not stand still.
 
         """
         for _ in range(_SETTLING):
-            line, aliases = self.succession(model_name), self.aliases(model_name)
+            # The aliases first: whoever moves them meanwhile has written into the log before.
+            aliases, line = self.aliases(model_name), self.succession(model_name)
             if not line:
                 return self.find_alias(model_name, CHAMPION)
-            if (champion := self._find(model_name, line[-1].version)) is None:
+            champion = self._find(model_name, line[-1].version)
+            before = self._previous(model_name, line)
+            if champion is None and before is None:
+                return None
+            if champion is None:
                 raise RegistryError(
                     f"{model_name}/{line[-1].version} is champion by the history and was deleted: "
                     "run `python -m pipeline.registry_doctor --repair`"
                 )
             wanted = {CHAMPION: champion.version}
-            before = history.previous(line)
-            if before is not None and self._find(model_name, before):
+            if before is not None:
                 wanted = {PREVIOUS_CHAMPION: before, **wanted}
             if wanted.items() <= aliases.items():
                 return champion
             for alias, version in wanted.items():
                 if aliases.get(alias) != version:
                     self._point(model_name, alias, version)
-        raise RegistryError(f"the champion of {model_name} changed {_SETTLING} times meanwhile")
+        raise RegistryError(
+            f"the champion of {model_name} changed {_SETTLING} times while it was looked at: run "
+            "the same command again"
+        )
+
+    def _previous(self, model_name: str, line: Sequence[Entry]) -> int | None:
+        """Return the champion before the present one, of those that were not deleted."""
+        others = dict.fromkeys(
+            entry.version for entry in reversed(line) if entry.version != line[-1].version
+        )
+        return first(number for number in others if self._find(model_name, number))
 
 
 def _download(address: str) -> dict[str, bytes]:
@@ -480,7 +506,7 @@ def _version(found: ModelVersion) -> Version:
     return Version(
         model_name=found.name,
         version=int(found.version),
-        run_id=found.run_id,
+        run_id=found.run_id or "",
         source=found.source,
         created_ms=found.creation_timestamp,
         tags=dict(found.tags),

@@ -1,7 +1,8 @@
 """The registry as its doctor sees it: everything in it as values, and what mends it."""
 
-from collections.abc import Sequence
+import re
 from datetime import UTC, datetime
+from typing import Final
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -13,12 +14,15 @@ from pipeline.core.diagnosis import DOUBLE, Finding, ModelState, RunState, Versi
 from pipeline.core.history import Crowning
 from pipeline.errors import RegistryError, RegistryUnavailableError
 
+# The source of a version that is a copy of another one.
+COPY: Final = re.compile(r"models:/[^/]+/\d+")
+
 
 class RegistryCare(Registry):
     """A registry that can be looked at as a whole, and mended."""
 
     def runs(self) -> list[RunState]:
-        """Return the runs that were not deleted."""
+        """Return our experiment's runs that were not deleted: others may use the server, too."""
         now = _now_ms()
         return [
             RunState(
@@ -28,7 +32,7 @@ class RegistryCare(Registry):
                 running=run.info.status == "RUNNING",
                 age=(now - run.info.start_time) / 1000,
             )
-            for run in self._calls.ask(_all_runs)
+            for run in self._calls.ask(lambda client: _all_runs(client, self._experiment))
         ]
 
     def state(self, version: Version) -> VersionState:
@@ -38,14 +42,15 @@ class RegistryCare(Registry):
             RegistryUnavailableError: the registry does not answer.
 
         """
-        source = version.source.removeprefix("models:/")
+        copied = COPY.fullmatch(version.source)
         return VersionState(
             model_name=version.model_name,
             version=version.version,
             run_id=version.run_id,
             key=version.tags.get(KEY, ""),
-            origin=source if "/" in source else "",
+            origin=version.source.removeprefix("models:/") if copied else "",
             complete=version.complete,
+            pruned=version.pruned,
             expected={} if version.pruned else _expected(version),
             stored={} if version.pruned else self._digests(version),
             age=(_now_ms() - version.created_ms) / 1000,
@@ -53,11 +58,12 @@ class RegistryCare(Registry):
 
     def model(self, name: str) -> ModelState:
         """Return a registered model's log and aliases."""
-        log = self.log(name)
+        # In this order: who moves an alias has written into the log before.
+        aliases, log = self.aliases(name), self.log(name)
         return ModelState(
             name=name,
             log=tuple(entry for _, entry in log if entry),
-            aliases=self.aliases(name),
+            aliases=aliases,
             unreadable=tuple(version.version for version, entry in log if entry is None),
         )
 
@@ -74,15 +80,15 @@ class RegistryCare(Registry):
             case "take the key away":
                 self._take_key(finding)
             case "complete the version":
-                self._verified(self._named(finding.subject))
-                self.tag(self._named(finding.subject), {COMPLETE: "true"})
+                version = self._named(finding.subject)
+                self._verified(version)
+                self.tag(version, {COMPLETE: "true"})
             case "copy the files from other versions":
                 self._copy_files(finding)
             case "move the aliases":
                 self.settle(finding.subject)
             case "remove the alias":
-                name, alias = finding.subject, finding.target
-                self._calls.find(lambda client: client.delete_registered_model_alias(name, alias))
+                self._remove_alias(finding.subject, finding.target)
             case "write the champion into the history":
                 champion = self.champion(finding.subject)
                 self.crown(champion, crowning, over=champion)
@@ -90,10 +96,16 @@ class RegistryCare(Registry):
                 earlier = self.version(finding.subject, int(finding.target))
                 self.crown(earlier, crowning, over=None)
 
+    def _remove_alias(self, name: str, alias: str) -> None:
+        holder = self.find_alias(name, alias)
+        if holder is None or not holder.complete:
+            self._calls.find(lambda client: client.delete_registered_model_alias(name, alias))
+
     def _take_key(self, finding: Finding) -> None:
         if "/" in finding.subject:
             version = self._named(finding.subject)
-            self.tag(version, {KEY: f"{version.tags[KEY]}{DOUBLE}{finding.target}"})
+            if DOUBLE not in version.tags[KEY]:
+                self.tag(version, {KEY: f"{version.tags[KEY]}{DOUBLE}{finding.target}"})
             return
 
         def take(client: MlflowClient) -> None:
@@ -109,9 +121,9 @@ class RegistryCare(Registry):
             path: self.files(self._named(donor))[path] for path, donor in finding.donors.items()
         }
         origin = damaged
-        while "/" in (source := origin.source.removeprefix("models:/")):
-            origin = self._named(source)
-        self._upload(source, files)
+        while COPY.fullmatch(origin.source):
+            origin = self._named(origin.source.removeprefix("models:/"))
+        self._upload(origin.source.removeprefix("models:/"), files)
         self._verified(damaged)
 
     def _named(self, title: str) -> Version:
@@ -134,14 +146,17 @@ def _expected(version: Version) -> dict[str, str]:
         return {}
 
 
-def _all_runs(client: MlflowClient) -> Sequence[Run]:
-    experiments = [found.experiment_id for found in client.search_experiments()]
-    found = client.search_runs(experiments)
-    runs = [*found]
+def _all_runs(client: MlflowClient, name: str) -> list[Run]:
+    if (experiment := client.get_experiment_by_name(name)) is None:
+        return []
+    ids = [experiment.experiment_id]
+    found = client.search_runs(ids)
+    runs = {run.info.run_id: run for run in found}
+    # A run that begins meanwhile pushes another one onto the next page, too.
     while found.token:
-        found = client.search_runs(experiments, page_token=found.token)
-        runs += found
-    return runs
+        found = client.search_runs(ids, page_token=found.token)
+        runs |= {run.info.run_id: run for run in found}
+    return list(runs.values())
 
 
 def _now_ms() -> float:

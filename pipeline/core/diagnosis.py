@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from pipeline.core import history, manifest
-from pipeline.core.history import Entry
+from pipeline.core.history import CHAMPION, PREVIOUS_CHAMPION, Entry
 from pipeline.core.records import Record
 
 Mend = Literal[
@@ -50,6 +50,7 @@ class VersionState(Record):
     key: str
     origin: str
     complete: bool
+    pruned: bool
     expected: Mapping[str, str]
     stored: Mapping[str, str]
     age: float
@@ -62,6 +63,8 @@ class VersionState(Record):
     @property
     def faults(self) -> tuple[str, ...]:
         """Name every file that is not what was published."""
+        if not self.expected and not self.pruned:
+            return ("its manifest is damaged",)
         return manifest.differences(self.expected, self.stored)
 
 
@@ -101,9 +104,11 @@ def diagnose(
     What is younger than ``grace`` seconds may be somebody's work under way, and is left alone.
     """
     old = [version for version in versions if version.age >= grace]
+    doubles = list(_doubles(old))
+    doubled = {finding.subject for finding in doubles}
     return [
-        *_doubles(old),
-        *_incomplete(old),
+        *doubles,
+        *_incomplete(version for version in old if version.title not in doubled),
         *_damaged(versions),
         *_runs([run for run in runs if run.age >= grace], versions),
         *(finding for model in models for finding in _model(model, versions)),
@@ -113,9 +118,10 @@ def diagnose(
 def _doubles(versions: Iterable[VersionState]) -> Iterator[Finding]:
     by_key = defaultdict(list)
     for version in versions:
-        if version.key and DOUBLE not in version.key:
-            by_key[version.model_name, version.key, version.origin].append(version)
-    for (_, key, _), found in by_key.items():
+        # A copy has the key of its origin, and may be champion: it is left alone.
+        if version.key and DOUBLE not in version.key and not version.origin:
+            by_key[version.model_name, version.key].append(version)
+    for (_, key), found in by_key.items():
         first, *others = sorted(found, key=lambda one: one.version)
         for other in others:
             yield Finding(
@@ -130,7 +136,7 @@ def _incomplete(versions: Iterable[VersionState]) -> Iterator[Finding]:
     for version in versions:
         if version.complete or DOUBLE in version.key:
             continue
-        if version.expected and not version.faults:
+        if not version.faults:
             yield Finding(
                 subject=version.title,
                 problem="is incomplete, though its files are what was published",
@@ -152,9 +158,11 @@ def _damaged(versions: Sequence[VersionState]) -> Iterator[Finding]:
         donors = {
             path: donor
             for path, digest in version.expected.items()
-            if version.stored.get(path) != digest and (donor := _donor(path, digest, sound))
+            if version.stored.get(path) != digest
+            and not _is_right_for_another(version, path, versions)
+            and (donor := _donor(path, digest, sound))
         }
-        mendable = all(
+        mendable = bool(donors) and all(
             path in donors
             for path in {*version.expected, *version.stored}
             if version.expected.get(path) != version.stored.get(path)
@@ -168,6 +176,19 @@ def _damaged(versions: Sequence[VersionState]) -> Iterator[Finding]:
             if mendable
             else "put its files back from a backup; if it is champion, roll back until then",
         )
+
+
+def _is_right_for_another(
+    version: VersionState, path: str, versions: Iterable[VersionState]
+) -> bool:
+    """Say whether a copy or the origin expects what is stored: then the manifest is wrong."""
+    return path in version.stored and any(
+        one.title != version.title
+        and one.run_id == version.run_id
+        and one.complete
+        and one.expected.get(path) == version.stored[path]
+        for one in versions
+    )
 
 
 def _donor(path: str, digest: str, sound: Iterable[VersionState]) -> str:
@@ -205,9 +226,9 @@ def _model(model: ModelState, versions: Iterable[VersionState]) -> Iterator[Find
         yield Finding(
             subject=model.name,
             problem=f"entry {entry} of its history cannot be read, and does not count",
-            advice="put its tags back from a backup, or delete the entry",
+            advice="put its tags back from a backup; until then the entries count that can be read",
         )
-    following = {"champion", "previous_champion"} if line else set()
+    following = {CHAMPION, PREVIOUS_CHAMPION} if line else set()
     for alias, number in model.aliases.items():
         if alias in following or (number in own and own[number].complete):
             continue
@@ -224,7 +245,7 @@ def _model(model: ModelState, versions: Iterable[VersionState]) -> Iterator[Find
 def _champion(
     model: ModelState, own: Mapping[int, VersionState], line: Sequence[Entry]
 ) -> Iterator[Finding]:
-    holder = model.aliases.get("champion")
+    holder = model.aliases.get(CHAMPION)
     if not line:
         if holder is not None and holder in own and own[holder].complete:
             yield Finding(
@@ -234,9 +255,9 @@ def _champion(
                 target=str(holder),
             )
         return
-    champion, before = line[-1].version, history.previous(line)
+    champion = line[-1].version
     if champion not in own:
-        left = [entry.version for entry in line if entry.version in own]
+        left = [entry.version for entry in line if _can_serve(own.get(entry.version))]
         yield Finding(
             subject=model.name,
             problem=f"its champion, version {champion}, was deleted",
@@ -245,7 +266,8 @@ def _champion(
             advice="" if left else "run task 3: there is no earlier champion either",
         )
         return
-    wanted = {"champion": champion, "previous_champion": before if before in own else None}
+    before = history.previous([entry for entry in line if entry.version in own])
+    wanted = {CHAMPION: champion, PREVIOUS_CHAMPION: before}
     for alias, number in wanted.items():
         if number is not None and model.aliases.get(alias) != number:
             yield Finding(
@@ -255,3 +277,7 @@ def _champion(
                 mend="move the aliases",
                 target=str(number),
             )
+
+
+def _can_serve(version: VersionState | None) -> bool:
+    return bool(version and version.complete and not version.pruned and not version.faults)

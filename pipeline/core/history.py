@@ -1,15 +1,18 @@
 """The history of champions: who held the alias, from when to when, and why.
 
 It is kept as a log that only grows. Whoever wants to move the alias appends an entry that names the
-last crowning it knew of; the number of the entry comes from the registry and is given once. An
-entry counts exactly when nobody else's came between: so of several promoters at once one wins, and
+last entry it knew of; the number of the entry comes from the registry and is given once. An entry
+counts exactly when no other that counts came between: so of several promoters at once one wins, and
 the others find out. The alias in the registry follows the log.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from pipeline.core.records import Record
+
+CHAMPION: Final = "champion"
+PREVIOUS_CHAMPION: Final = "previous_champion"
 
 Action = Literal["promoted", "restored"]
 
@@ -32,7 +35,8 @@ class Entry(Record):
     """A crowning as it stands in the log of one model.
 
     ``sequence`` is the entry's own number, ``version`` the version that was to be champion, and
-    ``after`` the number of the last crowning that its writer knew of: 0 for none.
+    ``after`` the number of the last entry that its writer knew of, whether it counts or not: 0 for
+    none. So what came later still counts when an entry is deleted, or cannot be read for a time.
     """
 
     sequence: int
@@ -53,7 +57,8 @@ def succession(log: Iterable[Entry]) -> list[Entry]:
     """Return the entries that count, oldest first: those that came directly after the last one."""
     found: list[Entry] = []
     for entry in sorted(log, key=lambda one: one.sequence):
-        if not found or entry.after >= found[-1].sequence:
+        last = found[-1].sequence if found else 0
+        if last <= entry.after < entry.sequence:
             found.append(entry)
     return found
 

@@ -52,7 +52,7 @@ def crowning():
 @pytest.fixture
 def registry(store):
     """Return a registry in which version 2 has followed version 1 as champion."""
-    made = Registry(store.uri, "tests")
+    made = Registry(store.uri, "heart-disease")
     for number in (1, 2):
         version = made.publish(submission(key=f"job {number}"))
         made.ensure_registered(SERVED, "served")

@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+import uuid
 
 import pytest
 
-from pipeline import config, registry_doctor
+from pipeline import config, provenance, registry_doctor
 from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION
+from pipeline.adapters.registry_care import RegistryCare
+from pipeline.core.diagnosis import Finding
 from pipeline.core.promotion import HISTORY
 from pipeline.errors import RegistryError
 from tests.conftest import ROOT
@@ -44,7 +47,7 @@ def examine(**options):
 
 def run_that_never_ended(world):
     """A job was killed before it could end its run."""
-    experiment = world.client.get_experiment_by_name("tests").experiment_id
+    experiment = world.client.get_experiment_by_name("heart-disease").experiment_id
     world.client.create_run(experiment, run_name="svm", tags={"key": "killed"})
 
 
@@ -64,7 +67,7 @@ def doubled_version(world):
 
 def doubled_run(world):
     """The same, of a run."""
-    experiment = world.client.get_experiment_by_name("tests").experiment_id
+    experiment = world.client.get_experiment_by_name("heart-disease").experiment_id
     run = world.client.create_run(experiment, run_name="svm", tags={"key": "job 2"})
     world.client.set_terminated(run.info.run_id)
 
@@ -187,7 +190,7 @@ def test_a_file_that_nobody_else_has_is_left_to_a_person(store, registry, capsys
     for version in registry.versions(NAME):
         (store.path(version) / "model.skops").write_bytes(b"spoks")
 
-    assert examine(repair=True) == "the registry has 4 faults"
+    assert examine(repair=True).startswith("4 things are wrong with the registry at sqlite:")
     assert "put its files back from a backup" in capsys.readouterr().out
 
 
@@ -197,7 +200,7 @@ def test_an_incomplete_version_with_wrong_files_is_left_to_its_job(world):
     world.client.set_model_version_tag(NAME, "3", "complete", "false")
     (world.store.path(version) / "model.skops").write_bytes(b"")
 
-    assert examine(repair=True) == "the registry has 1 faults"
+    assert examine(repair=True).startswith("1 things are wrong")
     assert not world.registry.version(NAME, 3).complete
 
 
@@ -206,9 +209,64 @@ def test_an_entry_of_the_history_that_cannot_be_read_is_named(client, registry, 
     last = registry.log(SERVED)[-1][0]
     client.set_model_version_tag(HISTORY, str(last.version), "crowning", "nonsense")
 
-    assert examine(repair=True) == "the registry has 1 faults"
+    assert examine(repair=True).startswith("1 things are wrong")
     assert f"entry {last.version} of its history cannot be read" in capsys.readouterr().out
     assert registry.champion(SERVED).version == 1
+
+
+def test_a_manifest_that_is_damaged_is_named(client, registry, capsys):
+    """Nothing vouches for the files, and they are not written over."""
+    client.set_model_version_tag(NAME, "2", "manifest", "nonsense")
+
+    assert examine(repair=True).startswith("1 things are wrong")
+    assert "its manifest is damaged" in capsys.readouterr().out
+    assert registry.files(registry.champion(SERVED))
+
+
+def test_a_manifest_of_another_version_overwrites_no_file(client, registry):
+    """The copy shows that the files are right, and the tag is not."""
+    other = registry.publish(
+        submission(key="other", files={"MLmodel": b"other", "model.skops": b"other"})
+    )
+    client.set_model_version_tag(SERVED, "2", "manifest", other.tags["manifest"])
+
+    assert examine(repair=True).startswith("1 things are wrong")
+    assert registry.files(registry.version(NAME, 2))["model.skops"] == b"skops"
+
+
+def test_runs_of_others_are_left_alone(client, registry):
+    """A team's server serves more than us."""
+    assert registry.champion(SERVED)
+    experiment = client.create_experiment(f"theirs {uuid.uuid4()}")
+    run = client.create_run(experiment, start_time=0)
+
+    assert examine(repair=True) == []
+    assert client.get_run(run.info.run_id).info.status == "RUNNING"
+
+
+def test_what_cannot_be_mended_stops_no_other_mending(world, capsys, monkeypatch):
+    """It is said, and the rest is done."""
+    run_that_never_ended(world)
+    alias_moved_by_hand(world)
+
+    def refuse(_, name):
+        raise RegistryError(f"no settling of {name}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RegistryCare, "settle", refuse)
+        assert examine(repair=True).startswith("1 things are wrong")
+    assert "not mended    heart_disease: no settling of heart_disease" in capsys.readouterr().out
+    assert examine(repair=True) == []
+
+
+def test_a_key_that_is_taken_away_meanwhile_is_taken_away_once(world):
+    """A job that publishes does the same."""
+    doubled_version(world)
+    care = RegistryCare(world.store.uri, "heart-disease")
+    finding = Finding(subject=f"{NAME}/3", problem="", mend="take the key away", target=f"{NAME}/2")
+    for _ in range(2):
+        care.mend(finding, provenance.crowning("restored", ""))
+    assert world.registry.version(NAME, 3).tags["key"] == f"job 2: double of {NAME}/2"
 
 
 def test_what_may_be_under_way_is_left_alone(world):
@@ -238,10 +296,10 @@ def test_a_person_asks_it_by_its_name(world):
     """One line of error where something is wrong, and 1; after the repair 0."""
     alias_moved_by_hand(world)
     found = command(world.store.uri)
-    assert (found.returncode, found.stderr.splitlines()[-1]) == (
-        1,
-        "error: the registry has 1 faults; 1 of them `--repair` mends",
-    )
+    last = found.stderr.splitlines()[-1]
+    assert last.startswith(f"error: 1 things are wrong with the registry at {world.store.uri}, ")
+    assert last.endswith("in the table above; 1 of them `--repair` mends")
+    assert found.returncode == 1
     assert command(world.store.uri, "--repair").returncode == 0
     assert command(world.store.uri).returncode == 0
 

@@ -43,6 +43,8 @@ def numbers(line):
         pytest.param([(1, 1, 0), (2, 2, 0), (3, 3, 2)], [1, 3], id="after one that did not count"),
         pytest.param([(4, 1, 2), (7, 2, 4)], [4, 7], id="entries were deleted"),
         pytest.param([(2, 2, 1), (1, 1, 0)], [1, 2], id="in any order"),
+        pytest.param([(1, 1, 0), (4, 3, 3)], [1, 4], id="the one before was deleted"),
+        pytest.param([(1, 1, 0), (2, 2, 9)], [1], id="after one that is not there yet"),
     ],
 )
 def test_an_entry_counts_when_nobody_elses_came_between(entries, counting):

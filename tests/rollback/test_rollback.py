@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from mlflow import MlflowClient
 
 from pipeline import config, rollback
 from pipeline.adapters.registry import PREVIOUS_CHAMPION, Registry, Submission
@@ -116,6 +117,15 @@ def test_rolling_back_twice_returns_to_where_it_began(registry, settings):
     assert champion(registry) == NEW
 
 
+def test_a_rollback_that_is_repeated_goes_back_once(registry, settings, capsys):
+    """Somebody runs it again after an error, with the reason that is still the same."""
+    rollback.run(settings, "false alarms")
+    rollback.run(settings, "false alarms")
+
+    assert champion(registry) == OLD
+    assert "already" in capsys.readouterr().out
+
+
 def test_a_named_version_is_put_back(registry, settings):
     """Any champion of the past can be named."""
     rollback.run(settings, "false alarms", to=OLD)
@@ -179,6 +189,24 @@ def test_the_history_shows_every_reign(settings, capsys, monkeypatch):
     assert "2026-01-01 10:00" in shown
     assert "promoted by ada: better" in shown
     assert "0123456" in shown
+
+
+def test_a_deleted_champion_still_has_its_place_in_the_history(tmp_path, monkeypatch, capsys):
+    """Nobody can say of what family it was."""
+    lay_out(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    uri = address(tmp_path, monkeypatch)
+    made = Registry(uri, "heart-disease")
+    version, first = (
+        made.publish(submission("only")),
+        crowning("2026-01-01T10:00:00+00:00", "first"),
+    )
+    made.crown(version, first, over=None)
+    MlflowClient(uri, uri).delete_model_version(SERVED, "1")
+
+    rollback.show(config.load())
+    assert "deleted" in capsys.readouterr().out
 
 
 def test_without_a_previous_champion_there_is_nothing_to_go_back_to(tmp_path, monkeypatch):

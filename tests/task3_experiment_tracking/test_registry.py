@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry
 from pipeline.core.history import Crowning
@@ -474,8 +475,43 @@ def test_without_a_history_the_alias_counts(registry, published):
 
 def test_an_incomplete_version_cannot_be_champion(registry, interrupted):
     """Nobody knows what it holds."""
-    with pytest.raises(RegistryError, match=f"{NAME}/1 is incomplete and cannot be champion"):
+    with pytest.raises(RegistryError, match=f"{NAME}/1 is incomplete"):
         registry.crown(interrupted[0], crowning(), over=None)
+
+
+def test_a_version_with_other_files_cannot_be_champion(store, registry, published):
+    """Also when it was complete once."""
+    swap(store.path(published))
+    with pytest.raises(RegistryError, match=f"{NAME}/1 is not what was published"):
+        registry.crown(published, crowning(), over=None)
+    assert registry.succession(NAME) == []
+
+
+def test_an_entry_that_arrives_twice_counts_once(store, published):
+    """The first request was given up for lost, and committed before the second."""
+
+    class Twice(Registry):
+        """A registry that writes every entry of the history twice, and believes in the second."""
+
+        def _append(self, version, given, after):
+            first = super()._append(version, given, after)
+            (entry,) = (one for one, _ in self.log(NAME) if one.version == first)
+            MlflowClient(store.uri, store.uri).create_model_version(
+                HISTORY, entry.source, entry.run_id, tags=entry.tags
+            )
+            return self.versions(HISTORY, key=entry.tags["key"])[0].version
+
+    twice = Twice(store.uri, "tests")
+    twice.crown(published, crowning(), over=None)
+    assert [entry.version for entry in twice.succession(NAME)] == [1]
+    assert len(twice.log(NAME)) == 2
+
+
+@pytest.mark.parametrize("store", ["embedded"], indirect=True)
+def test_a_version_that_somebody_made_without_a_run_is_one(store, client, registry, published):
+    """MLflow allows it, on an embedded registry; a server takes no source that is a path."""
+    client.create_model_version(NAME, str(store.folder))
+    assert [version.run_id for version in registry.versions(NAME)] == [published.run_id, ""]
 
 
 def test_a_damaged_entry_of_the_history_does_not_count(client, registry, published):
@@ -490,11 +526,24 @@ def test_a_damaged_entry_of_the_history_does_not_count(client, registry, publish
 
 def test_a_champion_that_was_deleted_is_named(client, registry, published):
     """With the command that looks after it."""
+    second = registry.publish(submission())
+    registry.crown(published, crowning(), over=None)
+    registry.crown(second, crowning(), over=published)
+    client.delete_model_version(NAME, "2")
+
+    with pytest.raises(RegistryError, match=f"{NAME}/2 is champion by the history and was deleted"):
+        registry.settle(NAME)
+
+
+def test_where_every_champion_was_deleted_there_is_none(client, registry, published):
+    """The next one is crowned as the first was."""
     registry.crown(published, crowning(), over=None)
     client.delete_model_version(NAME, "1")
+    assert registry.settle(NAME) is None
 
-    with pytest.raises(RegistryError, match=f"{NAME}/1 is champion by the history and was deleted"):
-        registry.settle(NAME)
+    second = registry.publish(submission())
+    registry.crown(second, crowning(), over=None)
+    assert registry.settle(NAME) == registry.champion(NAME) == second
 
 
 def test_a_previous_champion_that_was_deleted_is_in_nobodys_way(client, registry, published):
