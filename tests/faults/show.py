@@ -117,14 +117,16 @@ def table(kind, results):
     faults = [fault for fault in [*FAULTS, *KILLS] if any(r.cell.fault == fault for r in results)]
     shown = Table(title=f"{kind}: what comes of a call that is broken", title_justify="left")
     for name in ("stage", "call", "", *faults):
-        shown.add_column(name, overflow="fold")
+        # A word on a line, so that the table is as narrow as its cells.
+        shown.add_column(name.replace(" ", "\n"), no_wrap=True)
     outcomes = {(one.cell.row, one.cell.fault): one.outcome for one in results}
     # The stages in their order, which is that of the alphabet backwards.
     rows = sorted({one.cell.row for one in results}, key=lambda row: row.number)
     for row in sorted(rows, key=lambda row: row.stage, reverse=True):
         cells = [outcomes.get((row, fault), "") for fault in faults]
         marked = [f"[{COLOURS[one]}]{one}[/]" if one else "" for one in cells]
-        shown.add_row(row.stage, row.call.title, str(row.call.ordinal), *marked)
+        call = row.call.title.replace("mlflow-artifacts/artifacts", "files")
+        shown.add_row(row.stage, call, str(row.call.ordinal), *marked)
     return shown
 
 
