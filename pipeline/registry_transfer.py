@@ -41,7 +41,7 @@ def run(settings: Settings, source: str, destination: str) -> None:
         _pack(left, here, box)
         # From here on MLflow means the destination by every address.
         right = _registry(settings, destination)
-        there = transfer.arrived(_inventory(right, "Looking"))
+        there = transfer.arrived(_inventory(right, "Looking at"))
         remaining = transfer.remaining(here, there)
         _write(right, here, remaining, box)
     files = _prove(right, here)

@@ -1,6 +1,7 @@
 """A registry is moved with everything in it, or not at all, and says which."""
 
 import re
+from pathlib import Path
 
 import pytest
 import requests
@@ -238,13 +239,22 @@ def test_files_that_arrive_damaged_stop_the_move(small, place, monkeypatch):
     there, send = place("there"), MlflowClient.log_model_artifacts
 
     def garble(client, model_id, folder, **kwargs):
-        next(iter(sorted(registry_transfer.Path(folder).rglob("MLmodel")))).write_bytes(b"garbled")
+        (Path(folder) / "MLmodel").write_bytes(b"garbled")
         return send(client, model_id, folder, **kwargs)
 
     monkeypatch.setattr(MlflowClient, "log_model_artifacts", garble)
     with pytest.raises(RegistryError, match="is not what was sent: MLmodel has changed"):
         move(small.uri, there.uri)
     assert Registry(there.uri, "heart-disease").versions(SVM) == []
+
+
+def test_whatever_does_not_arrive_is_named_at_the_end(small, place, monkeypatch):
+    """A server that says yes and does nothing."""
+    there = place("there")
+    monkeypatch.setattr(MlflowClient, "log_inputs", lambda *_: None)
+
+    with pytest.raises(RegistryError, match=r"arrived as it left: run \w+ is another \(inputs\)"):
+        move(small.uri, there.uri)
 
 
 def test_a_registry_that_holds_something_else_is_refused(small, place, writes):
