@@ -4,6 +4,7 @@ python -m tests.faults.show --database both
 """
 
 import multiprocessing
+import queue
 import sys
 import tempfile
 import time
@@ -26,6 +27,7 @@ from tests.faults.race import Races, Readers
 from tests.faults.servers import running
 
 CRASHES, RACES, READS, PROMOTIONS = 50, 100, 10_000, 100
+SECONDS_BETWEEN_LOOKS = 10
 # Where there is no terminal, a line for so many results.
 LINES = 50
 # Of the longest row of the table.
@@ -94,7 +96,13 @@ def watch(kinds, plan):
     with Progress(*columns, console=console) as progress:
         bars, left = {}, len(players)
         while left:
-            kind, part, result = told.get()
+            try:
+                kind, part, result = told.get(timeout=SECONDS_BETWEEN_LOOKS)
+            except queue.Empty:
+                if codes := [player.exitcode for player in players if player.exitcode]:
+                    found["a process", "error"] = [f"it ended with {codes[0]}"]
+                    break
+                continue
             if part == "end":
                 left -= 1
             elif part == "error":

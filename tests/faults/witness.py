@@ -85,11 +85,13 @@ class Witness:
 
     def line(self, name):
         """Return the versions that were champion of a model, in their order, by its history."""
-        found = []
+        line, last = [], 0
         for entry in self.log(name):
-            if not found or int(entry.tags["after"]) == found[-1][0]:
-                found.append((int(entry.version), int(entry.tags["version"])))
-        return [version for _, version in found]
+            # Nobody was crowned after what its writer knew of.
+            if last <= int(entry.tags["after"]):
+                line.append(int(entry.tags["version"]))
+                last = int(entry.version)
+        return line
 
     def log(self, name):
         """Return every entry of a model's history, valid or not, in their order."""
