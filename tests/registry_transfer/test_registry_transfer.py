@@ -154,7 +154,7 @@ def test_a_move_that_is_cut_off_at_any_write_goes_on(small, place, writes):
     expected = census(small.uri)
     writes(cut_off)
     finished = False
-    while not finished:
+    while not finished and len(met) < 60:
         before = len(met)
         try:
             move(small.uri, there.uri)
@@ -162,6 +162,7 @@ def test_a_move_that_is_cut_off_at_any_write_goes_on(small, place, writes):
         except KeyboardInterrupt:
             assert len(met) == before + 1
 
+    assert finished
     assert {told.split()[0] for told in met} >= set(WRITES) - {
         *("update_registered_model", "set_registered_model_tag"),
     }
