@@ -244,7 +244,12 @@ def empty_of_accounts(uri):
         admin.grant(access.CI, grant)
 
 
-@pytest.fixture(params=["embedded", "server", "postgresql", "accounts"])
+@pytest.fixture(
+    params=[
+        *("embedded", "server"),
+        *(pytest.param(kind, marks=pytest.mark.once) for kind in ("postgresql", "accounts")),
+    ]
+)
 def store(request, monkeypatch):
     """Return an empty registry, of every kind that there is, and where its files are."""
     if request.param == "embedded":
