@@ -9,23 +9,25 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import mlflow
 import requests
 import tenacity
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities.paged_list import PagedList
 
 from pipeline.core.policies import Patience
 from pipeline.errors import RegistryError, RegistryUnavailableError
 
 Answer = TypeVar("Answer")
 
+EXISTS: Final = "RESOURCE_ALREADY_EXISTS"
 ABSENT: Final = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
 
 _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
@@ -143,6 +145,30 @@ class MlflowCalls:
                 f"the registry at {self.uri} {state}; {safe} (asked {self._patience.attempts} "
                 f"times in {time.monotonic() - started:.0f} s: {line})"
             ) from error
+
+
+def first(found: Iterable[Answer]) -> Answer | None:
+    """Return the first of what was found, or None."""
+    return next(iter(found), None)
+
+
+def every_page(search: Callable[[str | None], PagedList[Any]]) -> list[Any]:
+    """Return what is found on every page; ``search`` takes the token of one, None for the first."""
+    page = search(None)
+    found = [*page]
+    while page.token:
+        page = search(page.token)
+        found += page
+    return found
+
+
+def unless_there(create: Callable[[], object]) -> None:
+    """Create something that has a name, unless somebody was faster."""
+    try:
+        create()
+    except MlflowException as error:
+        if error.error_code != EXISTS:
+            raise
 
 
 def is_made(tracking_uri: str) -> bool:

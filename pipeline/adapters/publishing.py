@@ -6,10 +6,10 @@ attempt makes a logged model of its own, though; that of an attempt which was cu
 
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from mlflow import MlflowClient
 from mlflow.entities import (
@@ -22,20 +22,16 @@ from mlflow.entities import (
     Param,
     Run,
 )
-from mlflow.exceptions import MlflowException
 
-from pipeline.adapters.mlflow_calls import MlflowCalls
+from pipeline.adapters.mlflow_calls import MlflowCalls, first, unless_there
 from pipeline.artifacts import write_file
 from pipeline.core.manifest import Files
 from pipeline.core.records import Record
 from pipeline.errors import RegistryError
 
-Item = TypeVar("Item")
-
 KEY: Final = "key"
 # Which call made a logged model: MLflow gives it no name of its own.
 ATTEMPT: Final = "attempt"
-EXISTS: Final = "RESOURCE_ALREADY_EXISTS"
 
 
 class Submission(Record):
@@ -97,7 +93,7 @@ def log_model(calls: MlflowCalls, submission: Submission, run: Run) -> str:
     """Upload a submission's files as a model of ``run``, with its metrics, and return its id."""
     run_id, attempt = run.info.run_id, uuid.uuid4().hex
     model = calls.create(
-        lambda client: _attempted(client, run, attempt),
+        lambda client: logged_model(client, run_id, run.info.experiment_id, **{ATTEMPT: attempt}),
         lambda client: client.create_logged_model(
             run.info.experiment_id,
             name=submission.run_name,
@@ -115,7 +111,7 @@ def log_model(calls: MlflowCalls, submission: Submission, run: Run) -> str:
         for name, value in submission.metrics.items()
     ]
     calls.ask(lambda client: client.log_batch(run_id, metrics=metrics))
-    calls.ask(lambda client: _link(client, run_id, model_id))
+    calls.ask(lambda client: link(client, run_id, model_id))
     return model_id
 
 
@@ -138,13 +134,14 @@ def _as_folder(files: Files) -> Iterator[str]:
         yield folder
 
 
-def _attempted(client: MlflowClient, run: Run, attempt: str) -> LoggedModel | None:
-    of_run = f"source_run_id = '{run.info.run_id}'"
-    found = client.search_logged_models([run.info.experiment_id], filter_string=of_run)
-    return first(model for model in found if model.tags.get(ATTEMPT) == attempt)
+def logged_model(client: MlflowClient, run: str, experiment: str, **tag: str) -> LoggedModel | None:
+    """Return the logged model of a run that has a tag, or None."""
+    of_run = f"source_run_id = '{run}'"
+    found = client.search_logged_models([experiment], filter_string=of_run)
+    return first(model for model in found if tag.items() <= model.tags.items())
 
 
-def _link(client: MlflowClient, run_id: str, model_id: str) -> None:
+def link(client: MlflowClient, run_id: str, model_id: str) -> None:
     """Show the model on the run's page, once: MLflow takes a second time for an error."""
     outputs = client.get_run(run_id).outputs
     linked = [output.model_id for output in outputs.model_outputs] if outputs else []
@@ -162,17 +159,3 @@ def experiment_id(calls: MlflowCalls, name: str) -> str:
         return str(found.experiment_id)  # type: ignore[union-attr]
 
     return calls.ask(found_or_made)
-
-
-def first(found: Iterable[Item]) -> Item | None:
-    """Return the first of what was found, or None."""
-    return next(iter(found), None)
-
-
-def unless_there(create: Callable[[], object]) -> None:
-    """Create something that has a name, unless somebody was faster."""
-    try:
-        create()
-    except MlflowException as error:
-        if error.error_code != EXISTS:
-            raise

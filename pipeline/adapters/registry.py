@@ -14,15 +14,13 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
-from pipeline.adapters.mlflow_calls import MlflowCalls
+from pipeline.adapters.mlflow_calls import MlflowCalls, every_page, first, unless_there
 from pipeline.adapters.publishing import (
     KEY,
     Submission,
     experiment_id,
-    first,
     log_model,
     log_run,
-    unless_there,
     upload,
 )
 from pipeline.artifacts import files_below
@@ -234,7 +232,7 @@ class Registry:
 
         """
         try:
-            return self._calls.ask(lambda _: _download(f"models:/{version.title}"))
+            return self._calls.ask(lambda _: download(f"models:/{version.title}"))
         except RegistryUnavailableError:
             raise
         except RegistryError as error:
@@ -479,10 +477,11 @@ class Registry:
         return first(number for number in others if self._find(model_name, number))
 
 
-def _download(address: str) -> dict[str, bytes]:
+def download(address: str) -> dict[str, bytes]:
+    """Return the files at an address of MLflow."""
     with tempfile.TemporaryDirectory() as folder:
-        mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=folder)
-        files = files_below(Path(folder))
+        found = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=folder)
+        files = files_below(Path(found))
     # MLflow's client writes this one beside what it downloads.
     files.pop("registered_model_meta", None)
     return files
@@ -490,11 +489,7 @@ def _download(address: str) -> dict[str, bytes]:
 
 def _search(client: MlflowClient, model_name: str, *conditions: str) -> list[Version]:
     text = " and ".join([f"name = '{model_name}'", *conditions])
-    found = client.search_model_versions(text)
-    versions = [*found]
-    while found.token:
-        found = client.search_model_versions(text, page_token=found.token)
-        versions += found
+    versions = every_page(lambda page: client.search_model_versions(text, page_token=page))
     return sorted(map(_version, versions), key=lambda version: version.version)
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from pipeline.adapters.mlflow_calls import every_page
 from pipeline.adapters.publishing import KEY
 from pipeline.adapters.registry import COMPLETE, Registry, Version
 from pipeline.core import manifest
@@ -150,12 +151,9 @@ def _all_runs(client: MlflowClient, name: str) -> list[Run]:
     if (experiment := client.get_experiment_by_name(name)) is None:
         return []
     ids = [experiment.experiment_id]
-    found = client.search_runs(ids)
-    runs = {run.info.run_id: run for run in found}
+    found = every_page(lambda page: client.search_runs(ids, page_token=page))
     # A run that begins meanwhile pushes another one onto the next page, too.
-    while found.token:
-        found = client.search_runs(ids, page_token=found.token)
-        runs |= {run.info.run_id: run for run in found}
+    runs = {run.info.run_id: run for run in found}
     return list(runs.values())
 
 

@@ -1,6 +1,5 @@
 """A registry as something to be moved: everything in it as values, and files on disk."""
 
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -11,13 +10,14 @@ from mlflow.entities import (
     Dataset,
     DatasetInput,
     InputTag,
-    LoggedModelOutput,
     LoggedModelStatus,
     Metric,
     Param,
 )
 
-from pipeline.adapters.registry import Registry, Version
+from pipeline.adapters.mlflow_calls import every_page, first
+from pipeline.adapters.publishing import link, logged_model
+from pipeline.adapters.registry import Registry, Version, download
 from pipeline.artifacts import files_below, write_file
 from pipeline.core import manifest
 from pipeline.core.manifest import Files
@@ -94,8 +94,14 @@ class RegistryTransfer(Registry):
                 tags=dict(found.tags),
             )
             for name in MODELS
-            for found in sorted(
-                self._calls.ask(_pages(name)), key=lambda version: int(version.version)
+            for found in sorted(self._versions_of(name), key=lambda version: int(version.version))
+        )
+
+    def _versions_of(self, name: str) -> list[Any]:
+        text = f"name = '{name}'"
+        return self._calls.ask(
+            lambda client: every_page(
+                lambda page: client.search_model_versions(text, page_token=page)
             )
         )
 
@@ -181,7 +187,7 @@ class RegistryTransfer(Registry):
             return known
         experiment, mark = self._experiment_id(), f"tags.{ORIGIN} = '{run.id}'"
         made = self._calls.create(
-            lambda client: _first(client.search_runs([experiment], mark)),
+            lambda client: first(client.search_runs([experiment], mark)),
             lambda client: client.create_run(
                 experiment,
                 start_time=run.started_ms,
@@ -220,7 +226,7 @@ class RegistryTransfer(Registry):
             return known
         experiment = self._experiment_id()
         made = self._calls.create(
-            lambda client: _marked(client, experiment, run, model.id),
+            lambda client: logged_model(client, run, experiment, **{ORIGIN: model.id}),
             lambda client: client.create_logged_model(
                 experiment,
                 name=model.name,
@@ -239,7 +245,7 @@ class RegistryTransfer(Registry):
         for measured in _batches(metrics_of(model, of), _METRICS):
             self._log(run, metrics=[_metric(one, model_id=id_, run_id=run) for one in measured])
         if model.id in of.models:
-            self._calls.ask(lambda client: _show(client, run, id_))
+            self._calls.ask(lambda client: link(client, run, id_))
         self._former[model.id] = id_
         return id_
 
@@ -314,20 +320,8 @@ def _as_version(version: StoredVersion) -> Version:
     )
 
 
-def _pages(name: str) -> Callable[[MlflowClient], list[Any]]:
-    def search(client: MlflowClient) -> list[Any]:
-        page = client.search_model_versions(f"name = '{name}'")
-        found = [*page]
-        while page.token:
-            page = client.search_model_versions(f"name = '{name}'", page_token=page.token)
-            found += page
-        return found
-
-    return search
-
-
 def _numbered(client: MlflowClient, name: str, number: int) -> Any:
-    return _first(client.search_model_versions(f"name = '{name}' and version_number = {number}"))
+    return first(client.search_model_versions(f"name = '{name}' and version_number = {number}"))
 
 
 def _measurements(metrics: Iterable[Any]) -> frozenset[Measurement]:
@@ -384,25 +378,4 @@ def _download(address: str) -> dict[str, bytes]:
     """Return the files at an address; MLflow takes a folder that is not there for an error."""
     if not mlflow.artifacts.list_artifacts(artifact_uri=address):
         return {}
-    with tempfile.TemporaryDirectory() as folder:
-        found = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=folder)
-        files = files_below(Path(found))
-    # MLflow's client writes this one beside what it downloads.
-    files.pop("registered_model_meta", None)
-    return files
-
-
-def _first(found: Iterable[Item]) -> Item | None:
-    return next(iter(found), None)
-
-
-def _marked(client: MlflowClient, experiment: str, run: str, origin: str) -> Any:
-    found = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run}'")
-    return _first(model for model in found if model.tags.get(ORIGIN) == origin)
-
-
-def _show(client: MlflowClient, run: str, model_id: str) -> None:
-    """Show a model on its run's page, once: MLflow takes a second time for an error."""
-    outputs = client.get_run(run).outputs
-    if model_id not in [one.model_id for one in (outputs.model_outputs if outputs else ())]:
-        client.log_outputs(run, [LoggedModelOutput(model_id, 0)])
+    return download(address)
