@@ -10,8 +10,9 @@ from contextlib import closing, contextmanager
 import docker
 import pytest
 
+from pipeline.adapters.compose import program
 from pipeline.adapters.docker import Engine
-from pipeline.errors import ImageError
+from pipeline.errors import ImageError, RegistryError
 
 
 def needs(reason):
@@ -22,6 +23,14 @@ def needs(reason):
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def compose():
+    """Return the command of compose, as far as its name, or skip the test where there is none."""
+    try:
+        return program()
+    except RegistryError as error:
+        return needs(str(error))
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 
@@ -16,7 +15,7 @@ from pipeline.core import package
 from pipeline.errors import ImageError, PackageError
 from pipeline.model_packaging import ModelPackager
 from tests.conftest import ROOT
-from tests.containers import free_port, needs
+from tests.containers import compose, free_port
 from tests.image.conftest import TESTED, ours
 
 BASE = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
@@ -302,18 +301,6 @@ def test_a_push_to_nowhere_is_one_line(client, built, place):
     with pytest.raises(ImageError, match=f"cannot push {name}"):
         Engine().push(name, lambda _: None)
     client.images.remove(name)
-
-
-def compose():
-    """Return the command of compose: the plugin, or the program that came before it."""
-    plugin = ["docker", "compose"]
-    if shutil.which("docker"):
-        found = subprocess.run([*plugin, "version"], capture_output=True, check=False)
-        if found.returncode == 0:
-            return plugin
-    if shutil.which("docker-compose"):
-        return ["docker-compose"]
-    return needs("neither docker compose nor docker-compose is installed")
 
 
 def test_compose_brings_the_service_up_locked_down(built, monkeypatch):

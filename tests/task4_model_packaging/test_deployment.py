@@ -1,7 +1,6 @@
 """The deployment files of a package, read as a cluster and as compose read them."""
 
 import re
-import shutil
 import subprocess
 
 import kubernetes_validate
@@ -10,6 +9,7 @@ import yaml
 
 from pipeline import artifacts
 from pipeline.model_packaging import ModelPackager
+from tests.containers import compose
 
 KUBERNETES = "deployment/kubernetes/"
 KINDS = ("deployment", "service", "autoscaler")
@@ -47,14 +47,6 @@ def service(files):
     """Return the one service of the compose file, by its name."""
     (only,) = yaml.safe_load(files["deployment/compose.yaml"])["services"].items()
     return only
-
-
-def compose_is_here():
-    """Say whether `docker compose` is installed."""
-    ask = ["docker", "compose", "version"]
-    return bool(shutil.which("docker")) and not subprocess.call(
-        ask, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -226,11 +218,10 @@ def test_the_compose_service_is_locked_down(service):
     assert not {"privileged", "cap_add", "network_mode", "pid", "volumes"} & about.keys()
 
 
-@pytest.mark.skipif(not compose_is_here(), reason="docker compose is not installed")
 def test_compose_accepts_the_file(copied):
     """By its own check."""
     done = subprocess.run(
-        ["docker", "compose", "-f", "deployment/compose.yaml", "config", "--quiet"],
+        [*compose(), "--file", "deployment/compose.yaml", "config", "--quiet"],
         cwd=copied,
         capture_output=True,
         text=True,
