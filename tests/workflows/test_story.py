@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core.comment import AUTHOR
 from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import registered_name
+from pipeline.core.promotion import HISTORY, registered_name
 from tests.workflows import github
 from tests.workflows.story import REASON
 
@@ -291,7 +291,7 @@ def test_the_button_puts_the_champion_before_back(story):
     assert results(story.runs["rolled back"]) == {"rollback": "success", "release": "success"}
     assert moment.served["champion"] == 1
     assert REASON in story.runs["rolled back"].summary
-    assert REASON in str(moment.versions["heart_disease"])
+    assert REASON in str(moment.versions[HISTORY])
 
 
 def test_the_patch_release_ships_the_version_that_was_put_back(story):
