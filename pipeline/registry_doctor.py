@@ -22,8 +22,8 @@ COLUMNS = ("what", "is wrong", "mended by", "otherwise")
 ROUNDS = 3
 
 
-def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> list[Finding]:
-    """Show what is wrong with the registry, mend it with ``repair``, and return what is left.
+def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> None:
+    """Show what is wrong with the registry, and mend it with ``repair``.
 
     Raises:
         RegistryError: something is left.
@@ -31,7 +31,7 @@ def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> lis
     """
     if not mlflow_calls.is_made(settings.registry.tracking_uri):
         cli.say("healthy       there is no registry yet: `make pipeline` makes one")
-        return []
+        return
     registry = RegistryCare(**dict(settings.registry))
     findings = _look(registry, grace)
     _show("The registry", findings)
@@ -47,13 +47,13 @@ def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> lis
     elif repair:
         _show("What is left", findings)
     if findings:
+        count = "1 thing is" if len(findings) == 1 else f"{len(findings)} things are"
         mends = sum(bool(finding.mend) for finding in findings)
         hint = f"; {mends} of them `--repair` mends" * (mends > 0 and not repair)
         raise RegistryError(
-            f"{len(findings)} things are wrong with the registry at "
-            f"{settings.registry.tracking_uri}, in the table above{hint}"
+            f"{count} wrong with the registry at {settings.registry.tracking_uri}, in the table "
+            f"above{hint}"
         )
-    return findings
 
 
 def _mend(registry: RegistryCare, finding: Finding) -> None:

@@ -1,4 +1,6 @@
-"""The MLflow registry: runs, versions, aliases. It does what it is told and decides nothing.
+"""The MLflow registry: runs, versions, aliases. It does what it is told, and decides nothing.
+
+Who is champion is for `pipeline.core.history` to say; here the aliases are made to follow.
 
 A version is published in stages: its files are uploaded, downloaded again and compared with their
 manifest, and only then is it tagged complete. Whoever reads a version's files gets them verified.

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.adapters.registry import Registry
 from pipeline.errors import RegistryError
+from tests.containers import needs
 from tests.faults.promotion import HURRIED, PATIENT, Names, submission
 from tests.faults.proxy import Proxy
 from tests.faults.servers import Server, sqlite
@@ -29,11 +30,11 @@ def mount(folder, *options):
 def disk(folder):
     """Return the folder of a small disk of its own."""
     if os.geteuid() != 0:
-        pytest.skip("only root may mount a small disk")
+        needs("only root may mount a small disk")
     small = folder / "small"
     small.mkdir()
     if refused := mount(small).stderr:
-        pytest.skip(f"no small disk can be mounted here: {refused}")
+        needs(f"no small disk can be mounted here: {refused}")
     yield small
     subprocess.run(["umount", "--lazy", small], check=True)
 
