@@ -24,8 +24,9 @@ from typing import Final
 
 import psutil
 
-from benchmarks.rivals import ending, servers
-from benchmarks.rivals.ending import Ending
+from benchmarks import ending
+from benchmarks.ending import Ending
+from benchmarks.rivals import servers
 from benchmarks.rivals.findings import (
     BARE,
     BENTOML,

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import psutil
 
-from benchmarks.rivals import ending
+from benchmarks import ending
 from pipeline import artifacts
 from pipeline.adapters.docker import Engine, Running
 from pipeline.adapters.http import JSON, Service

@@ -1,0 +1,115 @@
+"""Everything that is measured, each part beside what others use: `make bench`."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from benchmarks import ending, feedback, growth, image, measuring, page, serving, tasks
+from benchmarks.findings import INTERRUPTED, BenchmarkError, Section, compared
+from pipeline import artifacts, cli
+from pipeline.core.encoding import json_bytes
+
+RESULTS: Final = Path("benchmarks/results.json")
+PAGE: Final = Path("benchmarks/results.md")
+PLOTS: Final = Path("benchmarks/plots")
+
+MEASURE: Final[Mapping[str, Callable[..., Section]]] = {
+    "serving": serving.measure,
+    "image": image.measure,
+    "pipeline": tasks.measure,
+    "growth": growth.measure,
+    "feedback": feedback.measure,
+}
+Part = StrEnum("Part", {name: name for name in MEASURE})
+
+
+def main(
+    parts: Annotated[
+        list[Part] | None, typer.Argument(help="what to measure; nothing: all")
+    ] = None,
+    *,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="few rounds, nothing is written; under 3 minutes")
+    ] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="RESULTS.json", help="compare with the results of another commit"),
+    ] = None,
+) -> None:
+    """Measure this repository beside what its users would otherwise use.
+
+    The results go to benchmarks/results.md, results.json and plots/; a part that is measured
+    alone replaces its own section there. It wants the machine for itself: close what else runs.
+    `wrk` makes the load, a Docker engine holds the containers.
+
+    Examples:
+        python -m benchmarks
+
+        python -m benchmarks --quick
+
+        python -m benchmarks serving growth
+
+        git show v1.0.0:benchmarks/results.json > old.json
+
+        python -m benchmarks --against old.json
+    """
+    ending.heed_signals()
+    before = _read(against) if against else {}
+    try:
+        for part in parts or list(Part):
+            cli.say(f"\n== {part}")
+            busy = measuring.busy_percent()
+            found = MEASURE[part](quick=quick)
+            _show(found, before.get(part))
+            if busy > measuring.CALM_PERCENT:
+                cli.say(f"note          something else took {busy:.0f} % of the cores before it")
+            if not quick:
+                _write(
+                    found, {**measuring.machine(), "what else ran": f"{busy:.0f} % of the cores"}
+                )
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: all that was started has ended; finished parts are kept\n")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _show(found: Section, before: Mapping[str, Any] | None) -> None:
+    for table in found.tables:
+        cli.show_table(table.title, table.columns, table.rows)
+    if found.goals:
+        cli.show_table("What is wanted", page.GOALS, [goal.row() for goal in found.goals])
+    for note in found.notes:
+        cli.say(f"note          {note}")
+    if before:
+        rows = compared(before["section"]["figures"], found.figures)
+        columns = ("figure", "before", "now", "now / before", "")
+        cli.show_table("Compared with before", columns, rows)
+
+
+def _write(found: Section, measured: Mapping[str, str]) -> None:
+    results = _read(RESULTS) if RESULTS.exists() else {}
+    results[found.name] = {"measured": measured, "section": found.record()}
+    results = {name: results[name] for name in MEASURE if name in results}
+    for name, content in found.plots.items():
+        artifacts.write_file(PLOTS / f"{name}.png", content)
+    # What was not seen is NaN, which JSON cannot say.
+    plain = json.loads(json.dumps(results), parse_constant=lambda _: None)
+    artifacts.write_file(RESULTS, json_bytes(plain))
+    artifacts.write_file(PAGE, page.markdown(list(results.values())).encode())
+    cli.say(f"written       {PAGE}, {RESULTS}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BenchmarkError(f"cannot read {path} as results of a benchmark: {error}") from error
+    return found
+
+
+if __name__ == "__main__":
+    cli.run(main)

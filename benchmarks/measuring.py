@@ -1,0 +1,130 @@
+"""How things are measured: in turns, on a machine that is named and as calm as it can be."""
+
+import os
+import platform
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import psutil
+
+from benchmarks import ending
+from benchmarks.findings import BenchmarkError
+from pipeline.adapters import git
+
+MEGABYTE: Final = 1_000_000
+PAUSE_SECONDS: Final = 0.2
+# What a core's housekeeping may take while nothing is measured.
+CALM_PERCENT: Final = 10
+# Between two looks at the memory of a process and its children.
+LOOK_SECONDS: Final = 0.05
+VERSIONS: Final = (
+    *("bentoml", "fastapi", "mlflow", "numpy", "onnxruntime"),
+    *("scikit-learn", "starlette", "uvicorn"),
+)
+
+
+class Usage(NamedTuple):
+    """What a command took: seconds by the clock and of the cores, and MB of memory at its peak."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+
+
+def in_turns(names: Sequence[str], rounds: int) -> list[str]:
+    """Return whose turn it is: everyone's in each round, and another begins the next one."""
+    turned = ([*names[n % len(names) :], *names[: n % len(names)]] for n in range(rounds))
+    return [name for names_of_round in turned for name in names_of_round]
+
+
+def busy_percent() -> float:
+    """Return what part of the cores works for something else, asked while nothing is measured."""
+    return psutil.cpu_percent(PAUSE_SECONDS)
+
+
+def usage(command: Sequence[str], log: Path, cwd: Path, environment: Mapping[str, str]) -> Usage:
+    """Run a command to its end and return what it and its children took.
+
+    Memory is the greatest sum of what each process has for itself and its part of what is shared.
+
+    Raises:
+        BenchmarkError: the command failed.
+
+    """
+    started = time.perf_counter()
+    with ending.Ending() as ended:
+        process = ended.enter(ending.process(command, log, cwd, environment))
+        watch = Watch(process.pid)
+        code = process.wait()
+        seconds = time.perf_counter() - started
+        peak, cpu = watch.end()
+    if code:
+        raise BenchmarkError(f"`{' '.join(command)}` ended with {code}: {last_line(log)}")
+    return Usage(seconds, cpu, peak)
+
+
+class Watch:
+    """Looks at a process and its children in a thread until it is ended."""
+
+    def __init__(self, pid: int) -> None:
+        """Begin to look."""
+        self._root, self._peak = psutil.Process(pid), 0.0
+        self._cpu: dict[tuple[int, float], float] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def end(self) -> tuple[float, float]:
+        """Return the peak of the memory in MB, and the seconds of the cores."""
+        self._over.set()
+        self._thread.join()
+        return self._peak / MEGABYTE, sum(self._cpu.values())
+
+    def _look(self) -> None:
+        while not self._over.wait(LOOK_SECONDS):
+            memory = 0
+            with suppress(psutil.NoSuchProcess):
+                for one in [self._root, *self._root.children(recursive=True)]:
+                    with suppress(psutil.Error, FileNotFoundError):
+                        memory += one.memory_full_info().pss
+                        times = one.cpu_times()
+                        self._cpu[one.pid, one.create_time()] = times.user + times.system
+            self._peak = max(self._peak, memory)
+
+
+def machine() -> dict[str, str]:
+    """Return what is to be known about where, when and with what was measured."""
+    memory = psutil.virtual_memory().total / MEGABYTE / 1000
+    tree = git.work_tree(Path.cwd())
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": tree.commit + (", modified" if tree.modified else ""),
+        "machine": f"{os.cpu_count()} cores, {_processor()}, {memory:.0f} GB, {platform.system()}",
+        "versions": ", ".join([f"Python {platform.python_version()}", *_versions(VERSIONS)]),
+    }
+
+
+def last_line(log: Path) -> str:
+    """Return the last line that a program wrote."""
+    return (log.read_text(errors="replace").strip().splitlines() or ["it wrote nothing"])[-1]
+
+
+def _versions(names: Iterable[str]) -> Iterable[str]:
+    for name in names:
+        with suppress(metadata.PackageNotFoundError):
+            yield f"{name} {metadata.version(name)}"
+
+
+def _processor() -> str:
+    described = Path("/proc/cpuinfo")
+    if described.is_file():
+        for line in described.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

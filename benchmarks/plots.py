@@ -1,0 +1,45 @@
+"""How measurements look: curves over a size, and bars side by side."""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from matplotlib.figure import Figure
+
+from benchmarks.findings import Curve, Samples, number
+from pipeline.core import drawing
+
+
+@drawing.styled
+def curves(title: str, detail: str, labels: tuple[str, str], found: Sequence[Curve]) -> Figure:
+    """Draw curves over their size on two logarithmic axes, each with its exponent."""
+    figure = Figure(figsize=(7.2, 4.2))
+    axes = figure.subplots()
+    for one in found:
+        sizes, figures = zip(*one.points, strict=True)
+        axes.loglog(sizes, figures, marker="o", label=f"{one.name} ~ size^{one.exponent:.2f}")
+    axes.set(xlabel=labels[0], ylabel=labels[1])
+    axes.grid(visible=True, which="major")
+    axes.legend()
+    drawing.headline(figure, title, detail)
+    return figure
+
+
+@drawing.styled
+def bars(title: str, detail: str, label: str, found: Mapping[str, Samples]) -> Figure:
+    """Draw one horizontal bar a name, as long as its median, with the range of its rounds."""
+    figure = Figure(figsize=(7.2, 1.3 + 0.34 * len(found)))
+    axes = figure.subplots()
+    middles = [median(one) for one in found.values()]
+    low = [m - min(one) for m, one in zip(middles, found.values(), strict=True)]
+    high = [max(one) - m for m, one in zip(middles, found.values(), strict=True)]
+    places = range(len(found))
+    colours = [drawing.BLUE if name.startswith("ours") else drawing.GREY for name in found]
+    axes.barh(places, middles, xerr=(low, high), color=colours, ecolor=drawing.INK, height=0.7)
+    for place, value, above in zip(places, middles, high, strict=True):
+        axes.text(value + above, place, f"  {number(value)}", va="center")
+    axes.set_yticks(places, list(found))
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set(xlabel=label)
+    drawing.headline(figure, title, detail)
+    return figure
