@@ -21,6 +21,9 @@ TASKS = {
     "task3": "experiment_tracking",
     "task4": "model_packaging",
 }
+# How long each test of the whole suite took, with what was prepared for it.
+RECORD = "reports/tests.xml"
+TOTAL = ["-o", "junit_duration_report=total"]
 
 
 def main(arguments: list[str]) -> int:
@@ -36,8 +39,8 @@ def main(arguments: list[str]) -> int:
     # The floor is a promise about the whole suite; a part of it cannot keep it.
     coverage = ["--cov", "--cov-fail-under=0"] if folders or further else ["--cov"]
     # A process per core; a file stays in one process, so that what it prepares is prepared once.
-    spread = [] if folders or further else ["--numprocesses=auto", "--dist=loadfile"]
-    return int(pytest.main([*coverage, *spread, *folders, *further]))
+    whole = ["--numprocesses=auto", "--dist=loadfile", f"--junit-xml={RECORD}", *TOTAL]
+    return int(pytest.main([*coverage, *([] if folders or further else whole), *folders, *further]))
 
 
 if __name__ == "__main__":

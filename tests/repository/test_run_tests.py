@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -14,6 +15,15 @@ FOLDERS = {
     "--task3": "tests/task3_experiment_tracking/",
     "--task4": "tests/task4_model_packaging/",
 }
+
+SLOW = """
+import time, pytest
+
+@pytest.fixture
+def prepared(): time.sleep(0.2)
+
+def test_prepared(prepared): pass
+"""
 
 
 @pytest.fixture
@@ -40,6 +50,11 @@ def run(clone, *arguments):
         text=True,
         check=False,
     )
+
+
+def record(written):
+    """Return what a record holds of each test."""
+    return ET.fromstring(written).iter("testcase")  # noqa: S314 (pytest wrote it)
 
 
 def collected(clone, *arguments):
@@ -86,6 +101,19 @@ def test_the_whole_suite_fails_below_the_coverage_floor(clone):
 
     assert done.returncode != 0
     assert "Required test coverage of 90.0% not reached" in done.stdout + done.stderr
+
+
+def test_the_whole_suite_leaves_a_record_of_its_times(clone):
+    """With what was prepared for a test; a part of the suite leaves the record alone."""
+    (clone / "tests/repository/test_it.py").write_text(SLOW)
+    run(clone)
+    written = (clone / "reports/tests.xml").read_bytes()
+    run(clone, "--task1")
+
+    assert (clone / "reports/tests.xml").read_bytes() == written
+    times = {one.get("name"): float(one.get("time")) for one in record(written)}
+    assert len(times) == 3
+    assert times["test_prepared"] >= 0.2
 
 
 def test_a_failing_test_is_a_failing_exit_code(clone):
