@@ -14,11 +14,10 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import Final
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.core import package, patients
@@ -83,15 +82,12 @@ def create(model: ServedModel, lifecycle: Lifecycle, capacity: int = CAPACITY) -
         "/metrics": counted,
         "/openapi.json": described,
     }
-    routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in pages.items()]
-    routes.append(Route("/predict", predictor.respond, methods=["POST"]))
-    app = Starlette(
-        routes=routes,
-        exception_handlers=dict.fromkeys((RefusedError, HTTPException, Exception), _refuse),
-    )
-    # Starlette would send /predict/ to /predict, and a client's POST would arrive as a GET.
-    app.router.redirect_slashes = False
-    return Observed(app, metrics, model.title, lifecycle, frozenset({*pages, "/predict"}))
+    # They are tried in order: the one that is asked most comes first.
+    routes = [Route("/predict", predictor, methods=["POST"])]
+    routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in pages.items()]
+    # It would send /predict/ to /predict, and a client's POST would arrive as a GET.
+    router = Router(routes, redirect_slashes=False)
+    return Observed(router, metrics, model.title, lifecycle, frozenset({*pages, "/predict"}))
 
 
 class Predictor:
@@ -103,7 +99,12 @@ class Predictor:
         self._under_way = 0
         self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="predict")
 
-    async def respond(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or raise why it gets no answer."""
+        response = await self._respond(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
         """Return the predictions for the patients of a request.
 
         Raises:
@@ -156,6 +157,8 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # The router then raises what it does not know, as it does in a Starlette application.
+        scope["app"] = self
         started, status = perf_counter(), 0
 
         async def observe(message: Message) -> None:
@@ -172,7 +175,10 @@ class Observed:
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 (whatever it is, its message must not be logged)
-            log.error("defect: %s at %s", type(error).__name__, _place(error))  # noqa: TRY400
+            if not isinstance(error, RefusedError | HTTPException):
+                log.error("defect: %s at %s", type(error).__name__, _place(error))  # noqa: TRY400
+            if not status:
+                await _refusal(error)(scope, receive, observe)
         route = scope["path"] if scope["path"] in self._known else "other"
         self._metrics.request(route, status, perf_counter() - started)
 
@@ -222,8 +228,8 @@ def _too_large() -> RefusedError:
     )
 
 
-async def _refuse(_: Request, error: Exception) -> Response:
-    """Say why a request gets no answer."""
+def _refusal(error: Exception) -> Response:
+    """Return why a request gets no answer."""
     match error:
         case RefusedError(status=HTTPStatus.TOO_MANY_REQUESTS):
             headers = {"retry-after": str(RETRY_SECONDS)}
