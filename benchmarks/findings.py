@@ -144,7 +144,7 @@ def compared(before: Mapping[str, Samples], after: Mapping[str, Samples]) -> lis
 
     A figure has changed when the ranges of its rounds lie apart.
     """
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name in [one for one in before if one in after]:
         old, new = before[name], after[name]
         is_apart = min(old) > max(new) or max(old) < min(new)

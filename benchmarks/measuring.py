@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,7 +46,7 @@ def in_turns(names: Sequence[str], rounds: int) -> list[str]:
 
 def busy_percent() -> float:
     """Return what part of the cores works for something else, asked while nothing is measured."""
-    return psutil.cpu_percent(PAUSE_SECONDS)
+    return float(psutil.cpu_percent(PAUSE_SECONDS))
 
 
 def usage(command: Sequence[str], log: Path, cwd: Path, environment: Mapping[str, str]) -> Usage:
@@ -57,13 +58,15 @@ def usage(command: Sequence[str], log: Path, cwd: Path, environment: Mapping[str
         BenchmarkError: the command failed.
 
     """
-    started = time.perf_counter()
+    started, before = time.perf_counter(), _reaped()
     with ending.Ending() as ended:
         process = ended.enter(ending.process(command, log, cwd, environment))
         watch = Watch(process.pid)
         code = process.wait()
         seconds = time.perf_counter() - started
-        peak, cpu = watch.end()
+        peak, seen = watch.end()
+    # A look misses a process's last moments, the system's account whoever was not waited for.
+    cpu = max(seen, _reaped() - before)
     if code:
         raise BenchmarkError(f"`{' '.join(command)}` ended with {code}: {last_line(log)}")
     return Usage(seconds, cpu, peak)
@@ -113,6 +116,11 @@ def machine() -> dict[str, str]:
 def last_line(log: Path) -> str:
     """Return the last line that a program wrote."""
     return (log.read_text(errors="replace").strip().splitlines() or ["it wrote nothing"])[-1]
+
+
+def _reaped() -> float:
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def _versions(names: Iterable[str]) -> Iterable[str]:
