@@ -1,6 +1,5 @@
 """The story, played once in a process and shared by the tests of it."""
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -8,11 +7,8 @@ import pytest
 
 from tests.containers import needs
 from tests.workflows import machine
-from tests.workflows.github import HERE, ROOT
+from tests.workflows.github import HERE
 from tests.workflows.story import play
-
-# Where a person finds what each job printed.
-LOGS = ROOT / "reports" / "workflows"
 
 
 class Silent:
@@ -37,11 +33,8 @@ def story(request):
         needs(reason)
     narrator = request.config.pluginmanager.get_plugin("narrator") or Silent()
     # It holds images: nobody wants to keep them, as pytest would.
-    with tempfile.TemporaryDirectory(prefix="workflows-") as folder:
-        logs = Path(folder) / "logs"
-        logs.mkdir()
-        try:
-            return play(Path(folder), narrator.chapter, narrator.step)
-        finally:
-            shutil.rmtree(LOGS, ignore_errors=True)
-            shutil.copytree(logs, LOGS)
+    with (
+        tempfile.TemporaryDirectory(prefix="workflows-") as folder,
+        machine.kept_logs(Path(folder)),
+    ):
+        return play(Path(folder), narrator.chapter, narrator.step)

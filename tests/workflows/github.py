@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import yaml
 
 from tests import github_api, osv_api
@@ -149,6 +149,8 @@ class GitHub:
     ) -> None:
         """Make the empty repository."""
         self.folder, self.api, self.variables, self.watch = folder, api, variables, watch
+        # Of the repository, where its own would take long.
+        self.settings = QUICKER
         self.doubles, self.remote = folder / "doubles", folder / "remote.git"
         self.runs: list[Run] = []
         self.doubles.mkdir()
@@ -335,7 +337,7 @@ class GitHub:
             "PYTEST_XDIST_AUTO_NUM_WORKERS": "0",
             "MYPY_CACHE_DIR": str(kept / "mypy"),
             "RUFF_CACHE_DIR": str(kept / "ruff"),
-            **{f"HEART_DISEASE_{name}": value for name, value in QUICKER.items()},
+            **{f"HEART_DISEASE_{name}": value for name, value in self.settings.items()},
             "DOUBLES": str(self.doubles),
             "REMOTE": str(self.remote),
             # A login of this run only.
@@ -354,7 +356,7 @@ class GitHub:
             text=True,
             start_new_session=True,
         )
-        late = threading.Timer(LONGEST_RUN, os.killpg, (act.pid, signal.SIGKILL))
+        late = threading.Timer(LONGEST_RUN, end, (act,))
         late.start()
         lines = []
         try:
@@ -365,9 +367,7 @@ class GitHub:
             act.wait()
         finally:
             late.cancel()
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(act.pid, signal.SIGKILL)
-            act.wait()
+            end(act)
             run.seconds, run.log = time.monotonic() - started, "".join(lines)
             self._keep_log(run)
         if act.returncode and run.conclusion == "success":
@@ -404,6 +404,17 @@ class GitHub:
             step = Step(said["step"], said["stepResult"], said["executionTime"] / NANOSECONDS)
             job.steps.append(step)
             self.watch(run, job, step)
+
+
+def end(act):
+    """End act, and the steps that it has started, each of which is a group of its own."""
+    family = [act]
+    if act.poll() is None:
+        family += psutil.Process(act.pid).children(recursive=True)
+    for one in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    act.wait()
 
 
 def pins(clone):

@@ -9,12 +9,14 @@ from pathlib import Path
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound
 
-from tests.workflows.github import REPOSITORY, SERVER
+from tests.workflows.github import REPOSITORY, ROOT, SERVER
 
 BASE_IMAGE = "python:3.11-slim"
 # Every image of the story says where it comes from, and no other image says that.
 OURS = {"label": f"org.opencontainers.image.source={SERVER}/{REPOSITORY}"}
 CANDIDATE = "heart-disease:candidate"
+# Where a person finds what each job printed.
+LOGS = ROOT / "reports" / "workflows"
 
 
 def missing() -> str:
@@ -64,3 +66,15 @@ def left_as_it_was() -> Iterator[None]:
         if before:
             before.tag(CANDIDATE)
         client.close()
+
+
+@contextlib.contextmanager
+def kept_logs(folder: Path) -> Iterator[None]:
+    """Keep what each job printed that is played in ``folder``."""
+    logs = folder / "logs"
+    logs.mkdir()
+    try:
+        yield
+    finally:
+        shutil.rmtree(LOGS, ignore_errors=True)
+        shutil.copytree(logs, LOGS)

@@ -162,14 +162,9 @@ class Stage:
 
 def a_tag_too_early(stage: Stage) -> None:
     """A tag before any champion."""
-    for name in github.work_tree_files():
-        target = stage.ann / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, target)
-    redefine(stage.ann / FEATURES, FEW_FIELDS)
-    stage.story.commits["first"] = stage.commit(stage.ann, "Begin without three fields")
+    begin(stage)
     git(stage.ann, "tag", "v0.1.0")
-    git(stage.ann, "push", "--quiet", "origin", "HEAD:main", "v0.1.0")
+    git(stage.ann, "push", "--quiet", "origin", "v0.1.0")
     stage.keep("too early", stage.gh.pushed_tag("v0.1.0"))
     stage.story.refs["too early"] = stage.gh.refs()
     stage.story.images["too early"] = digests(stage.images, IMAGE)
@@ -184,11 +179,7 @@ def a_first_push(stage: Stage) -> None:
 
 def a_better_feature(stage: Stage) -> None:
     """A pull request from a fork with a better feature, pushed to twice."""
-    bob = stage.gh.clone("bob")
-    git(bob, "switch", "--quiet", "--create", "all-fields")
-    shutil.copy2(ROOT / FEATURES, bob / FEATURES)
-    stage.commit(bob, "Use every field")
-    stage.discuss("better", stage.gh.pull(1, bob, "all-fields"), "opened")
+    bob = propose(stage)
     append(bob / "CHANGELOG.md", "\nThe model uses every field.\n")
     stage.commit(bob, "Say so")
     stage.discuss("better again", stage.gh.pull(1, bob, "all-fields"), "synchronize")
@@ -268,20 +259,46 @@ CHAPTERS = (
 )
 
 
-def play(folder: Path, on_chapter: Callable[[str], None], on_step: github.Watch) -> Story:
-    """Play every chapter in ``folder``; tell its title first, and then each step that ended."""
-    story = Story()
+@contextlib.contextmanager
+def stage(folder: Path, on_step: github.Watch) -> Iterator[Stage]:
+    """Yield an empty fork in ``folder``; tell each step that ended, and take all away again."""
     with (
         machine.left_as_it_was(),
         registry_of_images(folder) as images,
         github.playing(folder, images, machine.BASE_IMAGE, on_step) as gh,
     ):
-        stage = Stage(gh, story, images)
+        yield Stage(gh, Story(), images)
+
+
+def play(folder: Path, on_chapter: Callable[[str], None], on_step: github.Watch) -> Story:
+    """Play every chapter in ``folder``; tell its title first, and then each step that ended."""
+    with stage(folder, on_step) as here:
         for chapter in CHAPTERS:
             on_chapter(str(chapter.__doc__))
-            chapter(stage)
-        story.calls = gh.calls()
-    return story
+            chapter(here)
+        here.story.calls = here.gh.calls()
+    return here.story
+
+
+def begin(stage: Stage) -> None:
+    """Push the work tree to the empty fork, with a model that does without three fields."""
+    for name in github.work_tree_files():
+        target = stage.ann / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target)
+    redefine(stage.ann / FEATURES, FEW_FIELDS)
+    stage.story.commits["first"] = stage.commit(stage.ann, "Begin without three fields")
+    git(stage.ann, "push", "--quiet", "origin", "HEAD:main")
+
+
+def propose(stage: Stage) -> Path:
+    """Open a pull request that brings the three fields, and return the clone it comes from."""
+    bob = stage.gh.clone("bob")
+    git(bob, "switch", "--quiet", "--create", "all-fields")
+    shutil.copy2(ROOT / FEATURES, bob / FEATURES)
+    stage.commit(bob, "Use every field")
+    stage.discuss("better", stage.gh.pull(1, bob, "all-fields"), "opened")
+    return bob
 
 
 def released(stage: Stage, version: str) -> None:
