@@ -1,9 +1,243 @@
-"""Stand-in until it is measured."""
+"""How long somebody who pushes to a pull request waits for the verdict, and for what."""
 
-from benchmarks.findings import Section
+import json
+import signal
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+import psutil
+
+from benchmarks import ending, plots
+from benchmarks.findings import BenchmarkError, Section, Table, number
+from benchmarks.measuring import last_line
+from pipeline.core import drawing
+
+RECORD: Final = Path("reports/tests.xml")
+PLAY: Final = (sys.executable, "-m", "tests.workflows.verdict")
+# To take away the containers and images that the workflows made.
+TIDY_SECONDS: Final = 60
+SLOWEST_TESTS: Final = 20
+SLOWEST_FILES: Final = 15
+# Of a line in a table; every step is among the figures.
+SHORT_SECONDS: Final = 0.5
+
+# What comes after all other jobs, in this order.
+AFTER: Final = ("required-checks-pass", "comment")
+SUITE: Final = ("test", "Test, with the coverage floor")
+ABOUT: Final = """\
+A pull request is opened on a repository that has a champion, and the real workflow files are
+executed by `act` on this machine, from the push to the comment. The checks, the candidate's
+training with the settings as they are, the comparison with the champion, the image and its
+verification are what GitHub would execute. Left out is: of the test job, all but two files of
+tests and Python 3.11; the making of the environment, which is there already; the transfer of the
+clone, caches and artifacts; the time in GitHub's queue. As many jobs as there are cores run at a
+time here, and slow each other down.
+
+The longest chain is the job that takes longest, then `required-checks-pass`, then the comment:
+every job has a machine of its own on GitHub. With every test, it holds the time that `make test`
+took last.
+"""
+
+
+class Step(NamedTuple):
+    """A step of a job."""
+
+    job: str
+    name: str
+    seconds: float
+
+
+class Played(NamedTuple):
+    """A pull request that was executed: its steps, and the seconds from the push to the comment."""
+
+    steps: Sequence[Step]
+    seconds: float
+
+
+class Tests(NamedTuple):
+    """The whole suite, run once: when, for how long, and how long each test took."""
+
+    date: str
+    seconds: float
+    each: Mapping[str, float]
+
+    @classmethod
+    def of(cls, record: bytes) -> Self:
+        """Return what a record of pytest holds.
+
+        Raises:
+            BenchmarkError: it is none.
+
+        """
+        try:
+            suite = next(ET.fromstring(record).iter("testsuite"))  # noqa: S314 (pytest wrote it)
+        except (ET.ParseError, StopIteration) as error:
+            raise BenchmarkError(f"{RECORD} is no record of tests: run `make test`") from error
+        each = {
+            f"{one.get('classname', '').replace('.', '/')}.py::{one.get('name')}": _seconds(one)
+            for one in suite.iter("testcase")
+        }
+        return cls(suite.get("timestamp", "")[: len("2026-01-01T12:00")], _seconds(suite), each)
+
+    @property
+    def files(self) -> Mapping[str, float]:
+        """Return how long the tests of each file took."""
+        return _added((name.partition("::")[0], time) for name, time in self.each.items())
 
 
 def measure(*, quick: bool) -> Section:
-    """Return nothing yet."""
-    del quick
-    return Section("feedback", "feedback", "", {}, ())
+    """Execute what a pull request starts, and look at the record of the tests.
+
+    Quick, it looks at the record alone.
+
+    Raises:
+        BenchmarkError: something is missing to execute it, or a step fails.
+
+    """
+    tests = Tests.of(RECORD.read_bytes()) if RECORD.exists() else None
+    return section(None if quick else play(), tests)
+
+
+def play() -> Played:
+    """Execute a pull request, after a first training that makes the champion.
+
+    Raises:
+        BenchmarkError: something is missing, or a step fails.
+
+    """
+    with tempfile.TemporaryDirectory() as folder, ending.Ending() as ended:
+        record, log = Path(folder, "record.json"), Path(folder, "log")
+        process = ended.enter(ending.process((*PLAY, str(record)), log, Path.cwd(), {}))
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGTERM)
+            with suppress(psutil.TimeoutExpired):
+                process.wait(TIDY_SECONDS)
+            raise
+        if code:
+            raise BenchmarkError(f"no pull request can be executed: {last_line(log)}")
+        return read(record.read_bytes())
+
+
+def read(record: bytes) -> Played:
+    """Return what the executed jobs tell.
+
+    Raises:
+        BenchmarkError: a job failed.
+
+    """
+    jobs = json.loads(record)
+    for job in jobs:
+        if job["result"] != "success":
+            raise BenchmarkError(f"the job {job['job']} ended in {job['result']}: see {job['log']}")
+    steps = [Step(job["job"], one["name"], one["seconds"]) for job in jobs for one in job["steps"]]
+    return Played(steps, sum({job["workflow"]: job["seconds"] for job in jobs}.values()))
+
+
+def chain(steps: Sequence[Step]) -> list[Step]:
+    """Return the steps that one who waits for the comment waits for, where no job waits."""
+    jobs = _jobs(steps)
+    longest = max((name for name in jobs if name not in AFTER), key=lambda name: jobs[name])
+    return [step for name in (longest, *AFTER) for step in steps if step.job == name]
+
+
+def section(played: Played | None, tests: Tests | None) -> Section:
+    """Return the figures and tables of what was executed, and of the tests."""
+    figures: dict[str, float] = {}
+    tables: list[Table] = []
+    notes: list[str] = []
+    drawn: dict[str, bytes] = {}
+    if tests is None:
+        notes.append(f"there is no {RECORD}: `make test` makes it, with how long each test takes")
+    if played:
+        chains = {"with two files of tests": chain(played.steps)}
+        if tests:
+            chains["with every test"] = chain(_with_suite(played.steps, tests.seconds))
+        figures["seconds of everything, on these cores"] = played.seconds
+        figures |= {f"seconds {what}": _sum(steps) for what, steps in chains.items()}
+        figures |= {f"seconds of {one.job}: {one.name}": one.seconds for one in played.steps}
+        tables += [
+            _chain_table(f"The longest chain, {what}", steps) for what, steps in chains.items()
+        ]
+        tables.append(_steps_table(played))
+        drawn["feedback"] = _drawn(played, chains["with two files of tests"])
+    if tests:
+        figures["seconds of every test"] = tests.seconds
+        figures |= {f"seconds of {file}": seconds for file, seconds in tests.files.items()}
+        tables += _tests_tables(tests)
+    return Section(
+        name="feedback",
+        title="From a push to the verdict",
+        about=ABOUT,
+        figures={name: [value] for name, value in figures.items()},
+        tables=tables,
+        plots=drawn,
+        notes=notes,
+    )
+
+
+def _with_suite(steps: Sequence[Step], seconds: float) -> list[Step]:
+    return [one._replace(seconds=seconds) if one[:2] == SUITE else one for one in steps]
+
+
+def _chain_table(title: str, steps: Sequence[Step]) -> Table:
+    rows = [(*step[:2], number(step.seconds)) for step in steps if _is_long(step)]
+    return Table(title, ("job", "step", "seconds"), [*rows, ("in all", "", number(_sum(steps)))])
+
+
+def _steps_table(played: Played) -> Table:
+    rows = []
+    for job, seconds in _jobs(played.steps).items():
+        mine = [step for step in played.steps if step.job == job and _is_long(step)]
+        rows += [("", step.name, number(step.seconds)) for step in mine]
+        rows.insert(len(rows) - len(mine), (job, "", number(seconds)))
+    return Table("Each job, and its steps", ("job", "step", "seconds"), rows)
+
+
+def _tests_tables(tests: Tests) -> list[Table]:
+    of_all = f"of {tests.date}: {len(tests.each):,} in {number(tests.seconds)} s"
+    return [
+        Table(f"The slowest tests, {of_all}", ("test", "seconds"), _top(tests.each, SLOWEST_TESTS)),
+        Table("The slowest files of tests", ("file", "seconds"), _top(tests.files, SLOWEST_FILES)),
+    ]
+
+
+def _top(times: Mapping[str, float], count: int) -> list[tuple[str, str]]:
+    slowest = sorted(times, key=lambda name: -times[name])[:count]
+    return [(name.removeprefix("tests/"), number(times[name])) for name in slowest]
+
+
+def _drawn(played: Played, longest: Sequence[Step]) -> bytes:
+    title = f"{_sum(longest):.0f} seconds from a push to the comment"
+    detail = f"The jobs of a pull request; the longest chain begins with `{longest[0].job}`"
+    jobs = {name: [seconds] for name, seconds in _jobs(played.steps).items()}
+    return drawing.figure_bytes(plots.bars(title, detail, "seconds", jobs))
+
+
+def _jobs(steps: Sequence[Step]) -> dict[str, float]:
+    return _added((step.job, step.seconds) for step in steps)
+
+
+def _added(times: Iterable[tuple[str, float]]) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for name, seconds in times:
+        sums[name] = sums.get(name, 0.0) + seconds
+    return sums
+
+
+def _sum(steps: Sequence[Step]) -> float:
+    return sum(step.seconds for step in steps)
+
+
+def _is_long(step: Step) -> bool:
+    return step.seconds >= SHORT_SECONDS
+
+
+def _seconds(element: ET.Element) -> float:
+    return float(element.get("time", "nan"))
