@@ -25,7 +25,14 @@ def curves(title: str, detail: str, labels: tuple[str, str], found: Sequence[Cur
 
 
 @drawing.styled
-def bars(title: str, detail: str, label: str, found: Mapping[str, Samples]) -> Figure:
+def bars(
+    title: str,
+    detail: str,
+    label: str,
+    found: Mapping[str, Samples],
+    *,
+    logarithmic: bool = False,
+) -> Figure:
     """Draw one horizontal bar a name, as long as its median, with the range of its rounds."""
     figure = Figure(figsize=(7.2, 1.3 + 0.34 * len(found)))
     axes = figure.subplots()
@@ -40,6 +47,6 @@ def bars(title: str, detail: str, label: str, found: Mapping[str, Samples]) -> F
     axes.set_yticks(places, list(found))
     axes.invert_yaxis()
     axes.margins(x=0.12)
-    axes.set(xlabel=label)
+    axes.set(xlabel=label, xscale="log" if logarithmic else "linear")
     drawing.headline(figure, title, detail)
     return figure

@@ -1,93 +1,97 @@
 """How fast the service answers, beside the least code that could and what others offer.
 
-`python -m benchmarks.serving` starts every server with the same model, checks the answers of each,
-and loads one after the other in rounds, so that what else the machine does meets all of them.
+Every server gets the same model, its answers are checked, and they are loaded in turns, so that
+what else the machine does meets all of them.
 """
 
-import argparse
-import json
 import os
-import platform
-import shlex
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib import metadata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
-from statistics import median
-from typing import Final
-
-import psutil
+from typing import Final, NamedTuple
 
 from benchmarks import ending
 from benchmarks.ending import Ending
-from benchmarks.rivals import servers
-from benchmarks.rivals.findings import (
+from benchmarks.findings import BenchmarkError, Section
+from benchmarks.measuring import in_turns, last_line
+from benchmarks.rivals import environment, load, servers
+from benchmarks.rivals.bare import Model
+from benchmarks.rivals.load import Cell, Sample
+from benchmarks.rivals.results import (
     BARE,
-    BENTOML,
+    BENTO_ONNX,
+    BENTO_SKLEARN,
+    FASTAPI,
+    HEADLINE,
+    IDLE,
     IN_CONTAINER,
+    LOADED,
+    LOADED_ALL,
+    MANY,
     MLFLOW,
+    MLSERVER,
+    NO_HTTP,
     OURS,
-    Figures,
-    Findings,
-    Image,
-    Starts,
-    Table,
-    spread,
-    tables,
+    WANTED,
+    Found,
 )
-from benchmarks.rivals.servers import MEGABYTE, BenchmarkError, Server
+from benchmarks.rivals.servers import Server
 from pipeline import artifacts, cli, config
 from pipeline.adapters.docker import Engine
+from pipeline.adapters.registry import Registry
+from pipeline.config import Settings
 from pipeline.core import package
-from pipeline.core.encoding import json_bytes
-from pipeline.core.package import GoldenPatient, Manifest
-from pipeline.core.promotion import SERVED
-from pipeline.errors import ImageError, PipelineError
+from pipeline.core.package import SERVED_MODEL, GoldenPatient, Manifest
+from pipeline.core.promotion import SERVED, registered_name
+from pipeline.errors import ImageError
 from pipeline.packager import ModelPackager
 
-RESULTS: Final = Path("benchmarks/results")
-SCRIPT: Final = Path(__file__).with_name("patients.lua")
-CONNECTIONS: Final = 8
+FOREST: Final = "random_forest"
+CORES: Final = os.cpu_count() or 1
+CONNECTIONS: Final = (1, 8, 64)
 WARM_UP_SECONDS: Final = 1
-PAUSE_SECONDS: Final = 0.2
-# What a core's housekeeping may take between the rounds.
-CALM_PERCENT: Final = 10
-# What the slowest may take for one answer; wrk counts more as lost.
-TIMEOUT_SECONDS: Final = 10
-VERSIONS: Final = ("bentoml", "mlflow", "onnxruntime", "scikit-learn", "starlette", "uvicorn")
 CODE_IN_IMAGE: Final = "/app/pipeline"
-COUNT_PACKAGES: Final = "from importlib import metadata; print(len([*metadata.distributions()]))"
-INTERRUPTED: Final = 130
+ABOUT: Final = """
+The package of the random forest, served by this repository and by what else could serve it, on one
+machine. Every server answers about the golden patients first, one at a time and in a batch, and is
+measured only when every probability is the champion's.
 
-EXAMPLES = f"""
-examples:
-  python -m benchmarks.serving
-  python -m benchmarks.serving --model heart_disease_random_forest
-  python -m benchmarks.serving --package packages/heart_disease_model_v1 --seconds 10 --rounds 7
-  python -m benchmarks.serving --quick
-
-The tables are printed, and written to {RESULTS}/ except with --quick. Containers are measured
-where a Docker engine has the image of the package: python -m pipeline.image --package PATH
+- **ours** is `python -m pipeline.serving`, also in its image; **bare** is the least code that
+  answers with the same ONNX file (Starlette, onnxruntime, nothing checked), also in a container;
+  **bare without HTTP** is its work alone, in a loop, without any connection.
+- The others are what their documentation shows: BentoML on scikit-learn and on ONNX, FastAPI on
+  scikit-learn, MLServer with a custom runtime (in its own environment), `mlflow models serve`.
+  Their code, and how each is started, is in [rivals](rivals/).
+- *One worker* is one process that answers. With *all cores*, what has an option for workers gets
+  one a core; ours and bare run a process or a container a core, each at its own port with its part
+  of the connections (ours is scaled by replicas): their requests are added up, and the longer of
+  their times is shown.
+- `wrk` makes the load on the same machine, so it takes part of the cores, most where all are used.
+  A round ends after its seconds: what would take longer is not in its p50 and p99, so those of a
+  server that is far too slow for its connections are flattered.
+- CPU is the time of a core for one request, memory the resident memory of all processes.
 """
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How long is measured: ``rounds`` of ``seconds`` for each server, ``starts`` of containers."""
+class Effort(NamedTuple):
+    """How long is measured: rounds in the headline cell and in the others, and seconds of each."""
 
-    seconds: int
-    rounds: int
-    starts: int
+    headline_rounds: int
+    headline_seconds: int
+    rounds: int = 3
 
 
-THOROUGH: Final = Effort(seconds=4, rounds=5, starts=9)
-QUICK: Final = Effort(seconds=1, rounds=2, starts=3)
+THOROUGH: Final = Effort(headline_rounds=5, headline_seconds=3)
+BRIEF: Final = Effort(headline_rounds=5, headline_seconds=1)
+QUICK: Final = Effort(headline_rounds=2, headline_seconds=1)
+# Those that the goals hang on are measured longer in the headline cell.
+PATIENTLY: Final = frozenset({one.server for one in WANTED} | {one.rival for one in WANTED})
 
 
 @dataclass(frozen=True)
@@ -98,301 +102,248 @@ class Subject:
     about: Manifest
     golden: tuple[GoldenPatient, ...]
 
+    @property
+    def title(self) -> str:
+        """Say which model it is."""
+        family = self.about.family.replace("_", " ")
+        return f"the champion, {family}" if self.about.model_name == SERVED else family
+
+    def asked(self, patients: int) -> list[list[GoldenPatient]]:
+        """Return requests about so many patients each, as many as there are golden ones."""
+        golden = self.golden
+        turned = ([*golden[n:], *golden[:n]] for n in range(len(golden)))
+        return [list(islice(cycle(one), patients)) for one in turned]
+
 
 @dataclass(frozen=True)
-class Containers:
-    """An engine, and the names of the two images that are compared on it."""
+class Contender:
+    """Who is measured: how a server with so many workers is started, or how one replica is."""
 
-    engine: Engine
-    ours: str
-    bare: str
+    start: Callable[[int], AbstractContextManager[Server]]
+    by_replicas: bool = False
 
-    def starts(self) -> dict[str, Callable[[], servers.Contained]]:
-        """Return how a container of each image is started."""
-        return {
-            OURS: lambda: servers.container(self.engine, self.ours, servers.OURS),
-            BARE: lambda: servers.container(self.engine, self.bare, servers.BARE),
-        }
+    def begin(self, ended: Ending, workers: int) -> list[Server]:
+        """Start it; ``ended`` ends it."""
+        if self.by_replicas:
+            return [ended.enter(self.start(1)) for _ in range(workers)]
+        return [ended.enter(self.start(workers))]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print and write; what was started ends with it, however it ends."""
-    chosen = _parser().parse_args(arguments)
-    ending.heed_signals()
-    try:
-        run(chosen)
-    except PipelineError as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted: nothing was written, and all that was started has ended\n")
-        sys.exit(INTERRUPTED)
+class Turn(NamedTuple):
+    """Who is loaded next, how, and for how long."""
+
+    name: str
+    cell: Cell
+    seconds: int
 
 
-def run(chosen: argparse.Namespace) -> None:
-    """Measure one package.
+def measure(*, quick: bool) -> Section:
+    """Measure everybody with the random forest, and a few with the champion.
 
     Raises:
-        PipelineError: wrk or the package is missing, or a server does not answer as it must.
+        PipelineError: wrk or the registry is missing, or a server does not answer as it must.
 
     """
     if shutil.which("wrk") is None:
         raise BenchmarkError("wrk, which makes the load, is missing: apt-get install wrk")
-    usual = QUICK if chosen.quick else THOROUGH
-    effort = Effort(chosen.seconds or usual.seconds, chosen.rounds or usual.rounds, usual.starts)
-    settings = config.load()
-    folder = chosen.package or _package_of(chosen.model)
-    about = ModelPackager(settings).validate_package(folder)
-    subject = Subject(folder, about, package.read_golden(artifacts.files_below(folder)))
-    findings, machine = Findings(about), _machine()
-    image = chosen.image or f"{settings.packaging.image}:{about.folder}"
-    containers = _containers(image, findings)
-    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        _measure_servers(findings, effort, subject, containers, Path(scratch))
-    if containers:
-        _measure_starts(findings, effort, subject, containers)
-        _measure_image(findings, subject, containers)
-    if median(findings.else_busy_percent) > CALM_PERCENT:
-        findings.notes.append("the machine was busy with something else: measure again when not")
-    cli.say(f"what else ran {spread(findings.else_busy_percent)} % of the cores between the rounds")
-    found = tables(findings)
-    for table in found:
-        cli.show_table(table.title, table.columns, table.rows)
-    for note in findings.notes:
-        cli.say(f"note          {note}")
-    if not chosen.quick:
-        _write(findings, effort, machine, found)
+    settings, notes = config.load(), list[str]()
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        scratch = Path(name)
+        if quick:
+            found = [_the_few(settings, registered_name(FOREST), QUICK, scratch)]
+        else:
+            found = [
+                _whole_grid(settings, scratch, notes),
+                _the_few(settings, SERVED, BRIEF, scratch),
+            ]
+    return Section(
+        name="serving",
+        title="Serving",
+        about=ABOUT,
+        figures={what: values for one in found for what, values in one.figures().items()},
+        tables=[table for one in found for table in one.tables()],
+        goals=found[0].goals(),
+        plots=found[0].plots(),
+        notes=notes,
+    )
 
 
-def _package_of(model: str) -> Path:
-    found = artifacts.PACKAGES.glob(f"{model}_model_v*/")
-    numbered = {int(folder.name.rpartition("_v")[2]): folder for folder in found}
-    if not numbered:
-        raise BenchmarkError(
-            f"{artifacts.PACKAGES}/ holds no package of {model}: "
-            f"run `python -m pipeline.model_packaging --model {model} --version <N>`"
-        )
-    return numbered[max(numbered)]
+def _the_few(settings: Settings, model: str, effort: Effort, scratch: Path) -> Found:
+    """Measure what the goals are about, without containers, in the headline cell."""
+    subject = _subject(settings, model)
+    return _measured(_few(subject, scratch), subject, [HEADLINE], effort, scratch)
 
 
-def _containers(image: str, findings: Findings) -> Containers | None:
+def _subject(settings: Settings, model: str) -> Subject:
+    version = _version(settings, model)
+    packager, folder = ModelPackager(settings), artifacts.PACKAGES / f"{model}_model_v{version}"
+    if not folder.is_dir():
+        packager.create_package(model, version)
+    about = packager.validate_package(folder)
+    return Subject(folder, about, package.read_golden(artifacts.files_below(folder)))
+
+
+def _version(settings: Settings, model: str) -> int:
+    """Return which version is measured: the champion, or the newest of a family."""
+    _, _, file = settings.registry.tracking_uri.partition("sqlite:///")
+    # MLflow would make it.
+    if file and not Path(file).exists():
+        raise BenchmarkError(f"there is no registry at {file} yet: run `make pipeline`")
+    registry = Registry(**dict(settings.registry))
+    if model == SERVED:
+        return registry.champion(model).version
+    if (newest := registry.newest(model)) is None:
+        raise BenchmarkError(f"the registry holds no version of {model}: run `make pipeline`")
+    return newest.version
+
+
+def _few(subject: Subject, scratch: Path) -> dict[str, Contender]:
+    folder = subject.folder
+    return {
+        OURS: Contender(lambda _: servers.ours(folder, scratch), by_replicas=True),
+        BARE: Contender(lambda _: servers.bare(folder, scratch), by_replicas=True),
+        MLFLOW: Contender(partial(servers.mlflow, folder, scratch)),
+    }
+
+
+def _rivals(subject: Subject, scratch: Path) -> dict[str, Contender]:
+    where = (subject.folder, scratch)
+    return {
+        BENTO_SKLEARN: Contender(partial(servers.bento_sklearn, *where)),
+        BENTO_ONNX: Contender(partial(servers.bento_onnx, *where)),
+        FASTAPI: Contender(partial(servers.fastapi_sklearn, *where)),
+        MLSERVER: Contender(partial(servers.mlserver_onnx, environment.programs(), *where)),
+    }
+
+
+def _containers(
+    settings: Settings, subject: Subject, scratch: Path, notes: list[str]
+) -> dict[str, Contender]:
+    image = f"{settings.packaging.image}:{subject.about.folder}"
     try:
         engine = Engine()
-        engine.image(image)
     except ImageError as error:
-        findings.notes.append(f"no container was measured: {error}")
-        return None
-    code = artifacts.source_code()
-    held = engine.read(image, CODE_IN_IMAGE)
+        notes.append(f"no container was measured: {error}")
+        return {}
+    try:
+        engine.image(image)
+    except ImageError:
+        _build_image(subject, scratch / "image.log")
+    code, held = artifacts.source_code(), engine.read(image, CODE_IN_IMAGE)
     if other := [name for name in held if name.endswith(".py") and code.get(name) != held[name]]:
-        findings.notes.append(f"{image} holds other code than the work tree: {', '.join(other)}")
-    return Containers(engine, image, servers.build_bare_image(engine, image))
-
-
-def _measure_servers(
-    findings: Findings,
-    effort: Effort,
-    subject: Subject,
-    containers: Containers | None,
-    scratch: Path,
-) -> None:
-    with Ending() as started:
-        running = _start(started, subject.folder, containers, scratch)
-        for name, server in running.items():
-            for one in subject.golden:
-                server.expect(one, subject.about.tolerance)
-            findings.servers[name] = Figures(idle_mb=server.memory())
-            bodies = b"".join(server.body(one.patient) + b"\n" for one in subject.golden)
-            (scratch / name).write_bytes(bodies)
-            _load(server, scratch / name, WARM_UP_SECONDS)
-        plan = _rounds(tuple(running), effort.rounds)
-        with closing(cli.track(plan, "Rounds", len(plan))) as watched:
-            for name in watched:
-                # Nobody is asked now: whatever is busy is something else.
-                findings.else_busy_percent.append(psutil.cpu_percent(PAUSE_SECONDS))
-                worked = running[name].processor_seconds()
-                found = _load(running[name], scratch / name, effort.seconds)
-                worked = running[name].processor_seconds() - worked
-                figures = findings.servers[name]
-                figures.cpu_us.append(1e6 * worked / found["answers"])
-                figures.requests_per_second.append(found["answers"] / found["seconds"])
-                figures.p50_ms.append(found["p50_ms"])
-                figures.p99_ms.append(found["p99_ms"])
-        for name, server in running.items():
-            findings.servers[name].loaded_mb = server.memory()
-
-
-def _start(
-    started: Ending, folder: Path, containers: Containers | None, scratch: Path
-) -> dict[str, Server]:
-    """Start every server, each ready when it answers; ``started`` ends them."""
-    bento = servers.build_bento(folder, scratch)
-    running = {
-        MLFLOW: started.enter(servers.mlflow(folder, scratch)),
-        BENTOML: started.enter(servers.bentoml(bento, scratch)),
-        OURS: started.enter(servers.ours(folder, scratch)),
-        BARE: started.enter(servers.bare(folder, scratch)),
+        notes.append(f"{image} holds other code than the work tree: {', '.join(other)}")
+    built = {
+        OURS: (image, servers.OURS),
+        BARE: (servers.build_bare_image(engine, image), servers.BARE),
     }
-    if containers:
-        for name, contain in containers.starts().items():
-            running[name + IN_CONTAINER], _ = started.enter(contain())
-    shown = (OURS, BARE, OURS + IN_CONTAINER, BARE + IN_CONTAINER, BENTOML, MLFLOW)
-    return {name: running[name] for name in shown if name in running}
+    return {
+        name + IN_CONTAINER: Contender(partial(_contained, engine, *one), by_replicas=True)
+        for name, one in built.items()
+    }
 
 
-def _rounds(names: tuple[str, ...], rounds: int) -> list[str]:
-    """Return whose turn it is: everyone's in each round, and another begins the next one."""
-    turned = (names[n % len(names) :] + names[: n % len(names)] for n in range(rounds))
-    return [name for names_of_round in turned for name in names_of_round]
-
-
-def _load(server: Server, bodies: Path, seconds: int) -> dict[str, float]:
-    command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS)]
-    command += ["--duration", f"{seconds}s", "--timeout", f"{TIMEOUT_SECONDS}s"]
-    command += ["--script", str(SCRIPT), server.url, "--", str(bodies)]
-    code, said = ending.complete(command, bodies.with_suffix(".wrk"))
+def _build_image(subject: Subject, log: Path) -> None:
+    cli.say(f"image         {subject.about.folder} is built")
+    command = [sys.executable, "-m", "pipeline.image", "--package", str(subject.folder)]
+    code, _ = ending.complete(command, log)
     if code:
-        raise BenchmarkError(f"wrk failed: {said}")
-    found: dict[str, float] = json.loads(said.splitlines()[-1])
-    if found["lost"] or found["refused"]:
-        raise BenchmarkError(
-            f"{server.url}: {found['lost']} requests without an answer, {found['refused']} refused"
-        )
+        raise BenchmarkError(f"the image was not built: {last_line(log)}")
+
+
+@contextmanager
+def _contained(
+    engine: Engine, image: str, dialect: servers.Dialect, workers: int
+) -> Iterator[Server]:
+    del workers  # a container has one
+    with servers.container(engine, image, dialect) as (server, _):
+        yield server
+
+
+def _whole_grid(settings: Settings, scratch: Path, notes: list[str]) -> Found:
+    subject = _subject(settings, registered_name(FOREST))
+    contenders = {
+        **_few(subject, scratch),
+        **_containers(settings, subject, scratch, notes),
+        **_rivals(subject, scratch),
+    }
+    cells = [Cell(n, all_cores=False, patients=p) for p in (1, MANY) for n in CONNECTIONS]
+    found = _measured(contenders, subject, cells, THOROUGH, scratch)
+    if CORES > 1:
+        # One connection keeps one core busy.
+        wide = [one._replace(all_cores=True) for one in cells if one.connections > 1]
+        more = _measured(contenders, subject, wide, THOROUGH, scratch)
+        found.samples |= more.samples
+        found.memory |= {
+            (name, LOADED_ALL): value
+            for (name, when), value in more.memory.items()
+            if when == LOADED
+        }
     return found
 
 
-def _measure_starts(
-    findings: Findings, effort: Effort, subject: Subject, containers: Containers
-) -> None:
-    starts = containers.starts()
-    findings.starts.update({name: Starts() for name in starts})
-    plan = _rounds(tuple(starts), effort.starts)
-    with closing(cli.track(plan, "Starts", len(plan))) as watched:
-        for name in watched:
-            with Ending() as started:
-                began = time.perf_counter()
-                server, _ = started.enter(starts[name]())
-                findings.starts[name].engine.append(time.perf_counter() - began)
-                server.expect(subject.golden[0], subject.about.tolerance)
-                findings.starts[name].answer.append(time.perf_counter() - began)
+def _measured(
+    contenders: Mapping[str, Contender],
+    subject: Subject,
+    cells: Sequence[Cell],
+    effort: Effort,
+    scratch: Path,
+) -> Found:
+    """Start everybody with the workers that the cells want, and load them in turns."""
+    found, workers = Found(subject.title), CORES if cells[0].all_cores else 1
+    with Ending() as ended:
+        fleets = {name: one.begin(ended, workers) for name, one in contenders.items()}
+        for name, fleet in fleets.items():
+            _prove(fleet, subject)
+            found.memory[name, IDLE] = _memory(fleet)
+            _write_bodies(scratch / name, fleet[0], cells, subject)
+            load.over_http(fleet, cells[0], _bodies(scratch / name, cells[0]), WARM_UP_SECONDS)
+        ask = {name: partial(_ask, scratch / name, fleet) for name, fleet in fleets.items()}
+        ask[NO_HTTP] = partial(_loop, scratch / BARE, Model(str(subject.folder / SERVED_MODEL)))
+        plan = [turn for cell in cells for turn in _turns(cell, [*fleets], effort)]
+        with closing(cli.track(plan, f"Load on {subject.folder.name}", len(plan))) as watched:
+            for name, cell, seconds in watched:
+                found.samples.setdefault((name, cell), []).append(ask[name](cell, seconds))
+        for name, fleet in fleets.items():
+            found.memory[name, LOADED] = _memory(fleet)
+    return found
 
 
-def _measure_image(findings: Findings, subject: Subject, containers: Containers) -> None:
-    packaged = json.loads((subject.folder / package.PACKAGED_WITH).read_bytes())
-    base = f"python:{'.'.join(packaged['python'].split('.')[:2])}-slim"
-    size, over = containers.engine.image(containers.ours).size, None
-    try:
-        over = (size - containers.engine.image(base).size) / MEGABYTE
-    except ImageError as error:
-        findings.notes.append(f"the image was not compared with its base: {error}")
-    with Ending() as started:
-        _, running = started.enter(containers.starts()[OURS]())
-        _, output = running.container.exec_run(["/opt/venv/bin/python", "-c", COUNT_PACKAGES])
-    findings.image = Image(containers.ours, base, size / MEGABYTE, over, int(output))
-
-
-def _machine() -> dict[str, str]:
-    memory = psutil.virtual_memory().total / MEGABYTE / 1000
-    return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "command": f"python -m benchmarks.serving {shlex.join(sys.argv[1:])}".strip(),
-        "machine": f"{os.cpu_count()} cores, {_processor()}, {memory:.0f} GB, {platform.system()}",
-        "versions": ", ".join(
-            [f"Python {platform.python_version()}"]
-            + [f"{name} {metadata.version(name)}" for name in VERSIONS]
-        ),
-    }
-
-
-def _processor() -> str:
-    described = Path("/proc/cpuinfo")
-    if described.is_file():
-        for line in described.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _write(
-    findings: Findings, effort: Effort, machine: Mapping[str, str], found: Sequence[Table]
-) -> None:
-    about = findings.about
-    name = "serving" if about.model_name == SERVED else f"serving-{about.family}"
-    facts = {
-        **machine,
-        "model": f"{about.model_name}/{about.version}, {about.family}",
-        "load": f"wrk, {effort.rounds} rounds of {effort.seconds} s for each server",
-        "what else ran": f"{spread(findings.else_busy_percent)} % of the cores between the rounds",
-    }
-    page = [
-        "# Serving, measured",
-        "",
-        "Each figure is the median of the rounds, with the lowest and the highest in brackets; a",
-        "ratio is that of the same round. A container is compared with the bare endpoint in a",
-        "container. CPU is the time of a core for one request, which other work disturbs least.",
-        "What the servers are, and how they run: [servers.py](../rivals/servers.py).",
-        "",
-        *(f"- {what}: {fact}" for what, fact in facts.items()),
-        *(f"- note: {note}" for note in findings.notes),
-        *(f"\n{table.markdown()}" for table in found),
-        "",
+def _turns(cell: Cell, names: list[str], effort: Effort) -> list[Turn]:
+    if not cell.all_cores and (cell == HEADLINE or cell.connections == 1):
+        names = [*names, NO_HTTP]
+    rounds = effort.headline_rounds if cell == HEADLINE else effort.rounds
+    patient = effort.headline_seconds if cell == HEADLINE else 1
+    return [
+        Turn(name, cell, patient if name in PATIENTLY else 1) for name in in_turns(names, rounds)
     ]
-    figures = {
-        **facts,
-        "servers": {server: asdict(one) for server, one in findings.servers.items()},
-        "container_start_seconds": {one: asdict(seen) for one, seen in findings.starts.items()},
-        "image": asdict(findings.image) if findings.image else None,
-        "else_busy_percent": findings.else_busy_percent,
-        "notes": findings.notes,
-    }
-    artifacts.write_file(RESULTS / f"{name}.md", "\n".join(page).encode())
-    # What was not seen is NaN, which JSON cannot say.
-    plain = json.loads(json.dumps(figures), parse_constant=lambda _: None)
-    artifacts.write_file(RESULTS / f"{name}.json", json_bytes(plain))
-    cli.say(f"written       {RESULTS}/{name}.md and .json")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.serving",
-        description=(
-            "Measure the service beside a bare endpoint, bentoml serve and mlflow models serve, "
-            "all with the same model. It wants the machine for itself: close what else runs."
-        ),
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--model",
-        default=SERVED,
-        metavar="NAME",
-        help="take the newest package of this registered model (default: %(default)s)",
-    )
-    which.add_argument("--package", type=Path, metavar="PATH", help="take this package")
-    add("--image", metavar="NAME", help="its image (default: as pipeline.image names it)")
-    add(
-        "--seconds",
-        type=_positive,
-        metavar="N",
-        help=f"load in a round (default: {THOROUGH.seconds}, with --quick {QUICK.seconds})",
-    )
-    add(
-        "--rounds",
-        type=_positive,
-        metavar="N",
-        help=f"rounds (default: {THOROUGH.rounds}, with --quick {QUICK.rounds})",
-    )
-    add("--quick", action="store_true", help="a look in under a minute; writes nothing")
-    return parser
+def _prove(fleet: Sequence[Server], subject: Subject) -> None:
+    (batch, *_), tolerance = subject.asked(MANY), subject.about.tolerance
+    for server in fleet:
+        for one in subject.golden:
+            server.expect(one, tolerance)
+        server.expect_all(batch, tolerance)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError("must be a whole number from 1 on")
-    return int(text)
+def _write_bodies(name: Path, server: Server, cells: Sequence[Cell], subject: Subject) -> None:
+    for cell in cells:
+        asked = subject.asked(cell.patients)
+        lines = [server.body([golden.patient for golden in one]) + b"\n" for one in asked]
+        _bodies(name, cell).write_bytes(b"".join(lines))
 
 
-if __name__ == "__main__":
-    main()
+def _bodies(name: Path, cell: Cell) -> Path:
+    return name.with_suffix(f".{cell.patients}")
+
+
+def _ask(name: Path, fleet: Sequence[Server], cell: Cell, seconds: int) -> Sample:
+    return load.over_http(fleet, cell, _bodies(name, cell), seconds)
+
+
+def _loop(name: Path, model: Model, cell: Cell, seconds: int) -> Sample:
+    return load.in_a_loop(model, _bodies(name, cell), seconds)
+
+
+def _memory(fleet: Sequence[Server]) -> float:
+    return sum(server.memory() for server in fleet)

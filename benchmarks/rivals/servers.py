@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -17,46 +17,91 @@ from typing import Any, Final
 import psutil
 
 from benchmarks import ending
-from pipeline import artifacts
+from benchmarks.findings import BenchmarkError
+from benchmarks.measuring import MEGABYTE, last_line
 from pipeline.adapters.docker import Engine, Running
 from pipeline.adapters.http import JSON, Service
 from pipeline.core.contract import FEATURES
-from pipeline.core.package import SERVED_MODEL, GoldenPatient
-from pipeline.errors import ImageError, PipelineError
+from pipeline.core.package import MLFLOW as MLFLOW_FOLDER
+from pipeline.core.package import MODEL, SERVED_MODEL, GoldenPatient
+from pipeline.errors import ImageError
 
 HERE: Final = Path(__file__).parent
 HOST: Final = "127.0.0.1"
 # Below those that a system hands out by itself: none is taken before its server has started.
 PORTS: Final = itertools.count(20_000 + os.getpid() % 10_000)
 PORT_IN_IMAGE: Final = 3000
+JOBLIB: Final = f"{MODEL}model.joblib"
+# Where the service is, and the classes that a joblib file names.
+CODE: Final[Mapping[str, str]] = {"PYTHONPATH": str(HERE.parents[1])}
 START_SECONDS: Final = 90.0
 POLL_SECONDS: Final = 0.005
-MEGABYTE: Final = 1_000_000
+# A server is still when it works less than this part of such a time.
+STILL_PART: Final = 0.2
+STILL_SECONDS: Final = 0.1
+SETTLE_SECONDS: Final = 20.0
 
 Patient = Mapping[str, float | None]
-
-
-class BenchmarkError(PipelineError):
-    """Something could not be measured."""
+Patients = Sequence[Patient]
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a server wants a patient, and where in its answer the probability is."""
+    """How a server wants patients, and where in its answer their probabilities are.
+
+    ``path_of_many`` is for more than one patient, where that has a path of its own.
+    """
 
     path: str
-    body: Callable[[Patient], Any]
-    probability: Callable[[Any], float]
+    body: Callable[[Patients], Any]
+    probabilities: Callable[[Any], list[float]]
+    path_of_many: str = ""
+
+    def path_for(self, patients: int) -> str:
+        """Return where so many patients are sent."""
+        return self.path_of_many or self.path if patients > 1 else self.path
 
 
-OURS: Final = Dialect("/predict", dict, lambda answer: answer["predictions"][0]["probability"])
-BARE: Final = Dialect("/predict", dict, lambda answer: answer["probability"])
+def _one_or_many(patients: Patients) -> Patient | list[Patient]:
+    return patients[0] if len(patients) == 1 else [*patients]
+
+
+def _rows(patients: Patients) -> list[list[float | None]]:
+    return [[*map(patient.get, FEATURES)] for patient in patients]
+
+
+def _tensor(patients: Patients) -> dict[str, Any]:
+    shape = [len(patients), len(FEATURES)]
+    data = [*itertools.chain(*_rows(patients))]
+    return {"name": "patients", "shape": shape, "datatype": "FP32", "data": data}
+
+
+OURS: Final = Dialect(
+    "/predict",
+    _one_or_many,
+    lambda answer: [one["probability"] for one in answer["predictions"]],
+)
+BARE: Final = Dialect("/predict", _one_or_many, lambda answer: answer["probabilities"])
+BENTOML: Final = Dialect(
+    "/predict", lambda patients: {"patients": _rows(patients)}, lambda answer: answer
+)
+FASTAPI: Final = Dialect(
+    "/predict",
+    _one_or_many,
+    lambda answer: [
+        one["probability"] for one in (answer if isinstance(answer, list) else [answer])
+    ],
+    path_of_many="/predict-batch",
+)
 MLFLOW: Final = Dialect(
     "/invocations",
-    lambda patient: {
-        "dataframe_split": {"columns": FEATURES, "data": [[*map(patient.get, FEATURES)]]}
-    },
-    lambda answer: answer["predictions"][0][1],
+    lambda patients: {"dataframe_split": {"columns": FEATURES, "data": _rows(patients)}},
+    lambda answer: [one for _, one in answer["predictions"]],
+)
+MLSERVER: Final = Dialect(
+    "/v2/models/heart_disease/infer",
+    lambda patients: {"inputs": [_tensor(patients)]},
+    lambda answer: answer["outputs"][0]["data"],
 )
 
 
@@ -74,14 +119,13 @@ class Server:
     pid: int | None
     why_gone: Callable[[], str] = field(repr=False)
 
-    @property
-    def url(self) -> str:
-        """Return where patients are sent."""
-        return f"http://{self.host}:{self.port}{self.dialect.path}"
+    def url(self, patients: int) -> str:
+        """Return where so many patients are sent."""
+        return f"http://{self.host}:{self.port}{self.dialect.path_for(patients)}"
 
-    def body(self, patient: Patient) -> bytes:
-        """Return the request about one patient."""
-        return json.dumps(self.dialect.body(patient)).encode()
+    def body(self, patients: Patients) -> bytes:
+        """Return the request about patients."""
+        return json.dumps(self.dialect.body(patients)).encode()
 
     def expect(self, golden: GoldenPatient, tolerance: float) -> None:
         """Ask about one patient until the answer comes, and compare it with the champion's.
@@ -90,15 +134,37 @@ class Server:
             BenchmarkError: the answer is wrong, or none comes.
 
         """
-        deadline = time.monotonic() + START_SECONDS
+        self.expect_all((golden,), tolerance)
+
+    def expect_all(self, golden: Sequence[GoldenPatient], tolerance: float) -> None:
+        """Ask about patients in one request until the answer comes, and compare it.
+
+        Raises:
+            BenchmarkError: the answer is wrong, or none comes.
+
+        """
+        deadline, said = time.monotonic() + START_SECONDS, "nothing"
         while time.monotonic() < deadline:
             with suppress(ImageError):
-                if self._answers(golden, tolerance):
+                said = self._ask(golden, tolerance)
+                if not said:
                     return
             if reason := self.why_gone():
-                raise BenchmarkError(f"{self.url}: the server ended: {reason}")
+                raise BenchmarkError(f"{self.url(len(golden))}: the server ended: {reason}")
             time.sleep(POLL_SECONDS)
-        raise BenchmarkError(f"{self.url}: no answer within {START_SECONDS:g} s")
+        raise BenchmarkError(
+            f"{self.url(len(golden))}: no answer within {START_SECONDS:g} s, the last was {said}"
+        )
+
+    def settle(self) -> None:
+        """Wait until it has worked off what nobody waits for any more."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            worked = self.processor_seconds()
+            time.sleep(STILL_SECONDS)
+            # Where the time is not seen, there is nothing to wait for.
+            if not self.processor_seconds() - worked > STILL_PART * STILL_SECONDS:
+                return
 
     def memory(self) -> float:
         """Return the resident memory of all its processes, in MB; NaN where they are elsewhere."""
@@ -116,15 +182,22 @@ class Server:
         first = psutil.Process(self.pid)
         return [first, *first.children(recursive=True)]
 
-    def _answers(self, golden: GoldenPatient, tolerance: float) -> bool:
-        service = Service(self.host, self.port)
-        answer = service.ask("POST", self.dialect.path, JSON, self.body(golden.patient))
+    def _ask(self, golden: Sequence[GoldenPatient], tolerance: float) -> str:
+        """Return nothing where the answer is right, and what came where there is none yet."""
+        path = self.dialect.path_for(len(golden))
+        body = self.body([one.patient for one in golden])
+        answer = Service(self.host, self.port).ask("POST", path, JSON, body)
         if answer.status != HTTPStatus.OK:
-            return False
-        found = self.dialect.probability(answer.json())
-        if abs(found - golden.probability) < tolerance:
-            return True
-        raise BenchmarkError(f"{self.url} answers {found}, the champion {golden.probability}")
+            return f"{answer.status}: {answer.body[:200]!r}"
+        url, expected = self.url(len(golden)), [one.probability for one in golden]
+        try:
+            found = self.dialect.probabilities(answer.json())
+            apart = [abs(a - b) for a, b in zip(found, expected, strict=True)]
+        except (LookupError, TypeError, ValueError) as error:
+            raise BenchmarkError(f"{url} answers {answer.body[:200]!r}: {error!r}") from error
+        if not all(one < tolerance for one in apart):
+            raise BenchmarkError(f"{url} answers {found}, the champion {expected}")
+        return ""
 
 
 Contained = AbstractContextManager[tuple[Server, Running]]
@@ -132,54 +205,91 @@ Contained = AbstractContextManager[tuple[Server, Running]]
 
 @contextmanager
 def ours(package: Path, scratch: Path) -> Iterator[Server]:
-    """Serve with `python -m pipeline.serving`."""
+    """Serve with `python -m pipeline.serving`: one process, as every replica."""
     port = _free_port()
-    arguments = ["-m", "pipeline.serving", "--package", str(package), "--port", str(port)]
-    with _python(arguments, OURS, port, scratch / "ours.log", Path.cwd()) as server:
+    command = [sys.executable, "-m", "pipeline.serving"]
+    command += ["--package", str(package.absolute()), "--port", str(port)]
+    with _process(command, OURS, port, scratch, CODE) as server:
         yield server
 
 
 @contextmanager
 def bare(package: Path, scratch: Path) -> Iterator[Server]:
-    """Serve the same ONNX file with the bare endpoint."""
+    """Serve the same ONNX file with the bare endpoint: one process."""
     port = _free_port()
-    arguments = [str(HERE / "bare.py"), str(package / SERVED_MODEL), HOST, str(port)]
-    with _python(arguments, BARE, port, scratch / "bare.log", Path.cwd()) as server:
+    model = str((package / SERVED_MODEL).absolute())
+    command = [sys.executable, str(HERE / "bare.py"), model, HOST, str(port)]
+    with _process(command, BARE, port, scratch, {}) as server:
         yield server
 
 
 @contextmanager
-def bentoml(bento: Path, scratch: Path) -> Iterator[Server]:
-    """Serve a Bento with `bentoml serve`."""
-    port = _free_port()
-    arguments = [
-        "-m",
-        "bentoml",
-        "serve",
-        str(bento.absolute()),
-        "--host",
-        HOST,
-        "--port",
-        str(port),
-    ]
-    # Beside the repository's own code, the code in the Bento would not be what is imported.
-    elsewhere = _folder(scratch / "bentoml")
-    with _python(arguments, OURS, port, scratch / "bentoml.log", elsewhere) as server:
+def bento_sklearn(package: Path, scratch: Path, workers: int) -> Iterator[Server]:
+    """Serve the scikit-learn model with a plain BentoML endpoint."""
+    with _bentoml("bento_sklearn", package / JOBLIB, scratch, workers) as server:
         yield server
 
 
 @contextmanager
-def mlflow(package: Path, scratch: Path) -> Iterator[Server]:
+def bento_onnx(package: Path, scratch: Path, workers: int) -> Iterator[Server]:
+    """Serve the ONNX file with a plain BentoML endpoint."""
+    with _bentoml("bento_onnx", package / SERVED_MODEL, scratch, workers) as server:
+        yield server
+
+
+@contextmanager
+def fastapi_sklearn(package: Path, scratch: Path, workers: int) -> Iterator[Server]:
+    """Serve the scikit-learn model with FastAPI and uvicorn's defaults."""
+    port = _free_port()
+    command = [sys.executable, "-m", "uvicorn", "fastapi_sklearn:app", "--app-dir", str(HERE)]
+    command += ["--host", HOST, "--port", str(port), "--workers", str(workers)]
+    variables = {"MODEL": str((package / JOBLIB).absolute()), **CODE}
+    with _process(command, FASTAPI, port, scratch, variables) as server:
+        yield server
+
+
+@contextmanager
+def mlflow(package: Path, scratch: Path, workers: int) -> Iterator[Server]:
     """Serve the model folder of the package with `mlflow models serve`.
 
     MLflow trusts the types that the folder itself lists.
     """
     port = _free_port()
-    model = (package / "model" / "mlflow").absolute()
-    arguments = ["-m", "mlflow", "models", "serve", "--model-uri", str(model)]
-    arguments += ["--env-manager", "local", "--host", HOST, "--port", str(port)]
-    elsewhere = _folder(scratch / "mlflow")
-    with _python(arguments, MLFLOW, port, scratch / "mlflow.log", elsewhere) as server:
+    model = (package / MLFLOW_FOLDER).absolute()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(model)]
+    command += ["--env-manager", "local", "--host", HOST, "--port", str(port)]
+    command += ["--workers", str(workers)]
+    # The model brings its own copy of our code, which ours on the path would hide.
+    with _process(command, MLFLOW, port, scratch, {}) as server:
+        yield server
+
+
+@contextmanager
+def mlserver_onnx(programs: Path, package: Path, scratch: Path, workers: int) -> Iterator[Server]:
+    """Serve the ONNX file with MLServer, from the environment with these programs.
+
+    One worker is the server's own process, which is faster than one beside it.
+    """
+    port = _free_port()
+    folder = _folder(scratch / f"mlserver-{port}")
+    settings = {
+        "debug": False,
+        "host": HOST,
+        "http_port": port,
+        "grpc_port": _free_port(),
+        "metrics_port": _free_port(),
+        "parallel_workers": workers if workers > 1 else 0,
+    }
+    model = {
+        "name": "heart_disease",
+        "implementation": "mlserver_onnx.OnnxModel",
+        "parameters": {"uri": str((package / SERVED_MODEL).absolute())},
+    }
+    for name, content in (("settings", settings), ("model-settings", model)):
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    command = [str(programs / "mlserver"), "start", str(folder)]
+    variables = {"PYTHONPATH": str(HERE)}
+    with _process(command, MLSERVER, port, scratch, variables) as server:
         yield server
 
 
@@ -195,28 +305,13 @@ def container(engine: Engine, image: str, dialect: Dialect) -> Iterator[tuple[Se
 
         def why_gone() -> str:
             code = running.exit_code
-            return "" if code is None else f"exit code {code}: {_last_line(running.logs)}"
+            return "" if code is None else f"exit code {code}: {running.logs.strip()[-300:]}"
 
         (network, *_) = state["NetworkSettings"]["Networks"].values()
         host, port, pid = network["IPAddress"], PORT_IN_IMAGE, state["State"]["Pid"]
         if not _is_reachable(host, port):
             host, port, pid = running.host, running.port, None
         yield Server(dialect, host, port, pid, why_gone), running
-
-
-def build_bento(package: Path, scratch: Path) -> Path:
-    """Build the Bento of a package unless it is there, and return its folder.
-
-    Raises:
-        BenchmarkError: the command refused.
-
-    """
-    command = [sys.executable, "-m", "pipeline.image", "--only-bento", "--package", str(package)]
-    code, said = ending.complete(command, scratch / "bento-build.log")
-    told = [line.split(maxsplit=1)[1] for line in said.splitlines() if line.startswith("Bento ")]
-    if code or not told:
-        raise BenchmarkError(f"the Bento was not built: {_last_line(said)}")
-    return Path(told[0])
 
 
 def build_bare_image(engine: Engine, image: str) -> str:
@@ -228,22 +323,37 @@ def build_bare_image(engine: Engine, image: str) -> str:
 
 
 @contextmanager
-def _python(
-    arguments: list[str], dialect: Dialect, port: int, log: Path, cwd: Path
+def _bentoml(name: str, model: Path, scratch: Path, workers: int) -> Iterator[Server]:
+    port = _free_port()
+    command = [sys.executable, "-m", "bentoml", "serve", f"{name}:HeartDisease"]
+    command += ["--working-dir", str(HERE), "--host", HOST, "--port", str(port)]
+    variables = {
+        "MODEL": str(model.absolute()),
+        "WORKERS": str(workers),
+        **CODE,
+        "BENTOML_HOME": str(scratch / "bentoml"),
+        "BENTOML_DO_NOT_TRACK": "True",
+    }
+    with _process(command, BENTOML, port, scratch, variables) as server:
+        yield server
+
+
+@contextmanager
+def _process(
+    command: list[str], dialect: Dialect, port: int, scratch: Path, variables: Mapping[str, str]
 ) -> Iterator[Server]:
-    environment = {
+    log = scratch / f"{port}.log"
+    set_for_all = {
         # MLflow finds uvicorn by its name.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-        "TMPDIR": str(_folder(log.parent / "tmp")),
-        "BENTOML_HOME": str(artifacts.BENTOML_HOME.absolute()),
-        "BENTOML_DO_NOT_TRACK": "True",
+        "TMPDIR": str(_folder(scratch / "tmp")),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PYTHONPATH": "",
     }
-    with ending.process([sys.executable, *arguments], log, cwd, environment) as started:
+    with ending.process(command, log, scratch, {**set_for_all, **variables}) as started:
 
         def why_gone() -> str:
-            return "" if started.poll() is None else _last_line(log.read_text(errors="replace"))
+            return "" if started.poll() is None else last_line(log)
 
         yield Server(dialect, HOST, port, started.pid, why_gone)
 
@@ -274,7 +384,3 @@ def _is_taken(port: int) -> bool:
 def _folder(path: Path) -> Path:
     path.mkdir(exist_ok=True)
     return path
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it wrote nothing"])[-1]
