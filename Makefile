@@ -48,8 +48,10 @@ report: $(READY) ## compare the work tree's models with the live champion
 	$(BIN)/python -m pipeline.comparison $(ARGS)
 doctor: $(READY) ## look at the whole registry; ARGS=--repair mends it
 	$(BIN)/python -m pipeline.registry_doctor $(ARGS)
-bench: $(READY) ## measure the service beside what else could serve the model; needs wrk
-	$(BIN)/python -m benchmarks.serving $(ARGS)
+bench: $(READY) ## measure everything beside what others use; ARGS=serving one part; needs wrk
+	$(BIN)/python -m benchmarks $(ARGS)
+bench-quick: $(READY) ## the same in a few rounds; writes nothing
+	$(BIN)/python -m benchmarks --quick $(ARGS)
 
 test: $(READY) ## run every test, with the coverage floor
 	$(BIN)/python run_tests.py
@@ -81,7 +83,8 @@ lock: $(READY) ## write requirements*.txt again from requirements*.in
 	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
 	$(LOCK) --constraints requirements.txt --output-file requirements-serving.txt requirements-serving.in
 	$(LOCK) --constraints requirements.txt --output-file docker/mlflow/requirements.txt docker/mlflow/requirements.in
+	$(LOCK) --output-file benchmarks/rivals/requirements.txt benchmarks/rivals/requirements.in
 clean: ## remove what the commands made, except the registry
-	rm -rf data/processed figures reports models packages environments images .bentoml .nox .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf data/processed figures reports models packages environments images .bench .bentoml .nox .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report doctor bench test test-pythons check workflow-lint workflows faults mlflow-ui lock clean
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report doctor bench bench-quick test test-pythons check workflow-lint workflows faults mlflow-ui lock clean
