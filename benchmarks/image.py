@@ -1,9 +1,307 @@
-"""Stand-in until it is measured."""
+"""What an image costs to keep, to build and to start, beside what others recommend.
 
-from benchmarks.findings import Section
+Each recipe is built by the same engine over the same base, with the same package. Each answer is
+compared with the champion's.
+"""
+
+import tempfile
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from docker import DockerClient
+
+from benchmarks import plots
+from benchmarks.ending import Ending
+from benchmarks.findings import BenchmarkError, Goal, Samples, Section, Table, ratios, spread
+from benchmarks.measuring import MEGABYTE, in_turns
+from benchmarks.recipes import containers, contexts
+from benchmarks.recipes.containers import Contained
+from benchmarks.recipes.contexts import BASE, OURS, OURS_IMAGE, OURS_PYTHON, Recipe
+from benchmarks.rivals import servers
+from pipeline import artifacts, cli, config, imaging
+from pipeline.adapters.docker import Engine, Image
+from pipeline.core import drawing, package
+from pipeline.core.manifest import Files
+from pipeline.core.package import GoldenPatient, Manifest
+from pipeline.core.promotion import SERVED
+from pipeline.errors import ImageError
+from pipeline.packager import ModelPackager
+
+BARE: Final = "bare endpoint"
+SIZE: Final = "MB over base"
+PACKAGES: Final = "packages"
+COLD: Final = "cold build, s"
+WARM: Final = "warm build, s"
+START: Final = "start to first answer, s"
+IDLE: Final = "idle, MB"
+LOADED: Final = "after load, MB"
+SHOWN: Final = (SIZE, PACKAGES, COLD, WARM, START, IDLE, LOADED)
+
+MOST_MEGABYTES: Final = 200
+MOST_STARTS: Final = 1.5
+WHY_SIZE: Final = "numpy with its BLAS, onnxruntime and uvloop are nearly all of it"
+WHY_START: Final = "checking the manifest and asking the golden patients before it is ready"
+
+ABOUT: Final = """
+The champion's package as an image. Everything is built by the same engine over the same base, and
+no layer of an earlier run is used again. **ours** is what `python -m pipeline.image` builds. The
+others serve the package's scikit-learn model: **FastAPI** with the Dockerfile of a tutorial,
+**BentoML** with what `bentoml containerize` builds, **MLflow** with what
+`mlflow models build-docker` builds. The **bare endpoint** is Starlette and onnxruntime in our
+image. What goes into each: [recipes](recipes/).
+
+A cold build has no layer to begin with; before a warm one only the code changed. A start counts
+from the order to create the container to the first answer, which must be the champion's. Memory is
+that of `docker stats`, after the first answer and after 300.
+"""
+NOTES: Final = (
+    (
+        "a build is the engine's own time, without `bentoml build`, `mlflow models "
+        "generate-dockerfile` and our bill of materials, but with what it downloads"
+    ),
+    (
+        "adapted: the base gets a `python` and an apt without caches where it has none, and names "
+        "its certificates to pip and uv; every Dockerfile begins with that base"
+    ),
+    (
+        "BentoML's Dockerfile is the one in its Bento, which needs no BuildKit (uv's cache stays "
+        "in the image, as hard links); the build resolves its packages (lock_packages: false)"
+    ),
+    (
+        "ours and the bare endpoint run locked down (read-only, no capabilities, 512 MB), the "
+        "others as `docker run` starts them, MLflow with its default of a process for each core"
+    ),
+)
+
+
+class Effort(NamedTuple):
+    """How much is done: warm builds, starts of everybody, and further ones of ours and bare."""
+
+    warm_builds: int
+    starts: int
+    more_starts: int
+    requests: int
+
+
+THOROUGH: Final = Effort(warm_builds=3, starts=3, more_starts=4, requests=300)
+QUICK: Final = Effort(warm_builds=0, starts=3, more_starts=0, requests=100)
+
+Starts = Mapping[str, Callable[[], AbstractContextManager[Contained]]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A package, where it is, its files, and the answers that every container must give."""
+
+    folder: Path
+    files: Files
+    about: Manifest
+    golden: tuple[GoldenPatient, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was measured, by the name of a recipe and of a figure."""
+
+    samples: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    notes: list[str] = field(default_factory=list)
+
+    def of(self, name: str, what: str) -> Samples:
+        """Return a figure, one value for each round, or nothing."""
+        return self.samples.get((name, what), ())
+
+    def ratio(self, name: str, other: str, what: str) -> Samples:
+        """Return how many times the other's figure it is, in each round that both have."""
+        pairs = [*zip(self.of(name, what), self.of(other, what), strict=False)]
+        return ratios([one for one, _ in pairs], [one for _, one in pairs])
+
+    @property
+    def names(self) -> list[str]:
+        """Return who was measured, ours first."""
+        return [*dict.fromkeys(name for name, _ in self.samples)]
+
+    @property
+    def kinds(self) -> list[str]:
+        """Return which figures were measured at all."""
+        return [what for what in SHOWN if any(self.of(name, what) for name in self.names)]
 
 
 def measure(*, quick: bool) -> Section:
-    """Return nothing yet."""
-    del quick
-    return Section("image", "image", "", {}, ())
+    """Build, weigh and start the image of the champion's package, and its rivals.
+
+    Quickly, nothing is built but the bare endpoint on the image that is there.
+
+    Raises:
+        PipelineError: there is no engine or no package, our image does not build, or a container
+            does not answer as it must.
+
+    """
+    try:
+        engine = Engine()
+    except ImageError as error:
+        raise BenchmarkError(f"no image is measured: {error}") from error
+    subject, found = _subject(), Found()
+    with Ending() as ended, tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        client = ended.enter(containers.cleared())
+        if quick:
+            rivals = _weigh_built(engine, subject, found)
+        else:
+            rivals = _build_all(engine, subject, Path(scratch), found)
+        starts = _starts(engine, client, rivals)
+        _start_all(starts, subject, QUICK if quick else THOROUGH, found)
+    return _section(found)
+
+
+def _subject() -> Subject:
+    settings = config.load()
+    packages = {
+        int(folder.name.rpartition("_v")[2]): folder
+        for folder in artifacts.PACKAGES.glob(f"{SERVED}_model_v*/")
+    }
+    if not packages:
+        raise BenchmarkError(f"{artifacts.PACKAGES}/ holds no {SERVED}: run `make pipeline`")
+    folder = packages[max(packages)]
+    about = ModelPackager(settings).validate_package(folder)
+    files = artifacts.files_below(folder)
+    return Subject(folder, files, about, package.read_golden(files))
+
+
+def _weigh_built(engine: Engine, subject: Subject, found: Found) -> list[Recipe]:
+    name = f"{config.load().packaging.image}:{subject.about.folder}"
+    image, base = engine.image(name), engine.image(imaging.base_image(subject.folder))
+    engine.tag(name, OURS_IMAGE)
+    _weigh(OURS, image, base, found)
+    return []
+
+
+def _build_all(engine: Engine, subject: Subject, scratch: Path, found: Found) -> list[Recipe]:
+    """Build everything, ours first, and return the rivals that could be built."""
+    run = uuid.uuid4().hex
+    context, arguments = contexts.base(run, imaging.base_image(subject.folder))
+    base = engine.build(context, BASE, arguments, {}, _say_nothing)
+    found.notes.extend(NOTES)
+    built = []
+    for recipe in _recipes(subject, scratch):
+        try:
+            seconds = _build(engine, recipe, recipe.context)
+        except ImageError as error:
+            if recipe.name == OURS:
+                raise
+            found.notes.append(f"{recipe.name} was not built: {error}")
+            continue
+        found.samples[recipe.name, COLD].append(seconds)
+        _weigh(recipe.name, engine.image(recipe.image), base, found)
+        built.append(recipe)
+    _build_again(engine, {one.name: one for one in built}, run, found)
+    return [one for one in built if one.name != OURS]
+
+
+def _recipes(subject: Subject, scratch: Path) -> Iterator[Recipe]:
+    yield contexts.ours(subject.files)
+    yield contexts.fastapi(subject.files)
+    yield contexts.bentoml(subject.files, scratch)
+    yield contexts.mlflow(subject.folder, scratch)
+
+
+def _build_again(engine: Engine, built: Mapping[str, Recipe], run: str, found: Found) -> None:
+    for turn, name in enumerate(in_turns([*built], THOROUGH.warm_builds)):
+        recipe = built[name]
+        seconds = _build(engine, recipe, recipe.changed(f"{run} {turn}"))
+        found.samples[name, WARM].append(seconds)
+
+
+def _build(engine: Engine, recipe: Recipe, context: Files) -> float:
+    began = time.perf_counter()
+    engine.build(context, recipe.image, recipe.arguments, {}, _say_nothing)
+    seconds = time.perf_counter() - began
+    cli.say(f"built         {recipe.name} in {seconds:.1f} s")
+    return seconds
+
+
+def _say_nothing(line: str) -> None:
+    del line
+
+
+def _weigh(name: str, image: Image, base: Image, found: Found) -> None:
+    found.samples[name, SIZE].append((image.size - base.size) / MEGABYTE)
+
+
+def _starts(engine: Engine, client: DockerClient, rivals: Sequence[Recipe]) -> Starts:
+    bare = servers.build_bare_image(engine, OURS_IMAGE)
+    return {
+        OURS: partial(containers.hardened, engine, OURS_IMAGE, servers.OURS, OURS_PYTHON),
+        BARE: partial(containers.hardened, engine, bare, servers.BARE, OURS_PYTHON),
+        **{one.name: partial(containers.plain, client, one) for one in rivals},
+    }
+
+
+def _start_all(starts: Starts, subject: Subject, effort: Effort, found: Found) -> None:
+    plan = in_turns([*starts], effort.starts) + in_turns((OURS, BARE), effort.more_starts)
+    with closing(cli.track(plan, "Starts", len(plan))) as watched:
+        for name in watched:
+            with Ending() as started:
+                began = time.perf_counter()
+                contained = started.enter(starts[name]())
+                contained.server.expect(subject.golden[0], subject.about.tolerance)
+                found.samples[name, START].append(time.perf_counter() - began)
+                found.samples[name, IDLE].append(contained.memory())
+                if not found.of(name, LOADED):
+                    _load(contained, subject, effort.requests)
+                    found.samples[name, LOADED].append(contained.memory())
+                    found.samples[name, PACKAGES].append(contained.packages())
+
+
+def _load(contained: Contained, subject: Subject, requests: int) -> None:
+    golden = subject.golden
+    for n in range(requests):
+        contained.server.expect(golden[n % len(golden)], subject.about.tolerance)
+
+
+def _section(found: Found) -> Section:
+    sizes = {name: size for name in found.names if (size := found.of(name, SIZE))}
+    detail = "on disk, unpacked; what the base holds is not counted"
+    weights = plots.bars("What an image adds to its base", detail, "MB", sizes)
+    return Section(
+        name="image",
+        title="The image",
+        about=ABOUT,
+        figures={f"{name}: {what}": values for (name, what), values in found.samples.items()},
+        tables=[_figures(found), _compared(found)],
+        goals=_goals(found),
+        plots={"image-size": drawing.figure_bytes(weights)},
+        notes=found.notes,
+    )
+
+
+def _figures(found: Found) -> Table:
+    rows = [[name, *(_cell(found.of(name, what)) for what in found.kinds)] for name in found.names]
+    return Table("Images and their containers", ("recipe", *found.kinds), rows)
+
+
+def _compared(found: Found) -> Table:
+    rows = [
+        [name, *(_cell(found.ratio(name, OURS, what)) for what in found.kinds)]
+        for name in found.names
+        if name != OURS
+    ]
+    columns = [what.partition(",")[0] for what in found.kinds]
+    return Table("How many times ours", ("recipe", *columns), rows)
+
+
+def _goals(found: Found) -> list[Goal]:
+    start = "container: start to first answer, times the bare endpoint's"
+    return [
+        Goal("image: MB over its base", "at most", MOST_MEGABYTES, found.of(OURS, SIZE), WHY_SIZE),
+        Goal(start, "at most", MOST_STARTS, found.ratio(OURS, BARE, START), WHY_START),
+    ]
+
+
+def _cell(values: Samples) -> str:
+    return spread(values) if values else ""

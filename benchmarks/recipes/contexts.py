@@ -1,0 +1,156 @@
+"""What the engine builds: ours, and what others recommend, each over the same base.
+
+A rival's model is the package's own, with the code that its file names.
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from benchmarks import measuring
+from benchmarks.rivals import servers
+from benchmarks.rivals.servers import Dialect
+from pipeline import artifacts, imaging
+from pipeline.core import package
+from pipeline.core.manifest import Files
+
+HERE: Final = Path(__file__).parent
+REPOSITORY: Final = "heart-disease-bench"
+BASE: Final = f"{REPOSITORY}:base"
+OURS: Final = "ours"
+OURS_IMAGE: Final = f"{REPOSITORY}:{OURS}"
+OURS_PYTHON: Final = "/opt/venv/bin/python"
+DOCKERFILE: Final = "Dockerfile"
+MLFLOW_CODE: Final = f"{package.MLFLOW}code/"
+ON_SKLEARN: Final = ("joblib", "pandas", "scikit-learn")
+_FROM: Final = re.compile(rb"^FROM \S+", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an image is made, and how what it serves is asked.
+
+    ``code`` is the file of the context that changes most often.
+    """
+
+    name: str
+    dialect: Dialect
+    port: int
+    context: Files = field(repr=False)
+    code: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def image(self) -> str:
+        """Return the name of its image."""
+        return f"{REPOSITORY}:{self.name.lower()}"
+
+    def changed(self, mark: str) -> Files:
+        """Return the context after a change of the code alone."""
+        return {**self.context, self.code: self.context[self.code] + f"# {mark}\n".encode()}
+
+
+def base(run: str, image: str) -> tuple[Files, Mapping[str, str]]:
+    """Return the context and the arguments of the base that a run builds everything on."""
+    context = {DOCKERFILE: (HERE / "Base.Dockerfile").read_bytes()}
+    return context, {"BASE_IMAGE": image, "RUN": run}
+
+
+def ours(files: Files) -> Recipe:
+    """Return what `python -m pipeline.image` builds of a package."""
+    bento = artifacts.files_below(imaging.build_bento(files))
+    return Recipe(
+        name=OURS,
+        dialect=servers.OURS,
+        port=imaging.PORT,
+        context={**bento, DOCKERFILE: imaging.DOCKERFILE.read_bytes()},
+        code="src/pipeline/serving/app.py",
+        arguments={"BASE_IMAGE": BASE},
+    )
+
+
+def fastapi(files: Files) -> Recipe:
+    """Return the Dockerfile of a tutorial, with FastAPI and scikit-learn."""
+    app = "fastapi_sklearn.py"
+    return Recipe(
+        name="FastAPI",
+        dialect=servers.FASTAPI,
+        port=8000,
+        context={
+            **_sklearn(files),
+            DOCKERFILE: _over_base((HERE / "FastAPI.Dockerfile").read_bytes()),
+            "requirements.txt": _pins("fastapi", "uvicorn", *ON_SKLEARN),
+            app: (servers.HERE / app).read_bytes(),
+        },
+        code=app,
+    )
+
+
+def bentoml(files: Files, scratch: Path) -> Recipe:
+    """Return what `bentoml build` makes of a plain service for `bentoml containerize`."""
+    app = "bento_sklearn.py"
+    sources = {
+        **_sklearn(files),
+        "bentofile.yaml": (HERE / "bentofile.yaml").read_bytes(),
+        "requirements.txt": _pins(*ON_SKLEARN),
+        app: (servers.HERE / app).read_bytes(),
+    }
+    for name, content in sources.items():
+        artifacts.write_file(scratch / "bentoml" / name, content)
+    home = scratch.absolute() / "bentoml-home"
+    command = [sys.executable, "-m", "bentoml", "build", "--version", "bench"]
+    environment = {
+        "BENTOML_HOME": str(home),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "PYTHONPATH": "",
+        # Wanted where the service is imported, which a build does too.
+        "WORKERS": "1",
+    }
+    measuring.usage(command, scratch / "bentoml.log", scratch / "bentoml", environment)
+    bento = artifacts.files_below(home / "bentos" / "heart_disease" / "bench")
+    return Recipe(
+        name="BentoML",
+        dialect=servers.BENTOML,
+        port=3000,
+        context={**bento, DOCKERFILE: _over_base(bento["env/docker/Dockerfile"])},
+        code=f"src/{app}",
+    )
+
+
+def mlflow(folder: Path, scratch: Path) -> Recipe:
+    """Return what `mlflow models build-docker` builds of a package's model."""
+    made = scratch / "mlflow"
+    command = [sys.executable, "-m", "mlflow", "models", "generate-dockerfile"]
+    command += ["--model-uri", str(folder / package.MLFLOW), "--env-manager", "local"]
+    command += ["--output-directory", str(made)]
+    environment = {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    measuring.usage(command, scratch / "mlflow.log", Path.cwd(), environment)
+    context = artifacts.files_below(made)
+    return Recipe(
+        name="MLflow",
+        dialect=servers.MLFLOW,
+        port=8080,
+        context={**context, DOCKERFILE: _over_base(context[DOCKERFILE])},
+        code="model_dir/mlflow/code/pipeline/core/transformers.py",
+    )
+
+
+def _sklearn(files: Files) -> dict[str, bytes]:
+    code = {
+        name.removeprefix(MLFLOW_CODE): content
+        for name, content in files.items()
+        if name.startswith(MLFLOW_CODE)
+    }
+    return {**code, "model.joblib": files[servers.JOBLIB]}
+
+
+def _pins(*names: str) -> bytes:
+    return "".join(f"{name}=={metadata.version(name)}\n" for name in sorted(names)).encode()
+
+
+def _over_base(dockerfile: bytes) -> bytes:
+    return _FROM.sub(f"FROM {BASE}".encode(), dockerfile, count=1)
