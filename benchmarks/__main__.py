@@ -13,6 +13,7 @@ from benchmarks import ending, feedback, growth, image, measuring, page, serving
 from benchmarks.findings import INTERRUPTED, BenchmarkError, Section, compared
 from pipeline import artifacts, cli
 from pipeline.core.encoding import json_bytes
+from pipeline.errors import PipelineError
 
 RESULTS: Final = Path("benchmarks/results.json")
 PAGE: Final = Path("benchmarks/results.md")
@@ -59,22 +60,29 @@ def main(
         python -m benchmarks --against old.json
     """
     ending.heed_signals()
-    before = _read(against) if against else {}
+    before, failed = _read(against) if against else {}, []
     try:
         for part in parts or list(Part):
             cli.say(f"\n== {part}")
             busy = measuring.busy_percent()
-            found = MEASURE[part](quick=quick)
+            try:
+                found = MEASURE[part](quick=quick)
+            except PipelineError as error:
+                # What the others find in half an hour does not depend on it.
+                failed.append(f"{part}: {error}")
+                cli.say(f"not measured  {error}")
+                continue
             _show(found, before.get(part))
             if busy > measuring.CALM_PERCENT:
                 cli.say(f"note          something else took {busy:.0f} % of the cores before it")
             if not quick:
-                _write(
-                    found, {**measuring.machine(), "what else ran": f"{busy:.0f} % of the cores"}
-                )
+                ran = {"what else ran": f"{busy:.0f} % of the cores, just before"}
+                _write(found, {**measuring.machine(), **ran})
     except KeyboardInterrupt:
         sys.stderr.write("interrupted: all that was started has ended; finished parts are kept\n")
         raise typer.Exit(INTERRUPTED) from None
+    if failed:
+        raise BenchmarkError(f"not measured: {'; '.join(failed)}")
 
 
 def _show(found: Section, before: Mapping[str, Any] | None) -> None:
@@ -96,9 +104,7 @@ def _write(found: Section, measured: Mapping[str, str]) -> None:
     results = {name: results[name] for name in MEASURE if name in results}
     for name, content in found.plots.items():
         artifacts.write_file(PLOTS / f"{name}.png", content)
-    # What was not seen is NaN, which JSON cannot say.
-    plain = json.loads(json.dumps(results), parse_constant=lambda _: None)
-    artifacts.write_file(RESULTS, json_bytes(plain))
+    artifacts.write_file(RESULTS, json_bytes(results))
     artifacts.write_file(PAGE, page.markdown(list(results.values())).encode())
     cli.say(f"written       {PAGE}, {RESULTS}")
 

@@ -6,6 +6,7 @@ Nothing here measures, reads or writes.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from statistics import median
 from typing import Any, Final, Literal, Self
 
@@ -102,8 +103,13 @@ class Section:
     notes: Sequence[str] = ()
 
     def record(self) -> dict[str, Any]:
-        """Return it as JSON can hold it, the plots by name alone."""
-        return {**asdict(self), "plots": sorted(self.plots)}
+        """Return it as JSON can hold it: without what was not seen, the plots by name alone."""
+        seen = {
+            name: [float(f"{value:.4g}") for value in found]
+            for name, found in self.figures.items()
+            if all(map(isfinite, found))
+        }
+        return {**asdict(self), "figures": seen, "plots": sorted(self.plots)}
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
