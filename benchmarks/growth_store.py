@@ -1,0 +1,190 @@
+"""A registry that grows faster than by publishing: the rows of real versions, cloned.
+
+What is cloned was published, copied and crowned by the registry's own code. A clone has the same
+rows in every table of MLflow, with ids of its own, the next numbers, and new noise in whatever
+differs between real versions: figures, digests, verdicts.
+"""
+
+import random
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pipeline.adapters.publishing import KEY, Submission
+from pipeline.adapters.registry import AFTER, MANIFEST, PRUNED, VERSION, Version
+from pipeline.core.history import Crowning
+from pipeline.core.policies import Family
+from pipeline.core.promotion import registered_name
+
+# Bytes of a version's verdict, and the numbers of its figures and settings, as the pipeline
+# writes them.
+VERDICT: Final = 6_000
+METRICS: Final = 40
+PARAMETERS: Final = 30
+CROWNING: Final = Crowning(at="now", by="x", action="promoted", reason="x", commit="x")
+
+# Which rows of a table belong to a run or to its logged model.
+OWNED: Final = {
+    **dict.fromkeys(("runs", "tags", "params", "metrics", "latest_metrics"), ":run = run_uuid"),
+    **dict.fromkeys(
+        (
+            *("logged_models", "logged_model_metrics"),
+            *("logged_model_params", "logged_model_tags"),
+        ),
+        ":model = model_id",
+    ),
+    "inputs": ":run IN (source_id, destination_id)",
+}
+NUMBERED: Final = ("model_versions", "model_version_tags")
+# Columns that say what a row is about, and columns that hold it.
+KEYS: Final = ("key", "tag_key")
+VALUES: Final = ("value", "tag_value")
+# Of these tags every version has its own, in hexadecimal; a manifest begins with such a one.
+NOISE: Final = ("git_commit", "model_digest", "gate_verdict")
+DIGEST: Final = 64
+
+
+@dataclass(frozen=True)
+class Row:
+    """A version, a copy or an entry of the log: where it stands, and the distance of its clones."""
+
+    name: str
+    number: int
+    distance: int = 1
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """A version that was really published, and all that was made from it, itself the first."""
+
+    version: Version
+    rows: Sequence[Row]
+
+    @property
+    def model_id(self) -> str:
+        """Return the id of its logged model."""
+        return self.version.source.removeprefix("models:/")
+
+
+def submission(
+    family: Family, key: str, noise: random.Random, model: int, figure: int
+) -> Submission:
+    """Return what is published of a family, its files as many bytes as ``model`` and ``figure``."""
+    return Submission(
+        model_name=registered_name(family),
+        description=family,
+        run_name=family,
+        source_name="benchmark",
+        key=key,
+        files={"model.skops": noise.randbytes(model)},
+        figures={"figures.png": noise.randbytes(figure)},
+        parameters={f"parameter.{n}": str(n) for n in range(PARAMETERS)},
+        metrics={f"metric_{n}": noise.random() for n in range(METRICS)},
+        tags={
+            "family": family,
+            "git_commit": noise.randbytes(20).hex(),
+            "model_digest": noise.randbytes(32).hex(),
+            "gate_verdict": noise.randbytes(VERDICT // 2).hex(),
+        },
+        dataset="cleveland",
+        dataset_digest="e" * 64,
+        dataset_source="data/processed/training.parquet",
+    )
+
+
+def clone(database: Path, lineage: Lineage, distances: Iterable[int], *, pruned: bool) -> list[str]:
+    """Clone a lineage at each of the distances from it; return the ids of the new logged models.
+
+    Of a clone that is ``pruned`` the files count as dropped, and were others than the original's.
+    """
+    version = lineage.version
+    known: dict[str, str | int] = {
+        "run": version.run_id,
+        "model": lineage.model_id,
+        "address": f"models:/{version.title}",
+        "name": version.model_name,
+        "number": version.version,
+        "key": version.tags[KEY],
+    }
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("CREATE TEMP TABLE clones (n INTEGER, run TEXT, model TEXT)")
+        connection.executemany(
+            "INSERT INTO clones VALUES"
+            " (?, lower(hex(randomblob(16))), 'm-' || lower(hex(randomblob(16))))",
+            ((n,) for n in distances),
+        )
+        for table, owned in OWNED.items():
+            _insert(connection, table, owned, known, _Making(pruned))
+        for row in lineage.rows:
+            where = {**known, "of": row.name, "at": row.number}
+            for table in NUMBERED:
+                making = _Making(pruned, row.distance)
+                _insert(connection, table, "name = :of AND version = :at", where, making)
+        if pruned:
+            connection.execute(
+                "INSERT INTO model_version_tags (name, version, key, value)"
+                " SELECT :name, :number + n, :pruned, 'true' FROM clones",
+                {**known, "pruned": PRUNED},
+            )
+        return [model for (model,) in connection.execute("SELECT model FROM clones")]
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    table: str,
+    owned: str,
+    known: Mapping[str, str | int],
+    making: "_Making",
+) -> None:
+    described = connection.execute(f"PRAGMA table_info({table})").fetchall()
+    columns = {name: kind for _, name, kind, *_ in described}
+    key = next((name for name in KEYS if name in columns), "")
+    names = ", ".join(f'"{name}"' for name in columns)
+    made = ", ".join(making.column(name, kind, key) for name, kind in columns.items())
+    connection.execute(
+        f"INSERT INTO {table} ({names}) SELECT {made} FROM {table}, clones WHERE {owned}",  # noqa: S608
+        known,
+    )
+
+
+@dataclass(frozen=True)
+class _Making:
+    """How a row of a clone is made from that of the original, as expressions of SQL."""
+
+    pruned: bool
+    # Between the numbers of two clones; 0 where rows have none.
+    distance: int = 0
+
+    def column(self, name: str, kind: str, key: str) -> str:
+        """Return the expression for a column; ``key`` is the one that says what it is about."""
+        if name == "version":
+            return f"version + n * {self.distance}"
+        if kind == "FLOAT":
+            return "abs(random()) / 9.3e18"
+        if kind == "BIGINT" and not name.endswith("step"):
+            return f'"{name}" + n'
+        if not kind.startswith(("VARCHAR", "TEXT")):
+            return f'"{name}"'
+        return self._value(name, key) if name in VALUES and key else self._text(name)
+
+    def _text(self, name: str) -> str:
+        text = f'replace(replace(replace("{name}", :run, run), :model, model)'
+        text += ", :address, 'models:/' || :name || '/' || (:number + n))"
+        return f"replace({text}, :key, :key || '-' || n)"
+
+    def _value(self, name: str, key: str) -> str:
+        noisy = ", ".join(f"'{one}'" for one in NOISE)
+        cases = {f"IN ({noisy})": f'lower(hex(randomblob(length("{name}") / 2)))'}
+        if self.distance:
+            # An entry of the log names the one before it, which is another clone's.
+            cases[f"= '{AFTER}'"] = f"version + (n - 1) * {self.distance}"
+            cases[f"= '{VERSION}'"] = f'"{name}" + n'
+        if self.pruned:
+            cases[f"= '{MANIFEST}'"] = (
+                f'lower(hex(randomblob(32))) || substr("{name}", {1 + DIGEST})'
+            )
+        when = " ".join(f'WHEN "{key}" {case} THEN {made}' for case, made in cases.items())
+        return f"CASE {when} ELSE {self._text(name)} END"
