@@ -1,8 +1,10 @@
-"""Folders in which the tasks ran, made once in a process and shared by the folders of tests.
+"""Folders in which the tasks ran, made once for all processes of a run.
 
 Tests work in copies of them, or read only.
 """
 
+import fcntl
+import os
 import shutil
 from functools import cache
 from pathlib import Path
@@ -11,6 +13,9 @@ import pytest
 
 from pipeline import config, data_acquisition_eda, experiment_tracking, feature_engineering
 from pipeline.adapters.registry import Registry
+from pipeline.core.policies import FAMILIES
+from pipeline.core.promotion import SERVED, registered_name
+from pipeline.model_packaging import ModelPackager
 from tests.conftest import QUICK, lay_out
 
 QUICKER = QUICK | {"EVALUATION__THRESHOLD_FOLDS": "2", "MODELS__RANDOM_FOREST__N_ESTIMATORS": "10"}
@@ -31,7 +36,38 @@ def be_in(folder, patch):
 @cache
 def trained(below: Path):
     """Return a clone in which tasks 1 and 2 ran once, with an empty registry."""
-    folder = below / "trained"
+    return _once(below, "trained", _train)
+
+
+@cache
+def registered(below: Path):
+    """Return a clone in which task 3 ran once too, with the champion in its own registry."""
+    before = trained(below)
+    return _once(below, "registered", lambda folder: _register(before, folder))
+
+
+@cache
+def packaged(below: Path):
+    """Return a clone with the packages of that champion and of version 1 of each family."""
+    before = registered(below)
+    return _once(below, "packaged", lambda folder: _package(before, folder))
+
+
+def _once(below, name, make):
+    """Make a folder, or wait until the process that makes it is done."""
+    shared = below.parent if "PYTEST_XDIST_WORKER" in os.environ else below
+    folder, done = shared / name, shared / f"{name}.done"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            # What a process left that failed.
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            done.touch()
+    return folder
+
+
+def _train(folder):
     folder.mkdir()
     lay_out(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -41,14 +77,21 @@ def trained(below: Path):
         feature_engineering.run(settings)
         # To make a registry takes MLflow seconds.
         Registry(settings.registry.tracking_uri, settings.registry.experiment)
-    return folder
 
 
-@cache
-def registered(below: Path):
-    """Return a clone in which task 3 ran once too, with the champion in its own registry."""
-    folder = shutil.copytree(trained(below), below / "registered")
+def _register(before, folder):
+    shutil.copytree(before, folder)
     with pytest.MonkeyPatch.context() as patch:
         be_in(folder, patch)
         experiment_tracking.run(config.load())
-    return folder
+
+
+def _package(before, folder):
+    folder.mkdir()
+    lay_out(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        be_in(before, patch)
+        packager = ModelPackager(config.load())
+        patch.chdir(folder)
+        for name in (SERVED, *map(registered_name, FAMILIES)):
+            packager.create_package(name, 1)

@@ -2,6 +2,7 @@
 
 import html
 import re
+import shutil
 from html.parser import HTMLParser
 
 import cmarkgfm
@@ -119,7 +120,8 @@ def real_reports(tmp_path_factory):
     """Return the real report, with a champion to compare with and without one."""
     found = []
     for made in (prepared.registered, prepared.trained):
-        folder = made(tmp_path_factory.getbasetemp())
+        folder = tmp_path_factory.mktemp("reported") / "clone"
+        shutil.copytree(made(tmp_path_factory.getbasetemp()), folder)
         with pytest.MonkeyPatch.context() as patch:
             prepared.be_in(folder, patch)
             comparison.run(config.load())

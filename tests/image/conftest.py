@@ -7,9 +7,6 @@ import pytest
 
 from pipeline import artifacts, config, image
 from pipeline.adapters.docker import Engine
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import registered_name
-from pipeline.model_packaging import ModelPackager
 from tests import prepared
 from tests.conftest import ROOT
 from tests.containers import client_of_engine, registry_of_images, remove_images
@@ -28,17 +25,13 @@ def ours(client):
 @pytest.fixture(scope="session")
 def factory(tmp_path_factory):
     """Return a clone with the champion's package and one of the forest, and what an image needs."""
-    folder = prepared.registered(tmp_path_factory.getbasetemp())
-    clone = shutil.copytree(folder, tmp_path_factory.mktemp("image") / "clone")
+    below = tmp_path_factory.getbasetemp()
+    clone = shutil.copytree(prepared.registered(below), tmp_path_factory.mktemp("image") / "clone")
     for name in ("bentofile.yaml", "requirements-serving.txt", "docker"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, clone / name)
-    with pytest.MonkeyPatch.context() as patch:
-        prepared.be_in(folder, patch)
-        packager = ModelPackager()
-        made = [packager.create_package()]
-        made += [packager.create_package(registered_name(family), 1) for family in FAMILIES]
-        shutil.copytree(folder / artifacts.PACKAGES, clone / artifacts.PACKAGES)
+    packages = prepared.packaged(below) / artifacts.PACKAGES
+    shutil.copytree(packages, clone / artifacts.PACKAGES)
     return clone
 
 

@@ -16,7 +16,7 @@ from pipeline.core.promotion import SERVED
 from pipeline.core.release import Plan
 from pipeline.packager import ModelPackager
 from tests import github_api, osv_api, prepared
-from tests.conftest import ROOT
+from tests.conftest import ROOT, lay_out
 from tests.containers import registry_of_images
 from tests.release import faulty
 
@@ -48,7 +48,7 @@ def clone(below, folder, patch):
     Its registry is a copy, whose versions' files stay where they were made.
     """
     made = prepared.registered(below)
-    shutil.copytree(made, folder, ignore=shutil.ignore_patterns("packages"))
+    shutil.copytree(made, folder)
     for name in ("bentofile.yaml", "requirements-serving.txt", "docker"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
@@ -168,6 +168,9 @@ def _pushed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         prepared.be_in(made, patch)
         packager = ModelPackager(config.load())
+        folder = tmp_path_factory.mktemp("packager")
+        lay_out(folder)
+        patch.chdir(folder)
         identity, files = packager.released_package(SERVED, 1, "ghcr.io/acme/heart:1.2.3")
     about = package.check(files, "the package")
     plan = Plan(

@@ -11,32 +11,18 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from pipeline import config
 from pipeline.adapters import http
 from pipeline.core import hostile
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import SERVED, registered_name
-from pipeline.model_packaging import ModelPackager
+from pipeline.core.promotion import SERVED
 from pipeline.serving import app, model, openapi
 from tests import prepared
-from tests.conftest import lay_out
 from tests.serving import servers
 
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory):
     """Return a folder with the packages of the champion and of version 1 of each family."""
-    registered = prepared.registered(tmp_path_factory.getbasetemp())
-    folder = tmp_path_factory.mktemp("packaged")
-    lay_out(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        prepared.be_in(registered, patch)
-        settings = config.load()
-        patch.chdir(folder)
-        packager = ModelPackager(settings)
-        for name in (SERVED, *map(registered_name, FAMILIES)):
-            packager.create_package(name, 1)
-    return folder / "packages"
+    return prepared.packaged(tmp_path_factory.getbasetemp()) / "packages"
 
 
 @pytest.fixture(scope="session")
