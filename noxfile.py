@@ -21,4 +21,5 @@ os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *INSTALLED])
 def tests(session: nox.Session) -> None:
     """Install the lock and run every test; further arguments go to pytest."""
     session.install("--require-hashes", "-r", "requirements-dev.txt")
-    session.run("python", "-m", "pytest", "-n", "auto", "--dist", "loadfile", *session.posargs)
+    spread = ("--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder")
+    session.run("python", "-m", "pytest", *spread, *session.posargs)

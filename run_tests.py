@@ -39,8 +39,10 @@ def main(arguments: list[str]) -> int:
     # The floor is a promise about the whole suite; a part of it cannot keep it.
     coverage = ["--cov", "--cov-fail-under=0"] if folders or further else ["--cov"]
     # A process per core; a file stays in one process, so that what it prepares is prepared once.
-    whole = ["--numprocesses=auto", "--dist=loadfile", f"--junit-xml={RECORD}", *TOTAL]
-    return int(pytest.main([*coverage, *([] if folders or further else whole), *folders, *further]))
+    # They begin in the order of `tests/conftest.py`.
+    spread = ["--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder"]
+    whole = [] if folders or further else [*spread, f"--junit-xml={RECORD}", *TOTAL]
+    return int(pytest.main([*coverage, *whole, *folders, *further]))
 
 
 if __name__ == "__main__":

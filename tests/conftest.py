@@ -25,6 +25,41 @@ QUICK = {
     "WORKERS": "1",
     "SOURCE__WAIT_SECONDS": "0",
 }
+# The files that take a minute or more, or wait for a server or an engine: the longest first.
+LONG = (
+    "team_server/test_server.py",
+    "task3_experiment_tracking/test_experiment_tracking.py",
+    "faults/test_calls.py",
+    "faults/test_task3.py",
+    "faults/test_races.py",
+    "faults/test_postgresql.py",
+    "image/test_image.py",
+    "registry_transfer/test_transfer.py",
+    "registry_transfer/test_registry_transfer.py",
+    "registry_branch/test_registry_branch.py",
+    "comparison/test_comparison.py",
+    "serving/test_server.py",
+    "comment/test_hostile.py",
+    "faults/test_crashes.py",
+    "faults/test_storage.py",
+    "task4_model_packaging/test_model_packaging.py",
+    "task3_experiment_tracking/test_registry.py",
+    "registry_doctor/test_registry_doctor.py",
+    "repository/test_run_tests.py",
+)
+
+
+def pytest_xdist_auto_num_workers():
+    """Run one file more at once than there are cores: a test often waits for a server."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes long, so that nothing is left to run alone at the end."""
+    order = {f"tests/{name}": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(order)))
 
 
 def pytest_terminal_summary(terminalreporter):

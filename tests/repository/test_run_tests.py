@@ -4,9 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
+
+from tests import conftest
+from tests.conftest import LONG
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {
@@ -114,6 +118,30 @@ def test_the_whole_suite_leaves_a_record_of_its_times(clone):
     times = {one.get("name"): float(one.get("time")) for one in record(written)}
     assert len(times) == 3
     assert times["test_prepared"] >= 0.2
+
+
+def test_long_files_begin_first_and_the_others_keep_their_order():
+    """A name that is no file any more would begin last, and run alone."""
+    names = [
+        "tests/a.py::test",
+        f"tests/{LONG[1]}::test",
+        "tests/b.py::test",
+        f"tests/{LONG[0]}::t",
+    ]
+    items = [SimpleNamespace(nodeid=name) for name in names]
+    conftest.pytest_collection_modifyitems(items)
+
+    assert [item.nodeid for item in items] == [names[3], names[1], names[0], names[2]]
+    assert [name for name in LONG if not (ROOT / "tests" / name).is_file()] == []
+
+
+def test_one_file_more_than_cores_is_run_at_once_unless_another_number_is_given(monkeypatch):
+    """Xdist's own variable gives it."""
+    monkeypatch.delenv("PYTEST_XDIST_AUTO_NUM_WORKERS", raising=False)
+    assert conftest.pytest_xdist_auto_num_workers() == os.cpu_count() + 1
+
+    monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "0")
+    assert conftest.pytest_xdist_auto_num_workers() is None
 
 
 def test_a_failing_test_is_a_failing_exit_code(clone):
