@@ -100,7 +100,7 @@ class Story(NamedTuple):
     dry: Moment
 
 
-@pytest.fixture(scope="module", params=["embedded", "server"])
+@pytest.fixture(scope="module", params=["embedded", pytest.param("server", marks=pytest.mark.once)])
 def story(request, trained, tmp_path_factory):
     """Tell the story of a clone with an embedded registry, and with a server."""
     folder = shutil.copytree(trained, tmp_path_factory.mktemp("story") / "clone")
