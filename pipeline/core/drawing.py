@@ -13,6 +13,7 @@ from typing import Any, Final, ParamSpec
 import matplotlib as mpl
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 P = ParamSpec("P")
@@ -86,10 +87,11 @@ def figure_bytes(figure: Figure) -> bytes:
     """Return ``figure`` as PNG; the same figure always becomes the same bytes."""
     buffer = io.BytesIO()
     with _style():
-        # A layout is refined at every drawing: it is made once and then kept.
-        figure.draw_without_rendering()
+        # `savefig` would draw twice.
+        canvas = FigureCanvasAgg(figure)
+        canvas.print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
+        # A layout is refined at every drawing: the first one is kept.
         figure.set_layout_engine("none")
-        figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     return buffer.getvalue()
 
 
