@@ -56,10 +56,9 @@ def observe(fitted: Pipeline, table: pd.DataFrame) -> Behaviour:
         return np.asarray(fitted.predict_proba(patients)[:, 1], dtype=np.float64)
 
     patients = table[list(FEATURES)]
+    usual = answer(patients)
     return Behaviour(
-        differences={
-            name: _gap(other, answer(patients)) for name, other in _harmless(answer, patients)
-        },
+        differences={name: _gap(other, usual) for name, other in _harmless(answer, patients)},
         directions=tuple(_directions(answer, patients)),
     )
 

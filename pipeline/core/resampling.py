@@ -5,6 +5,7 @@ all resamples are one product of matrices. A figure that a resample does not def
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -25,13 +26,20 @@ ANYWHERE: Final = (-np.inf, np.inf)
 def bootstrap_weights(outcome: Outcomes, plan: ExamPlan) -> Vector:
     """Return how often each row is drawn in each resample, shape (samples, rows).
 
-    Drawn with replacement within each outcome, so no resample lacks a class.
+    Drawn with replacement within each outcome, so no resample lacks a class. They cannot be
+    changed: every figure of the same patients shares them.
     """
-    random, samples = np.random.default_rng(plan.seed), plan.bootstrap_samples
+    return _drawn(tuple((outcome == 1).tolist()), plan.seed, plan.bootstrap_samples)
+
+
+@lru_cache(maxsize=16)
+def _drawn(positive: tuple[bool, ...], seed: int, samples: int) -> Vector:
+    random, outcome = np.random.default_rng(seed), np.array(positive)
     weights = np.zeros((samples, len(outcome)))
-    for value in (0, 1):
+    for value in (False, True):
         rows = np.flatnonzero(outcome == value)
         weights[:, rows] = random.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), samples)
+    weights.flags.writeable = False
     return weights
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import scipy
 import sklearn
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 from pipeline.core import (
     behaviour,
@@ -81,17 +82,21 @@ def describe(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> 
 
 
 def evaluate(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> Evaluation:
-    """Return everything the gate asks about a fitted family that sat the exam on ``data``."""
+    """Return everything the gate asks about a fitted family that sat the exam on ``data``.
+
+    One thread, as `exam.fit`; for such small products, a second one would mostly wait.
+    """
     bands, abroad = plan.features.age_bands, exam.probability(fitted.pipeline, data.external)
-    return Evaluation(
-        family=family,
-        threshold=fitted.threshold,
-        metrics=evaluation.summarise(fitted.answers, plan.exam),
-        slices=evaluation.by_slice(fitted.answers, data.training, bands, plan.exam),
-        external=evaluation.by_hospital(abroad, data.external, plan.exam),
-        behaviour=behaviour.observe(fitted.pipeline, data.training),
-        leaks=behaviour.leaks(data.training),
-    )
+    with threadpool_limits(1):
+        return Evaluation(
+            family=family,
+            threshold=fitted.threshold,
+            metrics=evaluation.summarise(fitted.answers, plan.exam),
+            slices=evaluation.by_slice(fitted.answers, data.training, bands, plan.exam),
+            external=evaluation.by_hospital(abroad, data.external, plan.exam),
+            behaviour=behaviour.observe(fitted.pipeline, data.training),
+            leaks=behaviour.leaks(data.training),
+        )
 
 
 def ablate(  # noqa: PLR0913
