@@ -9,8 +9,10 @@ from typing import Final
 
 import mlflow.sklearn
 import pandas as pd
-from mlflow.models import ModelSignature
+from mlflow.models import Model, ModelSignature
+from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types import ColSpec, Schema
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 import pipeline as package
@@ -28,9 +30,10 @@ def build(
 ) -> dict[str, bytes]:
     """Return the files of the model: MLflow's own around ``payload``.
 
-    ``payload`` holds ``model.skops``, which takes the place of the file that MLflow would write:
-    that one differs on every run. ``mlflow.sklearn.load_model`` reads the result, with the blocks
-    of `pipeline.core.transformers` beside it under ``code/``.
+    ``payload`` holds ``model.skops``, which takes the place of the file that MLflow writes, as that
+    one differs on every run. So MLflow gets the pipeline unfitted, which saves it the work, and is
+    told the size of what takes the place. ``mlflow.sklearn.load_model`` reads the result, with the
+    blocks of `pipeline.core.transformers` beside it under ``code/``.
     """
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         code, target = Path(scratch, package.__name__), Path(scratch, "model")
@@ -38,7 +41,7 @@ def build(
         # MLflow writes the model with skops, which warns as in `persistence.dump`.
         warnings.simplefilter("ignore", FutureWarning)
         mlflow.sklearn.save_model(
-            pipeline,
+            clone(pipeline),
             target,
             code_paths=[str(code)],
             signature=_signature(),
@@ -48,7 +51,14 @@ def build(
             skops_trusted_types=list(TRUSTED_TYPES),
             pyfunc_predict_fn="predict_proba",
         )
+        _set_size(target, sum(map(len, payload.values())))
         return {**files_below(target), **payload}
+
+
+def _set_size(target: Path, size: int) -> None:
+    model = Model.load(target)
+    model.model_size_bytes = size
+    model.save(target / MLMODEL_FILE_NAME)
 
 
 def _copy_code(target: Path) -> None:

@@ -96,6 +96,14 @@ def test_the_model_file_is_the_canonical_one(published, registered, family):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_the_size_is_that_of_what_task_two_wrote(published, registered, family):
+    """MLflow itself only saw the unfitted pipeline."""
+    written = (registered / artifacts.MODELS / family).iterdir()
+    described = yaml.safe_load(published[family]["MLmodel"])
+    assert described["model_size_bytes"] == sum(path.stat().st_size for path in written)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_the_requirements_are_what_is_installed(published, family):
     """Each with its exact version, MLflow's own included; neither tests nor tools among them."""
     lines = published[family]["requirements.txt"].decode().splitlines()
