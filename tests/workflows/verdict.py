@@ -25,7 +25,9 @@ def main(record: Path) -> None:
         story.begin(stage)
         stage.gh.pushed_main()
         stage.gh.settings = {}
-        story.propose(stage)
+        bob = story.bring_fields(stage)
+        stage.commit(bob, "Use every field")
+        stage.discuss("better", stage.gh.pull(1, bob, "all-fields"), "opened")
     runs = stage.gh.runs[1:]
     record.write_text(json.dumps([job for run in runs for job in _jobs(run)]))
 
