@@ -19,14 +19,24 @@ RESULTS: Final = Path("benchmarks/results.json")
 PAGE: Final = Path("benchmarks/results.md")
 PLOTS: Final = Path("benchmarks/plots")
 
+
+class Part(StrEnum):
+    """What can be measured by itself."""
+
+    SERVING = "serving"
+    IMAGE = "image"
+    PIPELINE = "pipeline"
+    GROWTH = "growth"
+    FEEDBACK = "feedback"
+
+
 MEASURE: Final[Mapping[str, Callable[..., Section]]] = {
-    "serving": serving.measure,
-    "image": image.measure,
-    "pipeline": tasks.measure,
-    "growth": growth.measure,
-    "feedback": feedback.measure,
+    Part.SERVING: serving.measure,
+    Part.IMAGE: image.measure,
+    Part.PIPELINE: tasks.measure,
+    Part.GROWTH: growth.measure,
+    Part.FEEDBACK: feedback.measure,
 }
-Part = StrEnum("Part", {name: name for name in MEASURE})
 
 
 def main(

@@ -56,7 +56,6 @@ FOREST: Final = "random_forest"
 CORES: Final = os.cpu_count() or 1
 CONNECTIONS: Final = (1, 8, 64)
 WARM_UP_SECONDS: Final = 1
-CODE_IN_IMAGE: Final = "/app/pipeline"
 ABOUT: Final = """
 The package of the random forest, served by this repository and by what else could serve it, on one
 machine. Every server answers about the golden patients first, one at a time and in a batch, and is
@@ -227,13 +226,7 @@ def _containers(
     except ImageError as error:
         notes.append(f"no container was measured: {error}")
         return {}
-    try:
-        engine.image(image)
-    except ImageError:
-        _build_image(subject, scratch / "image.log")
-    code, held = artifacts.source_code(), engine.read(image, CODE_IN_IMAGE)
-    if other := [name for name in held if name.endswith(".py") and code.get(name) != held[name]]:
-        notes.append(f"{image} holds other code than the work tree: {', '.join(other)}")
+    _build_image(subject, scratch / "image.log")
     built = {
         OURS: (image, servers.OURS),
         BARE: (servers.build_bare_image(engine, image), servers.BARE),
