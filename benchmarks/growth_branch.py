@@ -106,11 +106,21 @@ class Growing:
         between = range(1, end - self._merges + 1)
         if not between or self._merges % PROMOTED_EVERY == 0:
             return
-        for entries_later, version in enumerate(reversed(made)):
-            entry = Row(HISTORY, self._entries - entries_later, distance=len(made))
-            own = Row(version.model_name, version.version)
-            lineage = Lineage(version, (own, entry))
-            growth_store.clone(self._database, lineage, between, pruned=True)
+        first = self._entries - len(made) + 1
+        lineages = [
+            Lineage(
+                version,
+                (
+                    Row(version.model_name, version.version),
+                    Row(HISTORY, first + later, distance=len(made)),
+                ),
+            )
+            for later, version in enumerate(made)
+        ]
+        # One after the other, as merges come: what compresses lies as near to its like.
+        for distance in between:
+            for lineage in lineages:
+                growth_store.clone(self._database, lineage, [distance], pruned=True)
         self._merges = end
         self._entries += len(between) * len(made)
 

@@ -39,11 +39,13 @@ OWNED: Final = {
     "inputs": ":run IN (source_id, destination_id)",
 }
 NUMBERED: Final = ("model_versions", "model_version_tags")
+# The index begins with the workspace.
+NUMBERED_BY: Final = "workspace = 'default' AND name = :of AND version = :at"
 # Columns that say what a row is about, and columns that hold it.
 KEYS: Final = ("key", "tag_key")
 VALUES: Final = ("value", "tag_value")
-# Of these tags every version has its own, in hexadecimal; a manifest begins with such a one.
-NOISE: Final = ("git_commit", "model_digest", "gate_verdict")
+# Of these tags every version has its own, so many bytes in hexadecimal; a manifest begins with one.
+NOISE: Final = {"git_commit": 20, "model_digest": 32, "gate_verdict": VERDICT // 2}
 DIGEST: Final = 64
 
 
@@ -85,9 +87,7 @@ def submission(
         metrics={f"metric_{n}": noise.random() for n in range(METRICS)},
         tags={
             "family": family,
-            "git_commit": noise.randbytes(20).hex(),
-            "model_digest": noise.randbytes(32).hex(),
-            "gate_verdict": noise.randbytes(VERDICT // 2).hex(),
+            **{tag: noise.randbytes(size).hex() for tag, size in NOISE.items()},
         },
         dataset="cleveland",
         dataset_digest="e" * 64,
@@ -110,19 +110,20 @@ def clone(database: Path, lineage: Lineage, distances: Iterable[int], *, pruned:
         "key": version.tags[KEY],
     }
     with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("CREATE TEMP TABLE clones (n INTEGER, run TEXT, model TEXT)")
+        made = [f"lower(hex(randomblob({size})))" for size in (16, 16, *NOISE.values())]
+        connection.execute(f"CREATE TEMP TABLE clones (n INTEGER, run, model, {', '.join(NOISE)})")
         connection.executemany(
-            "INSERT INTO clones VALUES"
-            " (?, lower(hex(randomblob(16))), 'm-' || lower(hex(randomblob(16))))",
+            f"INSERT INTO clones VALUES (?, {', '.join(made)})",  # noqa: S608 (our own words)
             ((n,) for n in distances),
         )
+        connection.execute("UPDATE clones SET model = 'm-' || model")
         for table, owned in OWNED.items():
             _insert(connection, table, owned, known, _Making(pruned))
         for row in lineage.rows:
             where = {**known, "of": row.name, "at": row.number}
             for table in NUMBERED:
                 making = _Making(pruned, row.distance)
-                _insert(connection, table, "name = :of AND version = :at", where, making)
+                _insert(connection, table, NUMBERED_BY, where, making)
         if pruned:
             connection.execute(
                 "INSERT INTO model_version_tags (name, version, key, value)"
@@ -176,8 +177,7 @@ class _Making:
         return f"replace({text}, :key, :key || '-' || n)"
 
     def _value(self, name: str, key: str) -> str:
-        noisy = ", ".join(f"'{one}'" for one in NOISE)
-        cases = {f"IN ({noisy})": f'lower(hex(randomblob(length("{name}") / 2)))'}
+        cases = {f"= '{tag}'": tag for tag in NOISE}
         if self.distance:
             # An entry of the log names the one before it, which is another clone's.
             cases[f"= '{AFTER}'"] = f"version + (n - 1) * {self.distance}"
