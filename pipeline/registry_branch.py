@@ -126,8 +126,9 @@ def prune(registry: Registry, folder: Path, policy: RetentionPolicy) -> None:
         for name, found in versions.items()
     }
     gone = retention.expired(families, served, policy)
+    lost = frozenset(gone.titles)
     for version in (version for found in versions.values() for version in found):
-        if version.title in gone.titles and not version.pruned:
+        if version.title in lost and not version.pruned:
             registry.prune(version)
     for path in (folder / ARTIFACTS).glob("*/models/*"):
         if path.name in gone.model_ids:

@@ -162,6 +162,15 @@ def every_page(search: Callable[[str | None], PagedList[Any]]) -> list[Any]:
     return found
 
 
+def plain(client: MlflowClient) -> Any:
+    """Return the client for versions that MLflow's public one works with; it has no types.
+
+    The public one first reads every version of the model, in each of several calls, to see that it
+    is no prompt: that takes longer with every version.
+    """
+    return client._get_registry_client()  # type: ignore[no-untyped-call]  # noqa: SLF001
+
+
 def unless_there(create: Callable[[], object]) -> None:
     """Create something that has a name, unless somebody was faster."""
     try:

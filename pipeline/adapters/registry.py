@@ -8,15 +8,16 @@ manifest, and only then is it tagged complete. Whoever reads a version's files g
 
 import tempfile
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice, takewhile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import mlflow
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from pipeline.adapters.mlflow_calls import MlflowCalls, every_page, first, unless_there
+from pipeline.adapters.mlflow_calls import MlflowCalls, every_page, first, plain, unless_there
 from pipeline.adapters.publishing import (
     KEY,
     Submission,
@@ -54,6 +55,8 @@ CROWNING: Final = "crowning"
 
 # Others may move an alias while it is read; it stands still sooner than that.
 _SETTLING: Final = 20
+# Entries of the log that are read at once.
+_PAGE: Final = 20
 
 
 class Version(Record):
@@ -158,6 +161,10 @@ class Registry:
         )
         return _version(found) if found else None
 
+    def _holder(self, model_name: str, alias: str) -> int | None:
+        found = self.find_alias(model_name, alias)
+        return found.version if found else None
+
     def aliases(self, model_name: str) -> dict[str, int]:
         """Return the version of each alias of a model; none where there is no such model."""
         found = self._calls.find(lambda client: client.get_registered_model(model_name))
@@ -234,7 +241,7 @@ class Registry:
 
         """
         try:
-            return self._calls.ask(lambda _: download(f"models:/{version.title}"))
+            return self._calls.ask(lambda client: _stored(client, version))
         except RegistryUnavailableError:
             raise
         except RegistryError as error:
@@ -315,7 +322,7 @@ class Registry:
         def set_all(client: MlflowClient) -> None:
             for key, value in tags.items():
                 if version.tags.get(key) != value:
-                    client.set_model_version_tag(
+                    plain(client).set_model_version_tag(
                         version.model_name, str(version.version), key, value
                     )
 
@@ -329,8 +336,11 @@ class Registry:
     def ensure_registered(self, model_name: str, description: str) -> None:
         """Create a registered model unless there is one of that name.
 
-        It is looked for first: where a server has accounts, only its admin may create one.
+        It is looked for first: where a server has accounts, only its admin may create one. MLflow
+        reads all versions of a model to show it, so one of them is looked for before.
         """
+        if self._calls.ask(lambda client: _newest(client, model_name, 1)):
+            return
         if self._calls.find(lambda client: client.get_registered_model(model_name)) is None:
             self._calls.ask(
                 lambda client: unless_there(
@@ -366,7 +376,9 @@ class Registry:
         self._point(version.model_name, alias, version.version)
 
     def _point(self, name: str, alias: str, version: int) -> None:
-        self._calls.ask(lambda client: client.set_registered_model_alias(name, alias, str(version)))
+        self._calls.ask(
+            lambda client: plain(client).set_registered_model_alias(name, alias, str(version))
+        )
 
     def succession(self, model_name: str) -> list[Entry]:
         """Return the crownings of a model that count, oldest first."""
@@ -375,6 +387,32 @@ class Registry:
     def log(self, model_name: str) -> list[tuple[Version, Entry | None]]:
         """Return the whole log of a model's champions; an entry that is damaged is None."""
         return [(one, _entry(one)) for one in self.versions(HISTORY, **{MODEL: model_name})]
+
+    def _line(self, model_name: str, oldest: int = 0) -> Iterator[Entry]:
+        """Return the crownings that count, newest first, and no entry older than ``oldest``.
+
+        As few pages of the log are read as it takes, so a long history costs nothing.
+        """
+        line = history.backwards(filter(None, map(_entry, self._recent(model_name))))
+        return takewhile(lambda entry: entry.sequence >= oldest, line)
+
+    def _recent(self, model_name: str) -> Iterator[Version]:
+        """Return the entries of a model's log as they stand, newest first."""
+        conditions = [f"tags.{MODEL} = '{model_name}'"]
+        while page := self._page(*conditions):
+            yield from page
+            # Not by MLflow's own page: what is appended meanwhile would move them.
+            conditions[1:] = [f"version_number < {page[-1].version}"]
+
+    def _page(self, *conditions: str) -> list[Version]:
+        return self._calls.ask(lambda client: _newest(client, HISTORY, _PAGE, *conditions))
+
+    def _last(self, model_name: str) -> tuple[int, Entry | None]:
+        """Return the number of the last entry, 0 for none, and the last one that counts."""
+        recent = self._recent(model_name)
+        newest = list(islice(recent, 1))
+        entries = filter(None, map(_entry, chain(newest, recent)))
+        return newest[0].version if newest else 0, first(history.backwards(entries))
 
     def crown(self, version: Version, crowning: Crowning, over: Version | None) -> None:
         """Make a version the champion of its model, in the place of ``over``.
@@ -390,9 +428,8 @@ class Registry:
         """
         name = version.model_name
         self.files(version)
-        log = self.log(name)
-        line = history.succession(entry for _, entry in log if entry)
-        reigning = line[-1].version if line else self.aliases(name).get(CHAMPION)
+        newest, last = self._last(name)
+        reigning = last.version if last else self._holder(name, CHAMPION)
         if reigning and over is None and self._find(name, reigning) is None:
             reigning = None  # it was deleted, so its place is free
         if reigning != (over.version if over else None):
@@ -402,8 +439,8 @@ class Registry:
                 else f"{name} lost its champion meanwhile: look at it, and decide again"
             )
         self.ensure_registered(HISTORY, "Who was champion when: each version is one crowning")
-        sequence = self._append(version, crowning, log[-1][0].version if log else 0)
-        if all(entry.sequence != sequence for entry in self.succession(name)):
+        sequence = self._append(version, crowning, newest)
+        if all(entry.sequence != sequence for entry in self._line(name, sequence)):
             raise OvertakenError(
                 f"another version became champion before {version.title} could: look at it, and "
                 "decide again"
@@ -446,16 +483,18 @@ class Registry:
         """
         for _ in range(_SETTLING):
             # The aliases first: whoever moves them meanwhile has written into the log before.
-            aliases, line = self.aliases(model_name), self.succession(model_name)
-            if not line:
+            aliases = {one: self._holder(model_name, one) for one in (CHAMPION, PREVIOUS_CHAMPION)}
+            line = self._line(model_name)
+            if (last := first(line)) is None:
                 return self.find_alias(model_name, CHAMPION)
-            champion = self._find(model_name, line[-1].version)
-            before = self._previous(model_name, line)
+            champion = self._find(model_name, last.version)
+            others = (entry.version for entry in line if entry.version != last.version)
+            before = first(number for number in others if self._find(model_name, number))
             if champion is None and before is None:
                 return None
             if champion is None:
                 raise RegistryError(
-                    f"{model_name}/{line[-1].version} is champion by the history and was deleted: "
+                    f"{model_name}/{last.version} is champion by the history and was deleted: "
                     "run `python -m pipeline.registry_doctor --repair`"
                 )
             wanted = {CHAMPION: champion.version}
@@ -471,22 +510,28 @@ class Registry:
             "the same command again"
         )
 
-    def _previous(self, model_name: str, line: Sequence[Entry]) -> int | None:
-        """Return the champion before the present one, of those that were not deleted."""
-        others = dict.fromkeys(
-            entry.version for entry in reversed(line) if entry.version != line[-1].version
-        )
-        return first(number for number in others if self._find(model_name, number))
-
 
 def download(address: str) -> dict[str, bytes]:
     """Return the files at an address of MLflow."""
     with tempfile.TemporaryDirectory() as folder:
-        found = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=folder)
+        repository: Any = get_artifact_repository(address)
+        found = repository.download_artifacts("", folder)
         files = files_below(Path(found))
     # MLflow's client writes this one beside what it downloads.
     files.pop("registered_model_meta", None)
     return files
+
+
+def _stored(client: MlflowClient, version: Version) -> dict[str, bytes]:
+    place = plain(client).get_model_version_download_uri(version.model_name, str(version.version))
+    return download(place)
+
+
+def _newest(client: MlflowClient, model_name: str, count: int, *conditions: str) -> list[Version]:
+    """Return at most so many of a model's versions, newest first."""
+    text = " and ".join([f"name = '{model_name}'", *conditions])
+    order = ["version_number DESC"]
+    return [*map(_version, client.search_model_versions(text, count, order))]
 
 
 def _search(client: MlflowClient, model_name: str, *conditions: str) -> list[Version]:

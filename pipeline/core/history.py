@@ -6,7 +6,7 @@ counts exactly when no other that counts came between: so of several promoters a
 the others find out. The alias in the registry follows the log.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
 from pipeline.core.records import Record
@@ -61,6 +61,21 @@ def succession(log: Iterable[Entry]) -> list[Entry]:
         if last <= entry.after < entry.sequence:
             found.append(entry)
     return found
+
+
+def backwards(log: Iterable[Entry]) -> Iterator[Entry]:
+    """Return the `succession` of a log, both newest first, reading no further than is asked for.
+
+    An entry that came after all that stand before it counts, whatever those are: so what is newer
+    can be told without reading on.
+    """
+    undecided: list[Entry] = []
+    for entry in log:
+        if undecided and entry.sequence <= undecided[-1].after < undecided[-1].sequence:
+            yield from reversed(succession(undecided))
+            undecided = []
+        undecided.append(entry)
+    yield from reversed(succession(undecided))
 
 
 def previous(line: Sequence[Entry]) -> int | None:

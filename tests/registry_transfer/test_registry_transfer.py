@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 from mlflow import MlflowClient
+from mlflow.tracking._model_registry.client import ModelRegistryClient
 
 from pipeline import cli, config, registry_transfer
 from pipeline.adapters.registry import Registry
@@ -22,6 +23,8 @@ WRITES = (
     *("finalize_logged_model", "set_terminated", "set_registered_model_alias"),
     "delete_model_version",
 )
+# Those that the client below MLflow's public one is asked for.
+PLAIN = ("set_registered_model_alias",)
 
 
 def move(source, destination):
@@ -61,7 +64,8 @@ def writes(monkeypatch):
             return call
 
         for name in WRITES:
-            monkeypatch.setattr(MlflowClient, name, watched(name, getattr(MlflowClient, name)))
+            client = ModelRegistryClient if name in PLAIN else MlflowClient
+            monkeypatch.setattr(client, name, watched(name, getattr(client, name)))
 
     return around
 
@@ -200,7 +204,7 @@ def test_a_registry_that_grew_meanwhile_is_moved_on(small, place):
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MlflowClient, "set_registered_model_alias", cut_off)
+        patch.setattr(ModelRegistryClient, "set_registered_model_alias", cut_off)
         with pytest.raises(KeyboardInterrupt):
             move(small.uri, there.uri)
     Registry(small.uri, "heart-disease").publish(submission())

@@ -74,6 +74,24 @@ def test_every_entry_that_counts_knew_its_predecessor(data, length):
         assert before.sequence <= entry.after < entry.sequence
 
 
+@given(st.data(), st.integers(1, 12))
+def test_read_backwards_the_same_entries_count(data, length):
+    """Also where entries of others stand between, or were deleted."""
+    entries = log(
+        *((number, number, data.draw(st.integers(0, number))) for number in range(1, length))
+    )
+    left = [entry for entry in entries if data.draw(st.booleans())]
+    found = history.backwards(reversed(left))
+    assert numbers(found) == numbers(reversed(history.succession(left)))
+
+
+def test_backwards_no_more_is_read_than_is_asked_for():
+    """The last champion of a long log is known from its last two entries."""
+    entries = iter(log(*((number, number, number - 1) for number in range(100, 0, -1))))
+    assert next(history.backwards(entries)).sequence == 100
+    assert next(entries).sequence == 98
+
+
 @pytest.mark.parametrize(
     ("entries", "before"),
     [
