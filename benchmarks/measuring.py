@@ -1,8 +1,12 @@
 """How things are measured: in turns, on a machine that is named and as calm as it can be."""
 
+import compileall
 import os
 import platform
 import resource
+import shutil
+import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -101,6 +105,22 @@ class Watch:
             self._peak = max(self._peak, memory)
 
 
+def copy_of_work_tree(below: Path) -> Path:
+    """Make a copy of the work tree as it is, without what git ignores, ready to run."""
+    folder = Path(tempfile.mkdtemp(dir=below))
+    _git(Path.cwd(), "clone", "--quiet", "--shared", "--no-checkout", ".", str(folder))
+    listed = _git(Path.cwd(), "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in filter(None, listed.split("\0")):
+        if Path(name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(name, folder / name)
+    _git(folder, "reset", "--quiet")
+    # As a user's second run finds it.
+    for package in ("pipeline", "benchmarks"):
+        compileall.compile_dir(folder / package, quiet=1)
+    return folder
+
+
 def machine() -> dict[str, str]:
     """Return what is to be known about where, when and with what was measured."""
     memory = psutil.virtual_memory().total / MEGABYTE / 1000
@@ -116,6 +136,16 @@ def machine() -> dict[str, str]:
 def last_line(log: Path) -> str:
     """Return the last line that a program wrote."""
     return (log.read_text(errors="replace").strip().splitlines() or ["it wrote nothing"])[-1]
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise BenchmarkError(f"cannot copy the work tree: {error}") from error
+    return done.stdout
 
 
 def _reaped() -> float:

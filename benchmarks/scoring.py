@@ -29,7 +29,7 @@ from pipeline.core.model_files import ONNX, SKOPS
 from pipeline.core.onnx_model import Matrix, OnnxModel
 
 CHUNK_ROWS: Final = 10_000
-ROUNDS: Final = 2
+ROUNDS: Final = 3
 SEED: Final = 20260101
 SKLEARN: Final = "scikit-learn, as it was fitted"
 SKLEARN_CORES: Final = "scikit-learn, a thread for each core"

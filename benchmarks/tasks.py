@@ -3,10 +3,7 @@
 Everything runs in scratch copies of the work tree, so the registry of this folder is not touched.
 """
 
-import compileall
 import json
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -65,8 +62,11 @@ ENVIRONMENT: Final = {
 }
 CELLS: Final = 4
 FOREST: Final = "random_forest"
-SIZES: Final = (100, 10_000, 1_000_000)
-QUICK_SIZES: Final = (100, 10_000)
+# One patient is the service's business; a thousand are its largest request; the last is a file.
+SIZES: Final = (100, 1_000, 100_000)
+QUICK_SIZES: Final = (100, 1_000)
+# A goal is about a thousand rows or more.
+MANY_ROWS: Final = 1_000
 STREAMED: Final = (10_000, 1_000_000)
 QUICK_STREAMED: Final = (10_000, 100_000)
 
@@ -155,42 +155,16 @@ def _measure_runs(found: Found, scratch: Path, *, quick: bool) -> Path:
     environment, copies = SHORTEST if quick else SHORT, {}
     for name in measuring.in_turns((OURS, NAIVE), 1 if quick else ROUNDS):
         families = ("--families", QUICK_FAMILY) if quick and name == NAIVE else ()
-        copies[name] = _copy(scratch)
+        copies[name] = measuring.copy_of_work_tree(scratch)
         found.runs.setdefault(name, []).append(_run(name, copies[name], environment, *families))
     if not quick:
-        alone = _copy(scratch)
+        alone = measuring.copy_of_work_tree(scratch)
         found.tasks = {task: _usage(alone, SHORT, f"pipeline.{task}") for task in TASKS}
-        copies[FULL] = _copy(scratch)
+        copies[FULL] = measuring.copy_of_work_tree(scratch)
         found.runs[FULL] = [_run(FULL, copies[FULL], {})]
     trained = copies[OURS if quick else FULL]
     found.timings = timings(_log(trained).read_text())
     return trained
-
-
-def _copy(scratch: Path) -> Path:
-    """Make a copy of the work tree as it is, without what git ignores, ready to run."""
-    folder = Path(tempfile.mkdtemp(dir=scratch))
-    _git(Path.cwd(), "clone", "--quiet", "--shared", "--no-checkout", ".", str(folder))
-    listed = _git(Path.cwd(), "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in filter(None, listed.split("\0")):
-        if Path(name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(name, folder / name)
-    _git(folder, "reset", "--quiet")
-    # As a user's second run finds it.
-    for package in ("pipeline", "benchmarks"):
-        compileall.compile_dir(folder / package, quiet=1)
-    return folder
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
-        )
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise BenchmarkError(f"cannot copy the work tree: {error}") from error
-    return done.stdout
 
 
 def _run(name: str, folder: Path, environment: Mapping[str, str], *arguments: str) -> Run:
@@ -353,7 +327,8 @@ def _scoring_goals(found: Found) -> list[Goal]:
             WHY_SCORING,
         )
         for model, sizes in found.rates.items()
-        for rows, ways in [*sizes.items()][-1:]
+        for rows, ways in sizes.items()
+        if int(rows) >= MANY_ROWS
     ]
     few, many = (used.peak_mb for used in found.streamed.values())
     sizes = " to that for ".join(f"{rows:,} rows" for rows in reversed(found.streamed))
