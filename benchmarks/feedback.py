@@ -78,10 +78,7 @@ class Tests(NamedTuple):
             suite = next(ET.fromstring(record).iter("testsuite"))  # noqa: S314 (pytest wrote it)
         except (ET.ParseError, StopIteration) as error:
             raise BenchmarkError(f"{RECORD} is no record of tests: run `make test`") from error
-        each = {
-            f"{one.get('classname', '').replace('.', '/')}.py::{one.get('name')}": _seconds(one)
-            for one in suite.iter("testcase")
-        }
+        each = {_name(one): _seconds(one) for one in suite.iter("testcase")}
         return cls(suite.get("timestamp", "")[: len("2026-01-01T12:00")], _seconds(suite), each)
 
     @property
@@ -237,6 +234,13 @@ def _sum(steps: Sequence[Step]) -> float:
 
 def _is_long(step: Step) -> bool:
     return step.seconds >= SHORT_SECONDS
+
+
+def _name(case: ET.Element) -> str:
+    # pytest writes the path of the file with dots, and the class behind it.
+    parts = case.get("classname", "").split(".")
+    end = next((n for n, part in enumerate(parts, 1) if part.startswith("test_")), len(parts))
+    return "::".join([f"{'/'.join(parts[:end])}.py", *parts[end:], case.get("name", "")])
 
 
 def _seconds(element: ET.Element) -> float:

@@ -15,7 +15,7 @@ from benchmarks.findings import BenchmarkError
 RECORD = b"""<?xml version="1.0" encoding="utf-8"?>
 <testsuites><testsuite time="9.5" timestamp="2026-11-25T20:39:11.5+00:00">
 <testcase classname="tests.faults.test_calls" name="test_a[1]" time="4.0" />
-<testcase classname="tests.faults.test_calls" name="test_b" time="2.0" />
+<testcase classname="tests.faults.test_calls.TestB" name="test_b" time="2.0" />
 <testcase classname="tests.image.test_image" name="test_c" time="5.0"><skipped /></testcase>
 </testsuite></testsuites>"""
 # A workflow that takes a while, and tidies up when it is told to end.
@@ -113,7 +113,7 @@ def test_the_slowest_tests_and_files_come_first():
     assert rows(found, "The slowest tests, of 2026-11-25T20:39: 3 in 9.5 s") == [
         ("image/test_image.py::test_c", "5"),
         ("faults/test_calls.py::test_a[1]", "4"),
-        ("faults/test_calls.py::test_b", "2"),
+        ("faults/test_calls.py::TestB::test_b", "2"),
     ]
     assert rows(found, "The slowest files") == [
         ("faults/test_calls.py", "6"),
