@@ -42,7 +42,11 @@ def main(arguments: list[str]) -> int:
     # They begin in the order of `tests/conftest.py`.
     spread = ["--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder"]
     whole = [] if folders or further else [*spread, f"--junit-xml={RECORD}", *TOTAL]
-    return int(pytest.main([*coverage, *whole, *folders, *further]))
+    code = pytest.main([*coverage, *whole, *folders, *further])
+    if whole and code == pytest.ExitCode.INTERRUPTED:
+        # It holds a part of the tests.
+        Path(RECORD).unlink(missing_ok=True)
+    return int(code)
 
 
 if __name__ == "__main__":

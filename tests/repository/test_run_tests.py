@@ -120,6 +120,15 @@ def test_the_whole_suite_leaves_a_record_of_its_times(clone):
     assert times["test_prepared"] >= 0.2
 
 
+def test_a_suite_that_is_interrupted_leaves_no_record(clone, monkeypatch):
+    """It would pass for the whole."""
+    (clone / "tests/repository/test_it.py").write_text("def test(): raise KeyboardInterrupt\n")
+    monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "0")
+
+    assert run(clone).returncode == 2
+    assert not (clone / "reports/tests.xml").exists()
+
+
 def test_long_files_begin_first_and_the_others_keep_their_order():
     """A name that is no file any more would begin last, and run alone."""
     names = [
