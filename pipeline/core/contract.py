@@ -14,8 +14,6 @@ from pydantic import Field as PydanticField
 from pipeline.core.records import Record
 
 CONTRACT_VERSION: Final = 1
-# What JSON has for numbers.
-NUMBERS: Final = (int, float)
 MISSING: Final = "?"
 RAW_TARGET: Final = "num"
 TARGET: Final = "disease"
@@ -54,21 +52,6 @@ class Field(Record):
         if self.codes:
             return "one of " + ", ".join(f"{code} ({name})" for code, name in self.codes.items())
         return f"{self.low:g} to {self.high:g} {self.unit}".rstrip()
-
-    def admits(self, value: object) -> bool:
-        """Say whether a value of a request is allowed; None means missing.
-
-        A whole number may be written with a fraction of 0, as tables with missing values do.
-        """
-        if value is None:
-            return self.nullable
-        if not isinstance(value, NUMBERS) or isinstance(value, bool):
-            return False
-        if self.codes:
-            return value in self.codes
-        # False for NaN too.
-        within = self.low <= value <= self.high
-        return within and (self.kind is not Kind.COUNT or value == int(value))
 
 
 def _measured(name: str, title: str, unit: str, low: float, high: float, **more: Any) -> Field:

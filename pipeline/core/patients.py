@@ -6,13 +6,13 @@ says what is allowed there.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from pipeline.core.contract import BY_NAME, FEATURES, FIELDS
+from pipeline.core.contract import BY_NAME, FEATURES, FIELDS, Field, Kind
 from pipeline.core.onnx_model import Matrix
 from pipeline.core.records import Record
 
@@ -22,6 +22,12 @@ REQUIRED: Final = tuple(field.name for field in FIELDS if not field.nullable)
 UNKNOWN: Final = f"unknown field; known: {', '.join(FEATURES)}"
 # Whoever misspelt a field is told which; a longer or odder name may hold more than a name.
 HARMLESS_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
+
+
+# What JSON has for numbers: true and false are of another type.
+NUMBERS: Final = frozenset((int, float))
+
+Admits = Callable[[Any], bool]
 
 
 class Breach(Record):
@@ -112,11 +118,38 @@ def _breaches(stem: str, patient: object) -> Iterator[tuple[str, str]]:
         if name not in patient:
             yield f"{stem}/{name}", f"is required: {BY_NAME[name].allowed}"
     for name, value in patient.items():
-        if (field := BY_NAME.get(name)) is None:
+        if (admits := ADMITS.get(name)) is None:
             yield f"{stem}/{name}" if HARMLESS_NAME.fullmatch(name) else stem, UNKNOWN
-        elif not field.admits(value):
+        elif not admits(value):
+            field = BY_NAME[name]
             null = ", or null" if field.nullable else ""
             yield f"{stem}/{name}", f"must be {field.allowed}{null}"
+
+
+def _admits(field: Field) -> Admits:
+    """Return what says whether a value of a request is allowed; None means missing.
+
+    A whole number may be written with a fraction of 0, as tables with missing values do. Each
+    field has a function with only its own questions: they take most of the time of a large body.
+    """
+    nullable, low, high, codes = field.nullable, field.low, field.high, frozenset(field.codes)
+
+    def coded(value: Any) -> bool:
+        return value in codes if type(value) in NUMBERS else value is None and nullable
+
+    def measured(value: Any) -> bool:
+        # False for NaN too.
+        return low <= value <= high if type(value) in NUMBERS else value is None and nullable
+
+    def counted(value: Any) -> bool:
+        return measured(value) and (value is None or value == int(value))
+
+    if codes:
+        return coded
+    return counted if field.kind is Kind.COUNT else measured
+
+
+ADMITS: Final = {field.name: _admits(field) for field in FIELDS}
 
 
 def _summary(count: int) -> str:

@@ -41,7 +41,11 @@ class Line(Transport):
         self._held: list[bytes] = []
 
     def write(self, data: Any) -> None:
-        """Hold ``data`` to the end of the turn: head and body of an answer are one packet."""
+        """Hold ``data`` to the end of the turn: head and body of an answer are one packet.
+
+        To send with the body instead would answer a lone client sooner, and a crowd more slowly:
+        each answer would wake its client before the next one is computed.
+        """
         if not self._held:
             self._loop.call_soon(self.flush)
         self._held.append(data)
