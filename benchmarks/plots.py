@@ -12,14 +12,14 @@ from pipeline.core import drawing
 @drawing.styled
 def curves(title: str, detail: str, labels: tuple[str, str], found: Sequence[Curve]) -> Figure:
     """Draw curves over their size on two logarithmic axes, each with its exponent."""
-    figure = Figure(figsize=(7.2, 4.2))
+    figure = Figure(figsize=(8.2, 4.4))
     axes = figure.subplots()
     for one in found:
         sizes, figures = zip(*one.points, strict=True)
         axes.loglog(sizes, figures, marker="o", label=f"{one.name} ~ size^{one.exponent:.2f}")
     axes.set(xlabel=labels[0], ylabel=labels[1])
     axes.grid(visible=True, which="major")
-    axes.legend()
+    figure.legend(loc="outside lower left", ncols=2)
     drawing.headline(figure, title, detail)
     return figure
 
