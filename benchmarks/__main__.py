@@ -71,6 +71,8 @@ def main(
     """
     ending.heed_signals()
     before, failed = _read(against) if against else {}, []
+    # Asked before the first part writes its results, which git would call a change.
+    where = measuring.machine()
     try:
         for part in parts or list(Part):
             cli.say(f"\n== {part}")
@@ -87,7 +89,7 @@ def main(
                 cli.say(f"note          something else took {busy:.0f} % of the cores before it")
             if not quick:
                 ran = {"what else ran": f"{busy:.0f} % of the cores, just before"}
-                _write(found, {**measuring.machine(), **ran})
+                _write(found, {**where, **ran})
     except KeyboardInterrupt:
         sys.stderr.write("interrupted: all that was started has ended; finished parts are kept\n")
         raise typer.Exit(INTERRUPTED) from None
