@@ -141,6 +141,8 @@ def test_resamples_depend_on_the_seed_alone():
     other = PLAN.model_copy(update={"seed": 2})
 
     first = resampling.bootstrap_weights(outcome, PLAN)
+    # Else what was drawn would be remembered, not drawn again.
+    resampling._drawn.cache_clear()  # noqa: SLF001 (a cache has no other door)
 
     np.testing.assert_array_equal(first, resampling.bootstrap_weights(outcome, PLAN))
     assert not (first == resampling.bootstrap_weights(outcome, other)).all()
