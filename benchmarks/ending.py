@@ -65,10 +65,12 @@ def process(
         _end(started)
 
 
-def complete(command: Sequence[str], log: Path) -> tuple[int, str]:
+def complete(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> tuple[int, str]:
     """Run a command to its end and return its exit code and what it wrote."""
     with Ending() as ending:
-        code = ending.enter(process(command, log, Path.cwd(), {})).wait()
+        code = ending.enter(process(command, log, Path.cwd(), environment or {})).wait()
     return code, log.read_text(errors="replace")
 
 

@@ -13,14 +13,22 @@ from statistics import median
 from time import perf_counter
 from typing import Final, Literal
 
-from benchmarks import growth_branch, growth_process, growth_registry, growth_training, plots
+from benchmarks import (
+    contract,
+    growth_branch,
+    growth_process,
+    growth_registry,
+    growth_training,
+    plots,
+)
 from benchmarks.findings import NOT_SEEN, Curve, Goal, Samples, Section, Table, ratios, spread
 from benchmarks.growth_registry import RESOLVE
 from benchmarks.growth_training import Trained
-from pipeline import artifacts, cli
+from pipeline import cli
 from pipeline.core.drawing import figure_bytes
 from pipeline.core.policies import FAMILIES
 from pipeline.core.promotion import SERVED
+from pipeline.errors import PipelineError
 from pipeline.packager import ModelPackager
 
 VERSIONS: Final = (10, 100, 1_000, 10_000)
@@ -208,17 +216,19 @@ def _left_out(trained: Iterable[Trained]) -> Iterator[str]:
 
 def _validation() -> Iterator[str]:
     """Say what the validation of a package takes, which asks no registry."""
-    packages = sorted(artifacts.PACKAGES.glob("*_model_v*/"))
-    if not packages:
+    try:
+        folder = contract.newest()
+    except PipelineError as error:
+        yield f"no package was validated: {error}"
         return
     packager = ModelPackager()
-    packager.validate_package(packages[-1])
+    packager.validate_package(folder)
     times = []
     for _ in range(VALIDATIONS):
         started = perf_counter()
-        packager.validate_package(packages[-1])
+        packager.validate_package(folder)
         times.append(1_000 * (perf_counter() - started))
-    yield f"to validate {packages[-1].name} takes {spread(times)} ms, whatever the registry holds"
+    yield f"to validate {folder.name} takes {spread(times)} ms, whatever the registry holds"
 
 
 def _file(title: str) -> str:

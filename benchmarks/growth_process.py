@@ -28,8 +28,7 @@ def measured(module: str, *arguments: str, scratch: Path) -> Any:
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     command = (sys.executable, "-m", name, *arguments)
-    with ending.Ending() as ended:
-        code = ended.enter(ending.process(command, log, Path.cwd(), environment)).wait()
+    code, _ = ending.complete(command, log, environment)
     if code:
         raise BenchmarkError(f"{name} ended with {code}: {last_line(log)}")
     return json.loads(last_line(log))

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from docker import DockerClient
 
-from benchmarks import plots
+from benchmarks import contract, plots
 from benchmarks.ending import Ending
 from benchmarks.findings import BenchmarkError, Goal, Samples, Section, Table, ratios, spread
 from benchmarks.measuring import MEGABYTE, in_turns
@@ -30,7 +30,6 @@ from pipeline.adapters.docker import Engine, Image
 from pipeline.core import drawing, package
 from pipeline.core.manifest import Files
 from pipeline.core.package import GoldenPatient, Manifest
-from pipeline.core.promotion import SERVED
 from pipeline.errors import ImageError
 from pipeline.packager import ModelPackager
 
@@ -162,15 +161,8 @@ def measure(*, quick: bool) -> Section:
 
 
 def _subject() -> Subject:
-    settings = config.load()
-    packages = {
-        int(folder.name.rpartition("_v")[2]): folder
-        for folder in artifacts.PACKAGES.glob(f"{SERVED}_model_v*/")
-    }
-    if not packages:
-        raise BenchmarkError(f"{artifacts.PACKAGES}/ holds no {SERVED}: run `make pipeline`")
-    folder = packages[max(packages)]
-    about = ModelPackager(settings).validate_package(folder)
+    folder = contract.newest()
+    about = ModelPackager(config.load()).validate_package(folder)
     files = artifacts.files_below(folder)
     return Subject(folder, files, about, package.read_golden(files))
 

@@ -38,19 +38,16 @@ LOADED_ALL: Final = "all cores, after load, MB"
 
 
 class Wanted(NamedTuple):
-    """What is wanted of a server in the headline cell, as a ratio to a rival's figure.
-
-    ``why`` tells where the rest goes when it is not reached.
-    """
+    """What is wanted of a server in the headline cell, as a ratio to a rival's figure."""
 
     server: str
     rival: str
     label: str
     sign: Literal["at least", "at most"]
     limit: float
-    why: str = ""
 
 
+WHY: Final = "docs/performance.md has the profile of a request"
 WANTED: Final = (
     Wanted(OURS, MLFLOW, RATE, "at least", 150),
     Wanted(OURS, BARE, RATE, "at least", 0.6),
@@ -132,7 +129,7 @@ class Found:
                 one.sign,
                 one.limit,
                 self.ratio(one.server, one.rival, one.label),
-                one.why,
+                WHY,
             )
             for one in WANTED
             if {one.server, one.rival} <= {*self.servers()}
