@@ -29,7 +29,7 @@ from pipeline.core.manifest import Files
 from pipeline.core.model_figures import FAMILY_TITLES
 from pipeline.core.policies import Family, Metric
 from pipeline.core.promotion import SERVED, Verdict, registered_name
-from pipeline.core.trained_model import REQUIREMENTS, TrainedModel
+from pipeline.core.trained_model import TrainedModel
 from pipeline.core.training import Data
 from pipeline.errors import ArtifactError, NotPromotedError, OvertakenError, RegistryError
 
@@ -143,14 +143,14 @@ def _submission(
     model: TrainedModel, example: pd.DataFrame, figures: Files, tags: Mapping[str, str], key: str
 ) -> Submission:
     family, found = model.evaluation.family, model.evaluation
-    requirements = environment.snapshot(REQUIREMENTS).requirements()
+    requirements = environment.snapshot(mlflow_model.REQUIREMENTS).requirements()
     return Submission(
         model_name=registered_name(family),
         description=f"{FAMILY_TITLES[family]}: probability of heart disease from 13 fields",
         run_name=family,
         source_name="pipeline.experiment_tracking",
         key=key,
-        files=mlflow_model.build(model.pipeline, model.files(), example, requirements),
+        files=mlflow_model.build(model.files(), example, requirements),
         figures=figures,
         parameters=model.parameters.flat(),
         metrics=_flat_metrics(model),

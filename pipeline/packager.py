@@ -23,6 +23,8 @@ SNAPSHOTS = ("requirements.txt", "conda.yaml", "python_env.yaml")
 # What task 3 says about a version that it promotes.
 PROMOTION_TAGS = ("family", "git_commit", "data_digest", "promoted_from", "promoted_at")
 PROMOTION_FIGURES = ("roc_auc", "brier", "threshold")
+# The blocks that scikit-learn does not have, and the packages that lead to them.
+BLOCKS = ("__init__.py", "core/__init__.py", "core/transformers.py")
 PACKAGED_WITH = ("joblib", "mlflow", "numpy", "onnxruntime", "scikit-learn", "skl2onnx", "skops")
 
 
@@ -107,6 +109,7 @@ class ModelPackager:
             registered,
             snapshot,
             _all_patients(),
+            code=_blocks(),
             tolerance=settings.tolerance,
             golden=settings.golden_patients,
             bands=settings.risk_bands,
@@ -149,6 +152,11 @@ def _identity(version: Version) -> Identity:
         run_id=version.run_id,
         git_commit=version.tags["git_commit"],
     )
+
+
+def _blocks() -> dict[str, bytes]:
+    code = artifacts.source_code()
+    return {f"pipeline/{name}": code[name] for name in BLOCKS}
 
 
 def _snapshot(registered: Files) -> dict[str, bytes]:

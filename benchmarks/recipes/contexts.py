@@ -3,8 +3,10 @@
 A rival's model is the package's own, with the code that its file names.
 """
 
+import io
 import re
 import sys
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import measuring
-from benchmarks.rivals import servers
+from benchmarks.rivals import mlflow_sklearn, servers
 from benchmarks.rivals.servers import Dialect
 from pipeline import artifacts, imaging
 from pipeline.core import package
@@ -25,7 +27,6 @@ OURS: Final = "ours"
 OURS_IMAGE: Final = f"{REPOSITORY}:{OURS}"
 OURS_PYTHON: Final = "/opt/venv/bin/python"
 DOCKERFILE: Final = "Dockerfile"
-MLFLOW_CODE: Final = f"{package.MLFLOW}code/"
 ON_SKLEARN: Final = ("joblib", "pandas", "scikit-learn")
 _FROM: Final = re.compile(rb"^FROM \S+", re.MULTILINE)
 
@@ -122,10 +123,11 @@ def bentoml(files: Files, scratch: Path) -> Recipe:
 
 
 def mlflow(folder: Path, scratch: Path) -> Recipe:
-    """Return what `mlflow models build-docker` builds of a package's model."""
-    made = scratch / "mlflow"
+    """Return what `mlflow models build-docker` builds of a package's scikit-learn model."""
+    made, model = scratch / "mlflow-image", scratch / "mlflow"
+    mlflow_sklearn.save(folder, model)
     command = [sys.executable, "-m", "mlflow", "models", "generate-dockerfile"]
-    command += ["--model-uri", str(folder / package.MLFLOW), "--env-manager", "local"]
+    command += ["--model-uri", str(model), "--env-manager", "local"]
     command += ["--output-directory", str(made)]
     environment = {"MLFLOW_DISABLE_TELEMETRY": "true"}
     measuring.usage(command, scratch / "mlflow.log", Path.cwd(), environment)
@@ -140,12 +142,9 @@ def mlflow(folder: Path, scratch: Path) -> Recipe:
 
 
 def _sklearn(files: Files) -> dict[str, bytes]:
-    code = {
-        name.removeprefix(MLFLOW_CODE): content
-        for name, content in files.items()
-        if name.startswith(MLFLOW_CODE)
-    }
-    return {**code, "model.joblib": files[servers.JOBLIB]}
+    with zipfile.ZipFile(io.BytesIO(files[package.CODE])) as code:
+        modules = {name: code.read(name) for name in code.namelist()}
+    return {**modules, "model.joblib": files[servers.JOBLIB]}
 
 
 def _pins(*names: str) -> bytes:

@@ -19,10 +19,10 @@ import psutil
 from benchmarks import ending
 from benchmarks.findings import BenchmarkError
 from benchmarks.measuring import MEGABYTE, last_line
+from benchmarks.rivals import mlflow_sklearn
 from pipeline.adapters.docker import Engine, Running
 from pipeline.adapters.http import JSON, Service
 from pipeline.core.contract import FEATURES
-from pipeline.core.package import MLFLOW as MLFLOW_FOLDER
 from pipeline.core.package import MODEL, SERVED_MODEL, GoldenPatient
 from pipeline.errors import ImageError
 
@@ -250,12 +250,10 @@ def fastapi_sklearn(package: Path, scratch: Path, workers: int) -> Iterator[Serv
 
 @contextmanager
 def mlflow(package: Path, scratch: Path, workers: int) -> Iterator[Server]:
-    """Serve the model folder of the package with `mlflow models serve`.
-
-    MLflow trusts the types that the folder itself lists.
-    """
+    """Serve the scikit-learn model with `mlflow models serve`, as `log_model` would store it."""
     port = _free_port()
-    model = (package / MLFLOW_FOLDER).absolute()
+    model = scratch.absolute() / f"mlflow-{port}"
+    mlflow_sklearn.save(package, model)
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(model)]
     command += ["--env-manager", "local", "--host", HOST, "--port", str(port)]
     command += ["--workers", str(workers)]

@@ -1,74 +1,72 @@
-"""A fitted pipeline as the folder that MLflow calls a model."""
+"""A trained model as the folder that MLflow calls a model."""
 
-import shutil
 import tempfile
-import warnings
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import mlflow.onnx
 import mlflow.sklearn
+import onnx
 import pandas as pd
 from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types import ColSpec, Schema
-from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 
-import pipeline as package
 from pipeline.artifacts import files_below
 from pipeline.core.contract import FEATURES
 from pipeline.core.manifest import Files
+from pipeline.core.model_files import ONNX, SKOPS
+from pipeline.core.onnx_model import OUTPUT
 from pipeline.core.persistence import TRUSTED_TYPES
 
-# What a reader of the model needs of our code: the blocks that scikit-learn does not have.
-CODE: Final = ("__init__.py", "core/__init__.py", "core/transformers.py")
+# What it takes to ask the ONNX file, and to load the skops file; MLflow adds itself.
+REQUIREMENTS: Final = (
+    *("numpy", "onnx", "onnxruntime", "pandas"),
+    *("scikit-learn", "scipy", "skops"),
+)
 
 
-def build(
-    pipeline: Pipeline, payload: Files, example: pd.DataFrame, requirements: Sequence[str]
-) -> dict[str, bytes]:
+def build(payload: Files, example: pd.DataFrame, requirements: Sequence[str]) -> dict[str, bytes]:
     """Return the files of the model: MLflow's own around ``payload``.
 
-    ``payload`` holds ``model.skops``, which takes the place of the file that MLflow writes, as that
-    one differs on every run. So MLflow gets the pipeline unfitted, which saves it the work, and is
-    told the size of what takes the place. ``mlflow.sklearn.load_model`` reads the result, with the
-    blocks of `pipeline.core.transformers` beside it under ``code/``.
+    ``mlflow.pyfunc.load_model`` answers from ``model.onnx``, which needs no code of this
+    repository: MLflow runs a model's code where the model is stored, and Python leaves its caches
+    there. ``mlflow.sklearn.load_model`` reads ``model.skops`` where `pipeline` can be imported.
     """
-    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
-        code, target = Path(scratch, package.__name__), Path(scratch, "model")
-        _copy_code(code)
-        # MLflow writes the model with skops, which warns as in `persistence.dump`.
-        warnings.simplefilter("ignore", FutureWarning)
-        mlflow.sklearn.save_model(
-            clone(pipeline),
+    with tempfile.TemporaryDirectory() as scratch:
+        target = Path(scratch, "model")
+        mlflow.onnx.save_model(
+            onnx.load_model_from_string(payload[ONNX]),
             target,
-            code_paths=[str(code)],
             signature=_signature(),
             input_example=example,
             pip_requirements=list(requirements),
-            serialization_format="skops",
-            skops_trusted_types=list(TRUSTED_TYPES),
-            pyfunc_predict_fn="predict_proba",
+            onnx_execution_providers=["CPUExecutionProvider"],
+            # As the service asks it: more threads add up a forest's trees in another order.
+            onnx_session_options={"intra_op_num_threads": 1},
+            save_as_external_data=False,
         )
-        _set_size(target, sum(map(len, payload.values())))
+        model = Model.load(target)
+        model.add_flavor(mlflow.sklearn.FLAVOR_NAME, **_sklearn_flavor())
+        model.model_size_bytes = sum(map(len, payload.values()))
+        model.save(target / MLMODEL_FILE_NAME)
+        # The payload's ONNX file takes the place of the one that MLflow wrote.
         return {**files_below(target), **payload}
 
 
-def _set_size(target: Path, size: int) -> None:
-    model = Model.load(target)
-    model.model_size_bytes = size
-    model.save(target / MLMODEL_FILE_NAME)
-
-
-def _copy_code(target: Path) -> None:
-    source = Path(str(package.__file__)).parent
-    for name in CODE:
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, target / name)
+def _sklearn_flavor() -> dict[str, Any]:
+    return {
+        "pickled_model": SKOPS,
+        "sklearn_version": metadata.version("scikit-learn"),
+        "serialization_format": mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
+        "skops_trusted_types": list(TRUSTED_TYPES),
+        "code": None,
+    }
 
 
 def _signature() -> ModelSignature:
     # Doubles throughout: a signature of integers would refuse 2.0 and every missing value.
     patients = Schema([ColSpec("double", name) for name in FEATURES])
-    return ModelSignature(inputs=patients, outputs=Schema([ColSpec("double")]))
+    return ModelSignature(inputs=patients, outputs=Schema([ColSpec("float", OUTPUT)]))

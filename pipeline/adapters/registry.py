@@ -6,6 +6,7 @@ A version is published in stages: its files are uploaded, downloaded again and c
 manifest, and only then is it tagged complete. Whoever reads a version's files gets them verified.
 """
 
+import re
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
@@ -55,6 +56,8 @@ CROWNING: Final = "crowning"
 
 # Others may move an alias while it is read; it stands still sooner than that.
 _SETTLING: Final = 20
+# An embedded registry's files are loaded where they lie, and Python leaves its caches beside code.
+_CACHE: Final = re.compile(r"code/(.*/)?__pycache__/")
 # Entries of the log that are read at once.
 _PAGE: Final = 20
 
@@ -519,7 +522,7 @@ def download(address: str) -> dict[str, bytes]:
         files = files_below(Path(found))
     # MLflow's client writes this one beside what it downloads.
     files.pop("registered_model_meta", None)
-    return files
+    return {name: content for name, content in files.items() if not _CACHE.match(name)}
 
 
 def _stored(client: MlflowClient, version: Version) -> dict[str, bytes]:

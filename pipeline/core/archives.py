@@ -3,6 +3,7 @@
 import gzip
 import io
 import tarfile
+import zipfile
 
 from pipeline.core.manifest import Files
 
@@ -21,3 +22,12 @@ def tar(files: Files) -> bytes:
 def tar_gz(files: Files, folder: str) -> bytes:
     """Return ``files`` below ``folder`` as a ``.tar.gz``."""
     return gzip.compress(tar({f"{folder}/{name}": files[name] for name in files}), mtime=0)
+
+
+def zipped(files: Files) -> bytes:
+    """Return ``files`` as an uncompressed ``.zip``, from which Python imports modules."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sorted(files):
+            archive.writestr(zipfile.ZipInfo(name), files[name])
+    return buffer.getvalue()

@@ -20,6 +20,8 @@ from pipeline.errors import PackageError
 MANIFEST: Final = "manifest.json"
 MODEL: Final = "model/"
 MLFLOW: Final = "model/mlflow/"
+# The blocks that the skops and joblib files name. Python leaves no cache beside a zip file.
+CODE: Final = "model/code.zip"
 ENVIRONMENT: Final = "environment/"
 PACKAGED_WITH: Final = f"{ENVIRONMENT}packaged_with.json"
 GOLDEN: Final = "golden_patients.json"

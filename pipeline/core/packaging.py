@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from pipeline.core import conversion, exam, joblib_file, manifest, persistence
+from pipeline.core import archives, conversion, exam, joblib_file, manifest, persistence
 from pipeline.core.contract import EXTERNAL, FEATURES, patient_schema
 from pipeline.core.encoding import json_bytes
 from pipeline.core.evaluation import METRIC_TITLES
@@ -19,6 +19,7 @@ from pipeline.core.model_files import ONNX, SKOPS
 from pipeline.core.onnx_model import UNUSABLE
 from pipeline.core.package import (
     CARD,
+    CODE,
     ENVIRONMENT,
     GOLDEN,
     MANIFEST,
@@ -96,6 +97,7 @@ def build(  # noqa: PLR0913 (each is one part of the package)
     environment: Files,
     patients: pd.DataFrame,
     *,
+    code: Files,
     tolerance: float,
     golden: int,
     bands: RiskBands,
@@ -105,8 +107,9 @@ def build(  # noqa: PLR0913 (each is one part of the package)
     """Return every file of the package.
 
     ``registered`` are the files of the version as the registry keeps them, ``environment`` those
-    that describe what the model was packaged with, ``patients`` all rows to prove ONNX on, and
-    ``image`` the name and tag of the image that serves the package.
+    that describe what the model was packaged with, ``patients`` all rows to prove ONNX on, ``code``
+    the modules that the model's blocks are defined in, and ``image`` the name and tag of the image
+    that serves the package.
 
     Raises:
         ConversionError: ONNX does not answer like scikit-learn.
@@ -118,6 +121,7 @@ def build(  # noqa: PLR0913 (each is one part of the package)
         f"{MODEL}{ONNX}": model.onnx,
         f"{MODEL}model.joblib": joblib_file.dump(model.pipeline),
         **{f"{MLFLOW}{name}": content for name, content in registered.items()},
+        CODE: archives.zipped(code),
         **{f"{ENVIRONMENT}{name}": content for name, content in environment.items()},
         "patient.schema.json": json_bytes(patient_schema()),
         GOLDEN: json_bytes(golden_patients(model, patients, golden, bands)),

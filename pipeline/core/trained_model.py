@@ -26,8 +26,6 @@ from pipeline.errors import ArtifactError
 METRICS: Final = "metrics.json"
 PARAMETERS: Final = "parameters.json"
 ANSWERS: Final = "answers.parquet"
-# What it takes to load the skops file.
-REQUIREMENTS: Final = ("numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 # What pyarrow raises over a damaged file, depending on the place.
 BROKEN_TABLE: Final = (ArrowInvalid, OSError)

@@ -81,14 +81,12 @@ def test_an_extra_file_is_named_in_any_folder(packager, copied, place_below):
 
 
 def test_an_extra_file_in_a_folder_of_its_own_is_named(packager, copied):
-    """Such as the bytecode that Python leaves beside code it ran, which it would run again."""
-    cache = copied / "model" / "mlflow" / "code" / "pipeline" / "__pycache__"
-    cache.mkdir()
+    """Such as bytecode, which Python would run."""
+    cache = copied / "model" / "mlflow" / "code" / "__pycache__"
+    cache.mkdir(parents=True)
     (cache / "x.cpython-311.pyc").write_bytes(b"x")
 
-    assert "code/pipeline/__pycache__/x.cpython-311.pyc is not expected" in (
-        refusal(packager, copied)
-    )
+    assert "code/__pycache__/x.cpython-311.pyc is not expected" in refusal(packager, copied)
 
 
 def test_an_empty_folder_changes_nothing(packager, copied):
