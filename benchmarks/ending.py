@@ -46,14 +46,22 @@ class Ending:
 
 @contextmanager
 def process(
-    command: Sequence[str], log: Path, cwd: Path, environment: Mapping[str, str]
+    command: Sequence[str],
+    log: Path,
+    cwd: Path,
+    environment: Mapping[str, str],
+    tidy_seconds: float = 0,
 ) -> Iterator[psutil.Popen]:
-    """Run a command, all it writes going to ``log``; it ends with every process that it started."""
+    """Run a command, all it writes going to ``log``; it ends with every process that it started.
+
+    Before it is killed, a SIGTERM leaves it ``tidy_seconds`` to end by itself.
+    """
     with log.open("wb") as output:
         started = psutil.Popen(
             command,
             cwd=cwd,
-            env={**os.environ, **environment},
+            # Its last words come last: Python would keep its output back, but not its errors.
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -62,6 +70,10 @@ def process(
     try:
         yield started
     finally:
+        if tidy_seconds and started.poll() is None:
+            started.terminate()
+            with suppress(psutil.TimeoutExpired):
+                started.wait(tidy_seconds)
         _end(started)
 
 

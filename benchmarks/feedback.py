@@ -1,16 +1,12 @@
 """How long somebody who pushes to a pull request waits for the verdict, and for what."""
 
 import json
-import signal
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self
-
-import psutil
 
 from benchmarks import ending, plots
 from benchmarks.findings import BenchmarkError, Section, Table, number
@@ -109,15 +105,9 @@ def play() -> Played:
     """
     with tempfile.TemporaryDirectory() as folder, ending.Ending() as ended:
         record, log = Path(folder, "record.json"), Path(folder, "log")
-        process = ended.enter(ending.process((*PLAY, str(record)), log, Path.cwd(), {}))
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            process.send_signal(signal.SIGTERM)
-            with suppress(psutil.TimeoutExpired):
-                process.wait(TIDY_SECONDS)
-            raise
-        if code:
+        command = (*PLAY, str(record))
+        process = ended.enter(ending.process(command, log, Path.cwd(), {}, TIDY_SECONDS))
+        if process.wait():
             raise BenchmarkError(f"no pull request can be executed: {last_line(log)}")
         return read(record.read_bytes())
 

@@ -6,10 +6,12 @@ import signal
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
-from benchmarks import feedback
+from benchmarks import ending, feedback
 from benchmarks.findings import BenchmarkError
 
 RECORD = b"""<?xml version="1.0" encoding="utf-8"?>
@@ -171,6 +173,24 @@ def test_an_interrupted_play_tidies_up(plays, tmp_path):
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        feedback.measure(quick=False)
+
+    assert (tmp_path / "tidied").exists()
+
+
+def test_a_play_that_is_interrupted_while_it_starts_tidies_up(plays, tmp_path, monkeypatch):
+    """The signal may come before the process is known to the one that started it."""
+    plays(PLAYS)
+
+    def start_late(*arguments, **options):
+        started = psutil.Popen(*arguments, **options)
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+        return started
+
+    monkeypatch.setattr(ending, "psutil", SimpleNamespace(**vars(psutil) | {"Popen": start_late}))
     with pytest.raises(KeyboardInterrupt):
         feedback.measure(quick=False)
 
