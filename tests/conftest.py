@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from pipeline import config
@@ -11,6 +12,15 @@ from pipeline.adapters import source
 from pipeline.core import parsing, report
 
 ROOT = Path(__file__).parents[1]
+
+# What an example takes says how busy the machine is.
+hypothesis.settings.register_profile(
+    "untimed",
+    hypothesis.settings(),
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("untimed")
 
 # Where CI shows what a step has to say; the tests themselves do not see it.
 SUMMARY = os.environ.get("GITHUB_STEP_SUMMARY")

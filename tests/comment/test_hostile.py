@@ -102,21 +102,21 @@ FRAGMENTS = st.sampled_from([*ACTIVE.values(), "\n", "\n\n", " ", "|", "\\", "&"
 TEXTS = st.lists(st.one_of(FRAGMENTS, st.text(max_size=5)), max_size=12).map("".join)
 
 
-@settings(derandomize=True, max_examples=400, deadline=None)
+@settings(derandomize=True, max_examples=400)
 @given(TEXTS)
 def test_no_mixture_of_them_acts_either(text):
     """What is harmless alone must not become active beside something else."""
     check_harmless(page(text.encode(errors="replace"), SHA, RUN))
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(derandomize=True, max_examples=200)
 @given(st.binary(max_size=200))
 def test_no_bytes_at_all_break_it(content):
     """Random ones, most of them no text."""
     check_harmless(page(content, SHA, RUN))
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(derandomize=True, max_examples=200)
 @given(TEXTS, st.integers(400, 2000))
 def test_a_text_is_never_longer_than_it_may_be(text, most):
     """Also when what replaces a character is longer."""

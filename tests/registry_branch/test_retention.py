@@ -1,7 +1,7 @@
 """Which files stay: the newest, every champion there ever was, and whatever holds an alias."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.retention import RetentionPolicy, Stored, expired
@@ -73,7 +73,6 @@ def test_an_empty_registry_loses_nothing(families):
     assert (gone.titles, gone.model_ids, gone.run_ids) == ((), (), ())
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(1, 10**6), unique=True, max_size=30),
     st.sets(st.integers(0, 29)),

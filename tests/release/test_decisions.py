@@ -138,7 +138,7 @@ VERSIONS = st.builds(
 )
 
 
-@settings(derandomize=True, deadline=None)
+@settings(derandomize=True)
 @given(st.lists(VERSIONS, min_size=1, max_size=12))
 def test_in_whatever_order_versions_come_the_short_tags_end_at_the_highest(versions):
     """The order of releases is that of people, not of numbers."""

@@ -24,7 +24,7 @@ from pipeline.errors import ContractError
 ROW = 7
 
 some_examples = hypothesis_settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

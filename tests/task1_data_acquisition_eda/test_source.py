@@ -402,7 +402,7 @@ class TestFailedDownload:
         assert contents(folder) == {hospital.file: OLD for hospital in HOSPITALS}
 
     @hypothesis_settings(
-        max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
     @given(data=st.data())
     def test_no_damage_to_the_archive_escapes(self, good, data):

@@ -45,7 +45,7 @@ def test_onnx_answers_as_scikit_learn_for_every_patient(fitted, converted, patie
     assert greatest_difference(fitted[family], converted[family], patients) < TOLERANCE
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(table=any_patients)
 @every_family
 def test_onnx_answers_as_scikit_learn_for_any_patient(fitted, converted, family, table):

@@ -206,7 +206,7 @@ def test_a_missing_array_is_damaged(dumped):
         persistence.load(archived(files))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(share=st.floats(0, 0.999))
 def test_a_truncated_model_file_is_damaged(dumped, share):
     """Wherever the download broke off."""
@@ -216,7 +216,7 @@ def test_a_truncated_model_file_is_damaged(dumped, share):
         persistence.load(content[: int(share * len(content))])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_damage_or_changes_no_answer(dumped, fitted, training, place, bit):
     """Checksums of the archive catch it, or it lies where nobody reads."""
