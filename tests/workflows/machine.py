@@ -1,6 +1,7 @@
 """What the story needs of the machine, and how it leaves it: as it was."""
 
 import contextlib
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -66,6 +67,21 @@ def left_as_it_was() -> Iterator[None]:
         if before:
             before.tag(CANDIDATE)
         client.close()
+
+
+@contextlib.contextmanager
+def terminal_zero_locked() -> Iterator[None]:
+    """Keep terminal 0 from being opened, where it is free.
+
+    Once in a while act's library reads the number of a step's new terminal as 0 (creack/pty#214),
+    and takes the one that another step runs in: root robs it, others get "operation not
+    permitted". A step whose terminal cannot be opened runs without one.
+    """
+    door = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
+    try:
+        yield
+    finally:
+        os.close(door)
 
 
 @contextlib.contextmanager

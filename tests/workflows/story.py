@@ -257,6 +257,7 @@ def stage(folder: Path, on_step: github.Watch) -> Iterator[Stage]:
     """Yield an empty fork in ``folder``; tell each step that ended, and take all away again."""
     with (
         machine.left_as_it_was(),
+        machine.terminal_zero_locked(),
         registry_of_images(folder) as images,
         github.playing(folder, images, machine.BASE_IMAGE, on_step) as gh,
     ):
