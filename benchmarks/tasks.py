@@ -44,13 +44,13 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     FULL: ("pipeline",),
 }
 ROUNDS: Final = 2
-SHORT: Final = {"HEART_DISEASE_EVALUATION__REPEATS": "1"}
+SHORT: Final = {"PIPELINE__EVALUATION__REPEATS": "1"}
 # Two folds decide nothing, so nothing is decided.
 SHORTEST: Final = {
     **SHORT,
-    "HEART_DISEASE_EVALUATION__FOLDS": "2",
-    "HEART_DISEASE_MODELS__RANDOM_FOREST__N_ESTIMATORS": "20",
-    "HEART_DISEASE_PROMOTION__MODE": "disabled",
+    "PIPELINE__EVALUATION__FOLDS": "2",
+    "PIPELINE__MODELS__RANDOM_FOREST__N_ESTIMATORS": "20",
+    "PIPELINE__PROMOTION__MODE": "disabled",
 }
 QUICK_FAMILY: Final = "logistic_regression"
 ENVIRONMENT: Final = {

@@ -1,6 +1,6 @@
 """Settings: ``config.yaml``, overridden by environment variables. The one reader of both.
 
-``HEART_DISEASE_<SECTION>__<KEY>`` overrides a value of the file, ``MLFLOW_TRACKING_URI`` the
+``PIPELINE__<SECTION>__<KEY>`` overrides a value of the file, ``MLFLOW_TRACKING_URI`` the
 registry's address. A key or a variable that no setting knows stops the run with its name.
 """
 
@@ -36,7 +36,10 @@ from pipeline.core.retention import RetentionPolicy
 from pipeline.errors import SettingsError
 
 FILE: Final = Path("config.yaml")
-PREFIX: Final = "HEART_DISEASE_"
+# Kubernetes tells each pod of every Service in variables such as HEART_DISEASE_PORT. A dash becomes
+# an underscore there: only a Service with two dashes in a row could seem to be a setting.
+PREFIX: Final = "PIPELINE__"
+FORMER_PREFIX: Final = "HEART_DISEASE_"
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 IMAGE_REGISTRY: Final = "REGISTRY"
 VULNERABILITIES: Final = "OSV_URL"
@@ -210,14 +213,30 @@ def _content_of_file() -> dict[str, Any]:
 
 
 def _refuse_unknown_variables() -> None:
-    given = (name for name in os.environ if name.upper().startswith(PREFIX))
-    if unknown := sorted(name for name in given if not _is_known(name.upper())):
+    names = sorted(os.environ)
+    if meant := [f"write {PREFIX}{it} for {name}" for name in names if (it := _meant(name))]:
+        raise SettingsError(f"settings begin with {PREFIX}: {', '.join(meant)}")
+    given = [name for name in names if name.upper().startswith(PREFIX)]
+    if unknown := [name for name in given if not _is_known(name.upper().removeprefix(PREFIX))]:
         known = ", ".join(f"{PREFIX}{name}".upper() for name in Settings.model_fields)
         raise SettingsError(f"no setting is named {', '.join(unknown)}; known: {known}")
 
 
-def _is_known(variable: str) -> bool:
-    section, *keys = variable.removeprefix(PREFIX).lower().split("__")
+def _meant(variable: str) -> str | None:
+    """Return what is meant with the former prefix, or with one underscore too few."""
+    name = variable.upper()
+    if name.startswith(FORMER_PREFIX):
+        setting = name.removeprefix(FORMER_PREFIX).lstrip("_")
+    # Without a key, PIPELINE_SOURCE may well be another program's.
+    elif name.startswith("PIPELINE_") and "__" in name:
+        setting = name.removeprefix("PIPELINE_")
+    else:
+        return None
+    return setting if _is_known(setting) else None
+
+
+def _is_known(setting: str) -> bool:
+    section, *keys = setting.lower().split("__")
     if section not in Settings.model_fields:
         return False
     kind = Settings.model_fields[section].annotation

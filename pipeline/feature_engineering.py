@@ -129,7 +129,7 @@ def main() -> None:
 
     Examples:
     - `python -m pipeline.feature_engineering`
-    - `HEART_DISEASE_EVALUATION__REPEATS=2 python -m pipeline.feature_engineering` is a quick look
+    - `PIPELINE__EVALUATION__REPEATS=2 python -m pipeline.feature_engineering` is a quick look
 
     """
     run(config.load())

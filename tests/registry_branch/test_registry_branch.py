@@ -138,8 +138,8 @@ def test_old_versions_stay_without_their_files_and_champions_keep_theirs(
 ):
     """So the branch does not grow with every merge."""
     folder = clone("ann")
-    monkeypatch.setenv("HEART_DISEASE_REGISTRY_BRANCH__KEEP__VERSIONS", "1")
-    monkeypatch.setenv("HEART_DISEASE_REGISTRY_BRANCH__KEEP__RUNS", "1")
+    monkeypatch.setenv("PIPELINE__REGISTRY_BRANCH__KEEP__VERSIONS", "1")
+    monkeypatch.setenv("PIPELINE__REGISTRY_BRANCH__KEEP__RUNS", "1")
     settings = config.load()
     for key in ("one", "two", "three"):
         assert registry_branch.run(settings, train(key)) == 0

@@ -178,7 +178,7 @@ def test_a_move_that_is_cut_off_at_any_write_goes_on(small, place, writes):
 def test_answers_that_are_lost_double_nothing(small, place, writes, monkeypatch):
     """Of each creation the first one's, after it was done."""
     there, lost = place("there"), []
-    monkeypatch.setenv("HEART_DISEASE_REGISTRY__PATIENCE__WAIT_SECONDS", "0")
+    monkeypatch.setenv("PIPELINE__REGISTRY__PATIENCE__WAIT_SECONDS", "0")
 
     def lose(told, write):
         done = write()
@@ -337,7 +337,7 @@ def command(monkeypatch, capsys):
     """Return a function that runs the command and gives its exit code and its complaint."""
 
     def run(arguments):
-        monkeypatch.setenv("HEART_DISEASE_REGISTRY__PATIENCE__ATTEMPTS", "1")
+        monkeypatch.setenv("PIPELINE__REGISTRY__PATIENCE__ATTEMPTS", "1")
         monkeypatch.setattr("sys.argv", ["registry_transfer", *arguments])
         with pytest.raises(SystemExit) as ended:
             cli.run(registry_transfer.main)

@@ -1,5 +1,6 @@
 """Settings: one file, the environment over it, and a name for everything that is wrong."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -133,11 +134,11 @@ def test_a_missing_file_says_where_to_run_from(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("variable", "path", "value"),
     [
-        ("HEART_DISEASE_WORKERS", "workers", 3),
-        ("heart_disease_workers", "workers", 3),
-        ("HEART_DISEASE_EVALUATION__FOLDS", "evaluation.folds", 3),
-        ("HEART_DISEASE_MODELS__SVM__C", "models.svm.C", 3.0),
-        ("HEART_DISEASE_REGISTRY__TRACKING_URI", "registry.tracking_uri", "3"),
+        ("PIPELINE__WORKERS", "workers", 3),
+        ("pipeline__workers", "workers", 3),
+        ("PIPELINE__EVALUATION__FOLDS", "evaluation.folds", 3),
+        ("PIPELINE__MODELS__SVM__C", "models.svm.C", 3.0),
+        ("PIPELINE__REGISTRY__TRACKING_URI", "registry.tracking_uri", "3"),
     ],
 )
 def test_the_environment_overrides_one_value_at_any_level(monkeypatch, variable, path, value):
@@ -154,13 +155,13 @@ def test_the_environment_overrides_one_value_at_any_level(monkeypatch, variable,
 @pytest.mark.parametrize(
     ("variable", "named"),
     [
-        ("HEART_DISEASE_SED", "HEART_DISEASE_SED"),
-        ("HEART_DISEASE_WORKERS__X", "HEART_DISEASE_WORKERS__X"),
-        ("HEART_DISEASE_EVALUATION_FOLDS", "HEART_DISEASE_EVALUATION_FOLDS"),
-        ("HEART_DISEASE_EVALUATION__FOLD", r"evaluation\.fold"),
-        ("HEART_DISEASE_EVALUATION__FOLDS__X", r"evaluation\.folds"),
-        ("HEART_DISEASE_MODELS__SVM__GAMA", r"models\.svm\.gama"),
-        ("HEART_DISEASE_EVALUATION", "evaluation"),
+        ("PIPELINE__SED", "PIPELINE__SED"),
+        ("PIPELINE__WORKERS__X", "PIPELINE__WORKERS__X"),
+        ("PIPELINE__EVALUATION_FOLDS", "PIPELINE__EVALUATION_FOLDS"),
+        ("PIPELINE__EVALUATION__FOLD", r"evaluation\.fold"),
+        ("PIPELINE__EVALUATION__FOLDS__X", r"evaluation\.folds"),
+        ("PIPELINE__MODELS__SVM__GAMA", r"models\.svm\.gama"),
+        ("PIPELINE__EVALUATION", "evaluation"),
     ],
 )
 def test_a_misspelt_variable_stops_with_its_name(monkeypatch, variable, named):
@@ -172,18 +173,96 @@ def test_a_misspelt_variable_stops_with_its_name(monkeypatch, variable, named):
 
 
 @pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize(
+    ("variable", "setting"),
+    [
+        ("HEART_DISEASE_WORKERS", "PIPELINE__WORKERS"),
+        ("heart_disease_workers", "PIPELINE__WORKERS"),
+        ("HEART_DISEASE_EVALUATION__REPEATS", "PIPELINE__EVALUATION__REPEATS"),
+        ("HEART_DISEASE_PACKAGING__PORT", "PIPELINE__PACKAGING__PORT"),
+        ("HEART_DISEASE_MODELS", "PIPELINE__MODELS"),
+        ("HEART_DISEASE__WORKERS", "PIPELINE__WORKERS"),
+        ("PIPELINE_PROMOTION__MODE", "PIPELINE__PROMOTION__MODE"),
+    ],
+)
+def test_the_former_prefix_or_a_lost_underscore_stops_with_the_name_to_write(
+    monkeypatch, variable, setting
+):
+    """Ignored, `PIPELINE_PROMOTION__MODE=disabled` would promote."""
+    monkeypatch.setenv(variable, "3")
+
+    with pytest.raises(SettingsError, match=rf"write {setting} for {variable}$"):
+        config.load()
+
+
+@pytest.mark.usefixtures("clone")
+def test_every_former_name_is_told_at_once(monkeypatch):
+    """Two variables are one run, not two."""
+    monkeypatch.setenv("HEART_DISEASE_WORKERS", "1")
+    monkeypatch.setenv("HEART_DISEASE_MODEL_SEED", "1")
+
+    with pytest.raises(SettingsError, match=r"_SEED for .*, write PIPELINE__WORKERS for"):
+        config.load()
+
+
+def service_links(name, address="10.0.0.7", port=3000):
+    """Return the variables in which Kubernetes tells a pod of a Service, and Docker of a link."""
+    word = name.upper().replace("-", "_")
+    url = f"tcp://{address}:{port}"
+    return {
+        f"{word}_SERVICE_HOST": address,
+        f"{word}_SERVICE_PORT": str(port),
+        f"{word}_SERVICE_PORT_HTTP": str(port),
+        f"{word}_PORT": url,
+        f"{word}_PORT_{port}_TCP": url,
+        f"{word}_PORT_{port}_TCP_PROTO": "tcp",
+        f"{word}_PORT_{port}_TCP_PORT": str(port),
+        f"{word}_PORT_{port}_TCP_ADDR": address,
+        f"{word}_NAME": f"/app/{name}",
+        f"{word}_ENV_PYTHONUNBUFFERED": "1",
+    }
+
+
+@pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize(
+    "service",
+    [
+        *("heart-disease", "heart-disease-workers", "heart-disease-packaging"),
+        *("pipeline", "pipeline-workers", "pipeline-packaging", "pipeline-venv"),
+        *("mlflow", "mlflow-tracking-uri", "registry", "osv-url", "github", "github-api"),
+    ],
+)
+def test_a_service_beside_the_pod_changes_no_setting(monkeypatch, service):
+    """Ours is named after the image, and others after whatever it is that they do."""
+    before = config.load(), config.CiRun(), config.image_registry(), config.vulnerabilities_url()
+    for variable, value in service_links(service).items():
+        monkeypatch.setenv(variable, value)
+
+    after = config.load(), config.CiRun(), config.image_registry(), config.vulnerabilities_url()
+    assert after == before
+
+
+@pytest.mark.parametrize("starter", ["Makefile", "docker/mlflow/entry"])
+def test_a_service_named_mlflow_does_not_move_mlflows_own_server(starter):
+    """MLflow takes MLFLOW_PORT for the port to listen at, unless the command names one."""
+    (options,) = re.findall(r"mlflow (?:ui|server) (.*)", (ROOT / starter).read_text())
+
+    assert "--port" in options.split()
+
+
+@pytest.mark.usefixtures("clone")
 def test_a_variable_that_is_no_json_where_a_section_is_expected_is_named(monkeypatch):
     """A whole section can be given as JSON, and mistyped."""
-    monkeypatch.setenv("HEART_DISEASE_EVALUATION", "{folds")
+    monkeypatch.setenv("PIPELINE__EVALUATION", "{folds")
 
-    with pytest.raises(SettingsError, match=r'in HEART_DISEASE_.* variables: .*"evaluation"'):
+    with pytest.raises(SettingsError, match=r'in PIPELINE__.* variables: .*"evaluation"'):
         config.load()
 
 
 @pytest.mark.usefixtures("clone")
 def test_mlflows_own_variable_names_the_registry(monkeypatch):
     """A team that has a server has this variable already; it wins over everything."""
-    monkeypatch.setenv("HEART_DISEASE_REGISTRY__TRACKING_URI", "sqlite:///other.db")
+    monkeypatch.setenv("PIPELINE__REGISTRY__TRACKING_URI", "sqlite:///other.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example:5000")
 
     assert config.load().registry.tracking_uri == "http://mlflow.example:5000"

@@ -135,7 +135,7 @@ MUTANTS: Final = [
         "a team's server for a pull request",
         "nothing_to_steal",
         PULL_REQUEST,
-        "          HEART_DISEASE_PROMOTION__MODE: disabled",
+        "          PIPELINE__PROMOTION__MODE: disabled",
         "          MLFLOW_TRACKING_URI: ${{ vars.MLFLOW_TRACKING_URI }}",
     ),
     Mutant(

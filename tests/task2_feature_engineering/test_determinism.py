@@ -37,7 +37,7 @@ HERE = {
         "TZ": "Pacific/Kiritimati",
         "LC_ALL": "C",
         "OMP_NUM_THREADS": "1",
-        "HEART_DISEASE_WORKERS": "1",
+        "PIPELINE__WORKERS": "1",
     },
 }
 ELSEWHERE = {
@@ -49,7 +49,7 @@ ELSEWHERE = {
         "TZ": "America/Los_Angeles",
         "LC_ALL": "C.UTF-8",
         "OMP_NUM_THREADS": "2",
-        "HEART_DISEASE_WORKERS": "2",
+        "PIPELINE__WORKERS": "2",
     },
 }
 
@@ -60,7 +60,7 @@ def start(root, circumstances):
     folder.mkdir(parents=True)
     lay_out(folder)
     kept = {name: value for name, value in os.environ.items() if name.startswith(("COV", "HOME"))}
-    settings = {f"HEART_DISEASE_{name}": value for name, value in TINY.items()}
+    settings = {f"PIPELINE__{name}": value for name, value in TINY.items()}
     return subprocess.Popen(
         [sys.executable, "-c", BOTH_TASKS, str(circumstances["later"])],
         cwd=folder,

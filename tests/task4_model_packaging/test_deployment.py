@@ -89,6 +89,11 @@ def test_the_pod_gets_no_key_to_the_cluster(pod):
     assert pod["automountServiceAccountToken"] is False
 
 
+def test_the_pod_is_told_of_no_service_around_it(pod):
+    """A Service may have any name, and so may the variables that Kubernetes makes of it."""
+    assert pod["enableServiceLinks"] is False
+
+
 @pytest.mark.parametrize(
     ("probe", "path"),
     [("startupProbe", "/readyz"), ("readinessProbe", "/readyz"), ("livenessProbe", "/livez")],
@@ -179,8 +184,8 @@ def test_the_deployment_names_the_model_and_its_digest(objects, packager, copied
 def elsewhere(place, monkeypatch):
     """Return the files of a package whose image lies in a registry, on another port."""
     assert place.is_dir()
-    monkeypatch.setenv("HEART_DISEASE_PACKAGING__IMAGE", "registry.example:5000/team/heart")
-    monkeypatch.setenv("HEART_DISEASE_PACKAGING__PORT", "8080")
+    monkeypatch.setenv("PIPELINE__PACKAGING__IMAGE", "registry.example:5000/team/heart")
+    monkeypatch.setenv("PIPELINE__PACKAGING__PORT", "8080")
     return artifacts.files_below(ModelPackager().create_package())
 
 

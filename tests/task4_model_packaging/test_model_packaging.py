@@ -267,7 +267,7 @@ def test_a_changed_file_in_the_registry_is_never_packaged(packager, place, chang
 
 def test_a_tolerance_that_onnx_cannot_meet_stops_packaging(place, monkeypatch):
     """Before anything is written."""
-    monkeypatch.setenv("HEART_DISEASE_PACKAGING__TOLERANCE", "1e-30")
+    monkeypatch.setenv("PIPELINE__PACKAGING__TOLERANCE", "1e-30")
 
     with pytest.raises(ConversionError, match=r"of 920 patients \(limit"):
         ModelPackager().create_package()

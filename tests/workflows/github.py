@@ -39,7 +39,7 @@ FEW_TESTS = (
     "tests/repository/test_manifest.py",
     "tests/task1_data_acquisition_eda/test_profile.py",
 )
-FOREIGN = ("GITHUB_", "HEART_DISEASE_", "MLFLOW_", "MAKE", "MFLAGS", "PYTEST_", "COV", "GIT_")
+FOREIGN = ("GITHUB_", "PIPELINE_", "MLFLOW_", "MAKE", "MFLAGS", "PYTEST_", "COV", "GIT_")
 
 
 class Step(NamedTuple):
@@ -337,7 +337,7 @@ class GitHub:
             "PYTEST_XDIST_AUTO_NUM_WORKERS": "0",
             "MYPY_CACHE_DIR": str(kept / "mypy"),
             "RUFF_CACHE_DIR": str(kept / "ruff"),
-            **{f"HEART_DISEASE_{name}": value for name, value in self.settings.items()},
+            **{f"PIPELINE__{name}": value for name, value in self.settings.items()},
             "DOUBLES": str(self.doubles),
             "REMOTE": str(self.remote),
             # A login of this run only.
