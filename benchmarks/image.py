@@ -8,7 +8,7 @@ import tempfile
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -137,7 +137,7 @@ class Found:
 def measure(*, quick: bool) -> Section:
     """Build, weigh and start the image of the champion's package, and its rivals.
 
-    Quickly, nothing is built but the bare endpoint on the image that is there.
+    Quickly, ours alone is built, once, and the bare endpoint on it.
 
     Raises:
         PipelineError: there is no engine or no package, our image does not build, or a container
@@ -151,10 +151,8 @@ def measure(*, quick: bool) -> Section:
     subject, found = _subject(), Found()
     with Ending() as ended, tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         client = ended.enter(containers.cleared())
-        if quick:
-            rivals = _weigh_built(engine, subject, found)
-        else:
-            rivals = _build_all(engine, subject, Path(scratch), found)
+        recipes = _recipes(subject, Path(scratch), quick=quick)
+        rivals = _build_all(engine, subject, recipes, found)
         starts = _starts(engine, client, rivals)
         _start_all(starts, subject, QUICK if quick else THOROUGH, found)
     return _section(found)
@@ -167,22 +165,15 @@ def _subject() -> Subject:
     return Subject(folder, files, about, package.read_golden(files))
 
 
-def _weigh_built(engine: Engine, subject: Subject, found: Found) -> list[Recipe]:
-    name = f"{config.load().packaging.image}:{subject.about.folder}"
-    image, base = engine.image(name), engine.image(imaging.base_image(subject.folder))
-    engine.tag(name, OURS_IMAGE)
-    _weigh(OURS, image, base, found)
-    return []
-
-
-def _build_all(engine: Engine, subject: Subject, scratch: Path, found: Found) -> list[Recipe]:
+def _build_all(
+    engine: Engine, subject: Subject, recipes: Iterable[Recipe], found: Found
+) -> list[Recipe]:
     """Build everything, ours first, and return the rivals that could be built."""
     run = uuid.uuid4().hex
     context, arguments = contexts.base(run, imaging.base_image(subject.folder))
     base = engine.build(context, BASE, arguments, {}, _say_nothing)
-    found.notes.extend(NOTES)
     built = []
-    for recipe in _recipes(subject, scratch):
+    for recipe in recipes:
         try:
             seconds = _build(engine, recipe, recipe.context)
         except ImageError as error:
@@ -193,12 +184,17 @@ def _build_all(engine: Engine, subject: Subject, scratch: Path, found: Found) ->
         found.samples[recipe.name, COLD].append(seconds)
         _weigh(recipe.name, engine.image(recipe.image), base, found)
         built.append(recipe)
-    _build_again(engine, {one.name: one for one in built}, run, found)
-    return [one for one in built if one.name != OURS]
+    rivals = [one for one in built if one.name != OURS]
+    if rivals:
+        found.notes.extend(NOTES)
+        _build_again(engine, {one.name: one for one in built}, run, found)
+    return rivals
 
 
-def _recipes(subject: Subject, scratch: Path) -> Iterator[Recipe]:
+def _recipes(subject: Subject, scratch: Path, *, quick: bool) -> Iterator[Recipe]:
     yield contexts.ours(subject.files)
+    if quick:
+        return
     yield contexts.fastapi(subject.files)
     yield contexts.bentoml(subject.files, scratch)
     yield contexts.mlflow(subject.folder, scratch)
