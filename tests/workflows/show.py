@@ -12,6 +12,8 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import ending
+
 HERE = Path(__file__).parent
 SHORT = 0.5
 # Of the longest row of the table.
@@ -85,6 +87,7 @@ class Narrator:
 
 def main() -> int:
     """Play the story, and return whether all that must have come out has."""
+    ending.heed_signals()
     options = ["--quiet", "--no-header", "--capture=no", "-p", "no:cacheprovider", str(HERE)]
     return int(pytest.main(options, plugins=[Narrator()]))
 
