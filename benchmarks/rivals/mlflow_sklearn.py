@@ -8,8 +8,11 @@ from typing import Final
 
 import joblib
 import mlflow.sklearn
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
 
 from pipeline.adapters import environment
+from pipeline.core.contract import FEATURES
 from pipeline.core.package import CODE, MODEL
 from pipeline.core.persistence import TRUSTED_TYPES
 
@@ -25,6 +28,8 @@ def save(package: Path, folder: Path) -> None:
         mlflow.sklearn.save_model(
             joblib.load(package / MODEL / "model.joblib"),
             folder,
+            # Whole numbers too are asked as the model was trained, as doubles.
+            signature=ModelSignature(Schema([ColSpec("double", name) for name in FEATURES])),
             code_paths=[str(Path(scratch, "pipeline"))],
             pip_requirements=environment.snapshot(REQUIREMENTS).requirements(),
             serialization_format="skops",
