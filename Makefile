@@ -1,10 +1,6 @@
 # Every target sets up what it needs; `make` alone lists them.
 PYTHON ?= python3
-# Another folder serves several clones: `VENV=~/venv make setup` makes it, and .venv leads to it.
-VENV   ?= .venv
-BIN    := $(VENV)/bin
-# Named after the Python and the lock's content: a change of either makes the environment again.
-READY  := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-$(shell cksum < requirements-dev.txt | tr -d ' ')
+BIN    := .venv/bin
 
 # With their extras: where pip is told of constraints too, it takes `x==1` for no pin of `x[extra]`.
 LOCK   := $(BIN)/uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
@@ -20,71 +16,67 @@ help: ## list the targets
 	@echo 'make <target>; a task takes options in ARGS: make experiment_tracking ARGS=--dry-run'
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(READY): | requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ...")'
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@touch $@
+# Several clones share what they can: PIPELINE_VENV=~/venvs make setup
+setup: ## make .venv from the lock, or do nothing when it is ready
+	@$(PYTHON) environment.py
 
-setup: $(READY) ## make .venv from the lock
-	@test -e .venv || ln -s "$(VENV)" .venv
-pipeline: $(READY) ## run the four tasks on the real data
+pipeline: setup ## run the four tasks on the real data
 	$(BIN)/python -m pipeline
 
-data_acquisition_eda: $(READY) ## task 1: check and explore the data
+data_acquisition_eda: setup ## task 1: check and explore the data
 	$(BIN)/python -m pipeline.data_acquisition_eda $(ARGS)
-feature_engineering: $(READY) ## task 2: train and examine four model families
+feature_engineering: setup ## task 2: train and examine four model families
 	$(BIN)/python -m pipeline.feature_engineering $(ARGS)
-experiment_tracking: $(READY) ## task 3: register new versions, decide about the champion
+experiment_tracking: setup ## task 3: register new versions, decide about the champion
 	$(BIN)/python -m pipeline.experiment_tracking $(ARGS)
-model_packaging: $(READY) ## task 4: package the champion
+model_packaging: setup ## task 4: package the champion
 	$(BIN)/python -m pipeline.model_packaging $(ARGS)
-image: $(READY) ## build the Bento and the image of the champion
+image: setup ## build the Bento and the image of the champion
 	$(BIN)/python -m pipeline.image $(ARGS)
-serve: $(READY) ## serve the newest package of the champion at http://127.0.0.1:3000
+serve: setup ## serve the newest package of the champion at http://127.0.0.1:3000
 	@package=$$(ls -dt packages/heart_disease_model_v*/ 2>/dev/null | head -n 1); \
 	$(BIN)/python -m pipeline.serving --package "$${package:?make one first: make model_packaging}" $(ARGS)
-report: $(READY) ## compare the work tree's models with the live champion
+report: setup ## compare the work tree's models with the live champion
 	$(BIN)/python -m pipeline.comparison $(ARGS)
-doctor: $(READY) ## look at the whole registry; ARGS=--repair mends it
+doctor: setup ## look at the whole registry; ARGS=--repair mends it
 	$(BIN)/python -m pipeline.registry_doctor $(ARGS)
-bench: $(READY) ## measure everything beside what others use; ARGS=serving one part; needs wrk
+bench: setup ## measure everything beside what others use; ARGS=serving one part; needs wrk
 	$(BIN)/python -m benchmarks $(ARGS)
-bench-quick: $(READY) ## the same in a few rounds; writes nothing
+bench-quick: setup ## the same in a few rounds; writes nothing
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
-test: $(READY) ## run every test, with the coverage floor
+test: setup ## run every test, with the coverage floor
 	$(BIN)/python run_tests.py
-test-pythons: $(READY) ## the tests on each supported Python this machine has; PYTHONS="3.12" chooses
+test-pythons: setup ## the tests on each supported Python this machine has; PYTHONS="3.12" chooses
 	$(BIN)/nox $(if $(PYTHONS),--pythons $(PYTHONS)) $(if $(ARGS),-- $(ARGS))
-check: $(READY) ## format, lint, types, docstrings of the tests
+check: setup ## format, lint, types, docstrings of the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/interrogate --quiet tests
 	$(BIN)/hadolint docker/Dockerfile docker/mlflow/Dockerfile
-workflow-lint: $(READY) ## lint the workflows and the scripts that they start
+workflow-lint: setup ## lint the workflows and the scripts that they start
 	$(BIN)/zizmor --quiet --persona auditor --offline --strict-collection .github
 	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck -pyflakes ''
 	$(BIN)/shellcheck .ci/* docker/mlflow/entry tests/workflows/programs/*
-workflows: $(READY) ## execute the workflows: pull request, merge, release, rollback; needs Docker
+workflows: setup ## execute the workflows: pull request, merge, release, rollback; needs Docker
 	$(BIN)/python -m tests.workflows.show
 
-faults: $(READY) ## break, kill and race the registry on SQLite and PostgreSQL; takes a while
+faults: setup ## break, kill and race the registry on SQLite and PostgreSQL; takes a while
 	$(BIN)/python -m tests.faults.show $(ARGS)
 
-mlflow-ui: $(READY) ## the registry in a browser, at http://127.0.0.1:5000
+mlflow-ui: setup ## the registry in a browser, at http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in \
 	http*) echo "the registry's page is $$MLFLOW_TRACKING_URI";; \
 	*) $(BIN)/mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --port 5000;; \
 	esac
-lock: $(READY) ## write requirements*.txt again from requirements*.in
+lock: setup ## write requirements*.txt again from requirements*.in
 	$(LOCK) --output-file requirements.txt requirements.in
 	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
 	$(LOCK) --constraints requirements.txt --output-file requirements-serving.txt requirements-serving.in
 	$(LOCK) --constraints requirements.txt --output-file docker/mlflow/requirements.txt docker/mlflow/requirements.in
 	$(LOCK) --output-file benchmarks/rivals/requirements.txt benchmarks/rivals/requirements.in
 clean: ## remove what the commands made, except the registry
-	rm -rf data/processed figures reports models packages environments images .bench .bentoml .nox .coverage* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf data/processed figures reports models packages environments images .bench .bentoml .nox .coverage .coverage.* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report doctor bench bench-quick test test-pythons check workflow-lint workflows faults mlflow-ui lock clean

@@ -305,25 +305,3 @@ def test_dependabot_looks_at_every_action_and_waits_a_week():
 
     assert set(actions["directories"]) == {"/", *folders}
     assert all(one["cooldown"]["default-days"] >= 7 and one["groups"] for one in updates)
-
-
-def test_an_environment_that_is_ready_is_used_as_it_is(tmp_path):
-    """A job that names one with VENV finds it in .venv, where every line looks."""
-    for name in ["Makefile", "requirements-dev.txt"]:
-        shutil.copy(ROOT / name, tmp_path)
-    environment = {**os.environ, "VENV": str(tmp_path / "ready"), "PYTHON": sys.executable}
-    asked = subprocess.run(
-        ["make", "--dry-run", "setup"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    (marker,) = re.findall(r"^touch (\S+)$", asked.stdout, re.MULTILINE)
-    Path(marker).parent.mkdir()
-    Path(marker).touch()
-    subprocess.run(["make", "setup"], cwd=tmp_path, env=environment, check=True)
-
-    assert (tmp_path / ".venv").readlink() == tmp_path / "ready"
-    assert [path.name for path in (tmp_path / "ready").iterdir()] == [Path(marker).name]

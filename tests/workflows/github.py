@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import psutil
 import yaml
 
+import environment
 from tests import github_api, osv_api
 from tests.prepared import QUICKER
 from tests.workflows.translation import translate
@@ -158,21 +159,18 @@ class GitHub:
             (self.doubles / name).mkdir()
         git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.remote))
         git(self.remote, "config", "uploadpack.allowAnySHA1InWant", "true")
-        self.venv = self._environment()
+        self.venvs = self._environments()
 
-    def _environment(self):
-        """Return an environment that is ready for the lock: a view of the one that runs this."""
-        venv = self.folder / "venv"
-        venv.mkdir()
+    def _environments(self):
+        """Return a folder with one that is ready for the lock: a view of the one that runs this."""
+        name = environment.name(ROOT / environment.LOCK)
+        venv = self.folder / "venvs" / name
+        venv.mkdir(parents=True)
         for path in Path(sys.prefix).iterdir():
             if not path.name.startswith("ready-"):
                 (venv / path.name).symlink_to(path)
-        with (ROOT / "requirements-dev.txt").open("rb") as lock:
-            sums = subprocess.run(["cksum"], stdin=lock, check=True, capture_output=True, text=True)
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        content = "".join(sums.stdout.split())
-        (venv / f"ready-{version}-{content}").touch()
-        return venv
+        (venv / f"ready-{name}").touch()
+        return venv.parent
 
     def clone(self, name):
         """Return a person's clone."""
@@ -331,7 +329,7 @@ class GitHub:
             "GITHUB_REF_TYPE": "tag" if kind == "tags" else "branch",
             "SHA_REF": commit,
             "CI": "true",
-            "VENV": str(self.venv),
+            "PIPELINE_VENV": str(self.venvs),
             "PYTHON": sys.executable,
             "PYTEST_ADDOPTS": f"{' '.join(FEW_TESTS)} --cov-fail-under=0",
             "PYTEST_XDIST_AUTO_NUM_WORKERS": "0",
