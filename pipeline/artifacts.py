@@ -1,12 +1,13 @@
 """The folders that one task writes and the next one reads. The only file access of the tasks.
 
 A folder is written whole: its checksums go first and come back last, so a reader sees what one
-run wrote, or an error that says which command to run again.
+run wrote, or an error that says which command to run again. What a run clears has its checksums, or
+the mark of a run that was cut off; another folder of that name is a person's own.
 """
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,7 @@ BENTOML_HOME: Final = Path(".bentoml")
 REGISTRY: Final = Path(".registry")
 
 CHECKSUMS: Final = "SHA256SUMS"
+UNFINISHED: Final = ".unfinished"
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -107,7 +109,8 @@ def write_folder(folder: Path, files: Files) -> None:
     """Make ``folder`` hold exactly ``files`` and their checksums.
 
     Raises:
-        ArtifactError: the file system refuses; the folder then counts as unfinished.
+        ArtifactError: the file system refuses; the folder then counts as unfinished. Or the folder
+            holds files and was not written by this function.
         ValueError: a path leads out of the folder or cannot stand in a list of checksums.
 
     """
@@ -119,16 +122,23 @@ def write_sealed_folder(folder: Path, files: Files, seal: str) -> None:
     """Make ``folder`` hold exactly ``files``; the file ``seal`` goes first and comes back last.
 
     Raises:
-        ArtifactError: the file system refuses; the folder then lacks its seal.
+        ArtifactError: the file system refuses; the folder then lacks its seal. Or the folder holds
+            files, and neither its seal nor the mark of a run that was cut off.
 
     """
+    mark = folder / UNFINISHED
     try:
+        if not _may_clear(folder, seal):
+            raise ArtifactError(f"{folder}/ holds files that no task wrote: move them away")
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.touch()
         (folder / seal).unlink(missing_ok=True)
-        _remove_all_but(files, folder)
+        _remove_all_but({*files, UNFINISHED}, folder)
+        for path in sorted(files, key=lambda path: path == seal):
+            write_file(folder / path, files[path])
+        mark.unlink(missing_ok=True)
     except OSError as error:
         raise ArtifactError(f"cannot write {error.filename}: {error.strerror}") from error
-    for path in sorted(files, key=lambda path: path == seal):
-        write_file(folder / path, files[path])
 
 
 def read_folder(folder: Path, made_by: str) -> dict[str, bytes]:
@@ -156,9 +166,14 @@ def _paths_below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
 
 
-def _remove_all_but(files: Files, folder: Path) -> None:
+def _may_clear(folder: Path, seal: str) -> bool:
+    written = (folder / seal).is_file() or (folder / UNFINISHED).is_file()
+    return written or not folder.exists() or not any(folder.iterdir())
+
+
+def _remove_all_but(names: Collection[str], folder: Path) -> None:
     for path in _paths_below(folder):
-        if path.is_symlink() or path.relative_to(folder).as_posix() not in files:
+        if path.is_symlink() or path.relative_to(folder).as_posix() not in names:
             path.unlink()
     folders = (path for path in folder.rglob("*") if path.is_dir())
     for path in sorted(folders, reverse=True):

@@ -46,6 +46,34 @@ def test_what_an_earlier_run_left_is_removed(folder):
     assert names(folder) == {"a.txt", "a.txt/now a folder", "SHA256SUMS"}
 
 
+@pytest.mark.parametrize("through_a_link", [False, True], ids=["itself", "through a link"])
+def test_a_folder_that_no_task_wrote_is_left_alone(tmp_path, through_a_link):
+    """A person may have called a folder `models`, or led it to one of theirs."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "notes.txt").write_bytes(b"a year of work")
+    folder = tmp_path / "models" if through_a_link else own
+    if through_a_link:
+        folder.symlink_to(own)
+
+    with pytest.raises(ArtifactError, match=r"holds files that no task wrote: move them away$"):
+        artifacts.write_folder(folder, FILES)
+
+    assert artifacts.files_below(own) == {"notes.txt": b"a year of work"}
+
+
+def test_an_empty_folder_may_lie_elsewhere(tmp_path):
+    """On a larger disk, say; the link stays."""
+    (tmp_path / "large").mkdir()
+    (tmp_path / "models").symlink_to(tmp_path / "large")
+
+    for _ in range(2):
+        artifacts.write_folder(tmp_path / "models", FILES)
+
+    assert (tmp_path / "models").is_symlink()
+    assert artifacts.read_folder(tmp_path / "large", "some_task") == FILES
+
+
 def test_a_folder_where_a_file_is_needed_now_is_replaced(folder):
     """The other way round."""
     artifacts.write_folder(folder, {"sub": b"now a file"})
@@ -202,6 +230,16 @@ def test_an_interrupted_write_is_seen_by_the_next_reader(folder):
         artifacts.write_folder(folder, files)
     with pytest.raises(ArtifactError, match="unfinished"):
         artifacts.read_folder(folder, "some_task")
+
+
+def test_what_an_interrupted_write_left_is_written_over(folder):
+    """It has no checksums, and is ours all the same."""
+    with pytest.raises(ArtifactError, match="cannot write"):
+        artifacts.write_folder(folder, {"a.txt": b"new", "a.txt/impossible": b""})
+
+    artifacts.write_folder(folder, FILES)
+
+    assert artifacts.read_folder(folder, "some_task") == FILES
 
 
 def test_a_file_where_the_folder_should_be_is_a_clear_error(tmp_path):
