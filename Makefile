@@ -67,8 +67,8 @@ faults: setup ## break, kill and race the registry on SQLite and PostgreSQL; tak
 
 mlflow-ui: setup ## the registry in a browser, at http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in \
-	http*) echo "the registry's page is $$MLFLOW_TRACKING_URI";; \
-	*) $(BIN)/mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --port 5000;; \
+	http*) page=$${MLFLOW_TRACKING_URI#*://}; echo "the registry's page is $${MLFLOW_TRACKING_URI%%:*}://$${page##*@}";; \
+	*) MLFLOW_BACKEND_STORE_URI="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" $(BIN)/mlflow ui --port 5000;; \
 	esac
 lock: setup ## write requirements*.txt again from requirements*.in
 	$(LOCK) --output-file requirements.txt requirements.in

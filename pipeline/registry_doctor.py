@@ -11,6 +11,7 @@ from pipeline.adapters import mlflow_calls
 from pipeline.adapters.registry_care import RegistryCare
 from pipeline.config import Settings
 from pipeline.core import diagnosis
+from pipeline.core.addresses import shown
 from pipeline.core.diagnosis import Finding
 from pipeline.core.policies import FAMILIES
 from pipeline.core.promotion import SERVED, registered_name
@@ -51,8 +52,8 @@ def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> Non
         mends = sum(bool(finding.mend) for finding in findings)
         hint = f"; {mends} of them `--repair` mends" * (mends > 0 and not repair)
         raise RegistryError(
-            f"{count} wrong with the registry at {settings.registry.tracking_uri}, in the table "
-            f"above{hint}"
+            f"{count} wrong with the registry at {shown(settings.registry.tracking_uri)}, in the "
+            f"table above{hint}"
         )
 
 

@@ -16,6 +16,7 @@ from pipeline.adapters.mlflow_admin import MlflowAdmin
 from pipeline.config import TRACKING_URI, Settings
 from pipeline.core import access, manifest
 from pipeline.core.access import ACCOUNTS, ADMIN
+from pipeline.core.addresses import shown
 from pipeline.errors import ArtifactError, RegistryError
 
 COMPOSE: Final = Path("docker/compose.yaml")
@@ -96,7 +97,9 @@ def _admin(address: str, folder: Path) -> MlflowAdmin:
     if server.knows(ADMIN, password):
         return server
     if not before.is_file():
-        raise RegistryError(f"{address} does not know the password of {ADMIN} in {folder / name}")
+        raise RegistryError(
+            f"{shown(address)} does not know the password of {ADMIN} in {folder / name}"
+        )
     old = _secret(folder, before.name)
     MlflowAdmin(address, old).set_password(ADMIN, password, old)
     cli.say(f"{ADMIN:<13} password changed; {before} can go")

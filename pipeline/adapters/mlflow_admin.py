@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from pipeline.adapters.rest import Response, Server
 from pipeline.core.access import ADMIN, Grant
+from pipeline.core.addresses import shown
 from pipeline.errors import RegistryError
 
 _API: Final = "api/2.0/mlflow"
@@ -18,7 +19,7 @@ class MlflowAdmin:
         """Ask nothing yet."""
         self._address = address.rstrip("/")
         self._auth = (ADMIN, password)
-        self._server = Server(f"the server at {self._address}", RegistryError)
+        self._server = Server(f"the server at {shown(self._address)}", RegistryError)
 
     def knows(self, user: str, password: str) -> bool:
         """Say whether the server lets a user in with a password."""

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Final
 
 from pipeline.adapters.rest import Server
+from pipeline.core.addresses import shown
 from pipeline.core.bill import Component
 from pipeline.errors import ScanError
 
@@ -23,7 +24,7 @@ def known(
         {"package": {"name": one.name, "ecosystem": ECOSYSTEM}, "version": one.version}
         for one in components
     ]
-    server = Server(f"the database of vulnerabilities at {address}", ScanError, wait)
+    server = Server(f"the database of vulnerabilities at {shown(address)}", ScanError, wait)
     # A query changes nothing: it may be asked again, although it is a POST.
     answer = server.ask("POST", f"{address}/v1/querybatch", json={"queries": queries}, repeat=True)
     try:

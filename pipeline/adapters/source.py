@@ -13,6 +13,7 @@ import requests
 import tenacity
 import urllib3.exceptions
 
+from pipeline.core.addresses import shown
 from pipeline.core.contract import HOSPITALS, Hospital
 from pipeline.core.manifest import sha256
 from pipeline.core.policies import DownloadPlan
@@ -66,7 +67,8 @@ def download(plan: DownloadPlan, folder: Path, watch: Watch) -> tuple[str, ...]:
         contents = unpack(archive)
     except (_InterruptedError, SourceError) as error:
         remedy = "nothing was replaced; try later, or work without --refresh on the files here"
-        raise SourceError(f"cannot refresh {folder} from {plan.url}: {error}: {remedy}") from None
+        place = shown(plan.url)
+        raise SourceError(f"cannot refresh {folder} from {place}: {error}: {remedy}") from None
     _replace(folder, contents)
     return _oddities(plan.url, archive)
 
@@ -168,7 +170,7 @@ def _member(
 def _oddities(url: str, archive: bytes) -> tuple[str, ...]:
     if sha256(archive) == ARCHIVE_SHA256:
         return ()
-    return (f"{url} is not the archive we know (packed anew?), but its four files are",)
+    return (f"{shown(url)} is not the archive we know (packed anew?), but its four files are",)
 
 
 def _replace(folder: Path, contents: Mapping[Hospital, bytes]) -> None:

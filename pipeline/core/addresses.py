@@ -1,0 +1,84 @@
+"""Addresses: what of one may be shown, and which servers a secret may go to."""
+
+import re
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+# Names of this machine, as a client's list of hosts without a proxy spells them.
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>`]+")
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+def shown(address: str) -> str:
+    """Return an address without user, password, query and fragment.
+
+    Everything before the last ``@`` counts as user and password: a parser of URLs would end them at
+    the first ``/``, ``?`` or ``#``, which a password that was not encoded may hold. A path, and
+    git's ``user@host:path``, hold no password and stay as they are.
+    """
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return address
+    if not rest.startswith("/"):
+        rest = rest.rpartition("@")[2].partition("#")[0]
+    return f"{scheme}://{rest.partition('?')[0]}"
+
+
+def redacted(text: str, *known: str) -> str:
+    """Return what another program said, with each address in it as it is `shown`.
+
+    ``known`` are addresses that it may repeat and that no pattern finds, with a space for example.
+    """
+    for address in filter(None, known):
+        text = text.replace(address.rstrip("/"), shown(address.rstrip("/")))
+    return _ADDRESS.sub(lambda found: shown(found[0]), text)
+
+
+def origin(address: str) -> str:
+    """Return scheme, host and port of an address; nothing for what is none of HTTP."""
+    parts = _parts(address)
+    if parts is None:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+    port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
+def may_take_secrets(address: str) -> bool:
+    """Say whether a secret stays secret on the way: encrypted, or within this machine."""
+    parts = _parts(address)
+    return parts is not None and (parts.scheme == "https" or _is_loopback(parts.hostname))
+
+
+def is_api_of(api: str, server: str) -> bool:
+    """Say whether ``api`` is the API of the GitHub at ``server``, or of a stand-in here."""
+    if not may_take_secrets(api):
+        return False
+    home = origin(server)
+    scheme, _, host = home.partition("://")
+    return _is_loopback(urlsplit(api).hostname) or origin(api) in (home, f"{scheme}://api.{host}")
+
+
+def takes_uploads_of(address: str, api: str) -> bool:
+    """Say whether files may be sent to ``address`` with the token of an API of GitHub.
+
+    Files go to the API's own host, or to its sibling: ``uploads.github.com``.
+    """
+    home = origin(api)
+    return bool(home) and origin(address) in (home, home.replace("://api.", "://uploads.", 1))
+
+
+def _parts(address: str) -> SplitResult | None:
+    """Return the parts of an address of HTTP, whose port is known to be a number."""
+    try:
+        parts = urlsplit(address)
+        known = parts.scheme in _PORTS and bool(parts.hostname) and (parts.port or 0) >= 0
+    except ValueError:
+        return None
+    return parts if known else None
+
+
+def _is_loopback(host: str | None) -> bool:
+    return host in LOOPBACK or bool(re.fullmatch(r"127(\.\d+){3}", host or ""))
