@@ -75,7 +75,7 @@ def run(settings: Settings, asked: list[str], *, read_only: bool = False) -> int
 def _with_server(settings: Settings, folder: Path, asked: list[str], *, read_only: bool) -> int:
     unpack(folder)
     with mlflow_server.serving(folder) as address:
-        code = command.run(asked, **{TRACKING_URI: address})
+        code = command.run(asked, registry=address)
         if not code and not read_only:
             here = settings.registry.model_copy(update={"tracking_uri": address})
             registry = Registry(**dict(here))

@@ -13,6 +13,7 @@ from pipeline.adapters.mlflow_calls import is_made
 from pipeline.adapters.registry_transfer import RegistryTransfer
 from pipeline.config import TRACKING_URI, Settings
 from pipeline.core import transfer
+from pipeline.core.addresses import shown
 from pipeline.core.transfer import Inventory, StoredVersion
 from pipeline.errors import RegistryError, RegistryUnavailableError
 
@@ -32,7 +33,7 @@ def run(settings: Settings, source: str, destination: str) -> None:
 
     """
     if not is_made(source):
-        raise RegistryError(f"there is no registry at {source}: name another with --from")
+        raise RegistryError(f"there is no registry at {shown(source)}: name another with --from")
     with tempfile.TemporaryDirectory() as folder:
         box, left = Path(folder), _registry(settings, source)
         here = transfer.departing(_inventory(left, "Reading"))
@@ -187,9 +188,9 @@ def main(
     - `python -m pipeline.registry_transfer --to https://mlflow.example.org`
     - `python -m pipeline.registry_transfer --from https://mlflow.example.org --to sqlite:///new.db`
     - `python -m pipeline.registry_branch --read-only -- python -m pipeline.registry_transfer
-      --to https://mlflow.example.org` moves the branch to a server
+      --to https://mlflow.example.org` moves the branch to a server that asks for no account
     - `python -m pipeline.registry_branch -- python -m pipeline.registry_transfer
-      --from https://mlflow.example.org` moves a server to the branch
+      --from https://mlflow.example.org` moves such a server to the branch
 
     """
     settings = config.load()

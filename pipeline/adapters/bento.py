@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.artifacts import write_file
+from pipeline.core import variables
 from pipeline.core.manifest import Files
 from pipeline.errors import ImageError
 
@@ -39,7 +40,7 @@ def build(home: Path, version: str, sources: Files) -> Path:
     if (folder / "bento.yaml").is_file():
         return folder
     environment = {
-        **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        **variables.for_tool(os.environ),
         "BENTOML_HOME": str(home.absolute()),
         "BENTOML_DO_NOT_TRACK": "True",
     }

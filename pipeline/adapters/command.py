@@ -5,19 +5,23 @@ import subprocess
 from collections.abc import Sequence
 from typing import IO
 
+from pipeline.core import variables
 from pipeline.errors import PipelineError
 
 
-def run(command: Sequence[str], **variables: str) -> int:
-    """Run ``command`` with ``variables`` in its environment and return its exit code.
+def run(command: Sequence[str], registry: str = "") -> int:
+    """Run ``command`` in the user's environment and return its exit code.
+
+    With ``registry`` it works with the one at that address, and without the accounts of another.
 
     Raises:
         PipelineError: there is no such program.
 
     """
+    given = variables.with_registry(os.environ, registry) if registry else dict(os.environ)
     try:
         done = subprocess.run(  # noqa: S603 (the caller's own command, no shell)
-            command, env={**os.environ, **variables}, check=False
+            command, env=variables.direct(given), check=False
         )
     except OSError as error:
         raise PipelineError(f"cannot run {command[0]}: {error.strerror}") from None
@@ -27,7 +31,7 @@ def run(command: Sequence[str], **variables: str) -> int:
 def between(
     command: Sequence[str], source: IO[bytes] | None = None, target: IO[bytes] | None = None
 ) -> tuple[int, str]:
-    """Run ``command`` from one file to another; return its exit code and the end of what it said.
+    """Run a client of Docker from one file to another; return its exit code and its last words.
 
     Raises:
         PipelineError: there is no such program.
@@ -36,6 +40,7 @@ def between(
     try:
         done = subprocess.run(  # noqa: S603 (the caller's own command, no shell)
             command,
+            env=variables.for_tool(os.environ, *variables.DOCKER),
             stdin=source or subprocess.DEVNULL,
             stdout=target or subprocess.PIPE,
             stderr=subprocess.PIPE,

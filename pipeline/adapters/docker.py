@@ -17,6 +17,7 @@ from docker.auth import load_config
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
+from pipeline.adapters import proxies
 from pipeline.artifacts import write_chunks
 from pipeline.core import archives
 from pipeline.core.manifest import Files
@@ -88,6 +89,7 @@ class Engine:
             ImageError: none answers.
 
         """
+        proxies.spare_this_machine()
         try:
             self._client = docker.from_env(timeout=BUILD_SECONDS)
             self._client.ping()

@@ -22,6 +22,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 
+from pipeline.adapters import proxies
+from pipeline.core.addresses import redacted, shown
 from pipeline.core.policies import Patience
 from pipeline.errors import RegistryError, RegistryUnavailableError
 
@@ -56,6 +58,7 @@ class MlflowCalls:
                 kind of address.
 
         """
+        proxies.spare_this_machine()
         os.environ.update(_CLIENT, MLFLOW_HTTP_REQUEST_TIMEOUT=str(patience.timeout_seconds))
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -63,7 +66,7 @@ class MlflowCalls:
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         _open_file(tracking_uri)
         mlflow.set_tracking_uri(tracking_uri)
-        self.uri = _without_password(tracking_uri)
+        self.uri, self._address = shown(tracking_uri), tracking_uri
         self.done: list[str] = []
         self._patience = patience
         self._client = self._persist(lambda: MlflowClient(tracking_uri, tracking_uri))
@@ -131,7 +134,7 @@ class MlflowCalls:
         try:
             yield
         except (MlflowException, OSError) as error:
-            line = _line(error)
+            line = _line(error, self._address)
             if not _may_pass(error):
                 raise RegistryError(f"the registry at {self.uri} refused: {line}") from error
             state = (
@@ -210,14 +213,9 @@ def _open_file(tracking_uri: str) -> None:
         raise RegistryError(f"the registry {path} cannot be opened: {error}") from error
 
 
-def _without_password(text: str) -> str:
-    """Take user and password out of every address in ``text``: it is shown, and kept in logs."""
-    return re.sub(r"//[^/@\s]+@", "//", text)
-
-
-def _line(error: BaseException) -> str:
+def _line(error: BaseException, address: str) -> str:
     """Return what MLflow says in one line, without the detour through its HTTP library."""
-    line = _without_password(" ".join(str(error).split()))
+    line = redacted(" ".join(str(error).split()), address)
     return re.sub(r"HTTPS?ConnectionPool.*Caused by ", "", line)[:_SHOWN]
 
 

@@ -16,6 +16,7 @@ from typing import Final
 
 import requests
 
+from pipeline.core import variables
 from pipeline.errors import RegistryUnavailableError
 
 DATABASE: Final = "mlflow.db"
@@ -42,10 +43,10 @@ def serving(folder: Path) -> Iterator[str]:
         *("--serve-artifacts", "--artifacts-destination", str((folder / ARTIFACTS).absolute())),
     ]
     ours = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    theirs = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    environment = variables.for_tool(os.environ) | ours
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 (fixed arguments, no shell)
-            command, env=theirs | ours, stdout=output, stderr=output, start_new_session=True
+            command, env=environment, stdout=output, stderr=output, start_new_session=True
         )
     address = f"http://127.0.0.1:{port}"
     try:
@@ -57,12 +58,15 @@ def serving(folder: Path) -> Iterator[str]:
 
 def _wait(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     give_up = time.monotonic() + START_SECONDS
-    while time.monotonic() < give_up and process.poll() is None:
-        try:
-            if requests.get(f"{address}/health", timeout=START_SECONDS).ok:
-                return
-        except requests.RequestException:
-            time.sleep(POLL_SECONDS)
+    with requests.Session() as session:
+        # No proxy stands between this process and its own server.
+        session.trust_env = False
+        while time.monotonic() < give_up and process.poll() is None:
+            try:
+                if session.get(f"{address}/health", timeout=START_SECONDS).ok:
+                    return
+            except requests.RequestException:
+                time.sleep(POLL_SECONDS)
     state = "does not answer" if process.poll() is None else "ended"
     raise RegistryUnavailableError(f"the MLflow server over {log.stem} {state}: {log} says why")
 

@@ -12,6 +12,7 @@ import requests
 import tenacity
 from requests.auth import AuthBase
 
+from pipeline.adapters import proxies
 from pipeline.errors import PipelineError
 
 SECONDS: Final = 30.0
@@ -76,6 +77,7 @@ class Server:
             retry=tenacity.retry_if_exception_type(_LaterError),
             reraise=True,
         )
+        proxies.spare_this_machine()
         what = f"{method} {urlsplit(address).path}"
         try:
             answer: Response = retrying(_send, method, address, expected, content)

@@ -3,9 +3,14 @@
 import os
 import subprocess
 import sysconfig
+import tempfile
 from pathlib import Path
+from typing import Final
 
+from pipeline.core import variables
 from pipeline.errors import ImageError
+
+_OUTPUT: Final = ("--output", "cyclonedx-json", "--quiet")
 
 
 def bill_of_materials(image: str) -> bytes:
@@ -15,14 +20,19 @@ def bill_of_materials(image: str) -> bytes:
         ImageError: syft is not installed, or cannot read the image.
 
     """
+    ours = {"SYFT_CHECK_FOR_APP_UPDATE": "false"}
+    environment = variables.for_tool(os.environ, *variables.DOCKER) | ours
+    source = f"docker:{image}"
     command = Path(sysconfig.get_path("scripts")) / "syft"
     try:
-        done = subprocess.run(  # noqa: S603 (fixed arguments, no shell)
-            [command, "scan", f"docker:{image}", "--output", "cyclonedx-json", "--quiet"],
-            env={**os.environ, "SYFT_CHECK_FOR_APP_UPDATE": "false"},
-            capture_output=True,
-            check=True,
-        )
+        # Without a file of settings it would look for one here and in the user's home.
+        with tempfile.NamedTemporaryFile(suffix=".yaml") as settings:
+            done = subprocess.run(  # noqa: S603 (fixed arguments, no shell)
+                [command, "scan", source, *_OUTPUT, "--config", settings.name],
+                env=environment,
+                capture_output=True,
+                check=True,
+            )
     except FileNotFoundError:
         raise ImageError(f"no {command}: install requirements.txt") from None
     except subprocess.CalledProcessError as error:

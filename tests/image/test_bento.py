@@ -77,6 +77,16 @@ def test_the_requirements_of_the_bento_are_the_pins_of_the_lock():
     assert bento.requirements(LOCK) == expected
 
 
+def test_no_setting_of_the_user_steers_bentoml(champion, monkeypatch, request):
+    """Neither a file that is not there nor modules from elsewhere."""
+    assert champion.is_dir()
+    monkeypatch.setenv("BENTOML_CONFIG", "/nowhere/bentoml.yaml")
+    monkeypatch.setenv("BENTOML_CONFIG_OPTIONS", "nonsense")
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+
+    assert (request.getfixturevalue("folder") / "bento.yaml").is_file()
+
+
 def test_what_bentoml_refuses_is_one_line(tmp_path):
     """The end of what it said, which says why."""
     sources = {"bentofile.yaml": b"service: nothing:here\n"}

@@ -1,0 +1,76 @@
+"""Messages name the server that failed, and never a password that its address holds."""
+
+import subprocess
+
+import pytest
+
+from pipeline.adapters import osv, source
+from pipeline.adapters.mlflow_admin import MlflowAdmin
+from pipeline.adapters.registry import Registry
+from pipeline.core.bill import Component
+from pipeline.core.policies import DownloadPlan, Patience
+from pipeline.errors import PipelineError
+from tests.conftest import ROOT
+
+PLACE = "http://127.0.0.1:9/path"
+IMPATIENT = Patience(timeout_seconds=1, attempts=1, wait_seconds=0)
+
+
+def refresh(address, folder):
+    """Ask for the raw data."""
+    plan = DownloadPlan(url=address, timeout_seconds=1, attempts=1, wait_seconds=0)
+    source.download(plan, folder, lambda chunks, _: chunks)
+
+
+ASKING = {
+    "raw data": refresh,
+    "vulnerabilities": lambda address, _: osv.known(
+        address, [Component(name="x", version="1")], wait=0
+    ),
+    "accounts": lambda address, _: MlflowAdmin(address, "admin").ensure_model("x"),
+    "registry": lambda address, _: Registry(address, "tests", IMPATIENT).versions("x"),
+}
+
+
+@pytest.mark.parametrize("ask", ASKING.values(), ids=ASKING)
+@pytest.mark.parametrize("password", ["s3cret", "s3@cret", "s3'cret", "s3 cret"])
+def test_an_error_shows_no_password(tmp_path, monkeypatch, ask, password):
+    """Neither ours nor what a library says, however the password was written."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    with pytest.raises(PipelineError) as refused:
+        ask(f"http://ann:{password}@127.0.0.1:9/path", tmp_path)
+
+    assert PLACE in str(refused.value)
+    assert "cret" not in str(refused.value)
+    assert "ann" not in str(refused.value).replace("cannot", "")
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("http://ann:s3@cret@mlflow.example:5000/x", "http://mlflow.example:5000/x"),
+        ("https://mlflow.example/x", "https://mlflow.example/x"),
+    ],
+)
+def test_make_shows_the_page_of_the_registry_without_a_password(address, expected):
+    """As the shell reads the recipe, of which nothing else is run here."""
+    asked = ["make", "--dry-run", "--no-print-directory", "mlflow-ui"]
+    printed = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    recipe = "case " + printed.rpartition("case ")[2]
+
+    done = subprocess.run(
+        ["sh", "-c", recipe],
+        env={"MLFLOW_TRACKING_URI": address},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == f"the registry's page is {expected}\n"
+
+
+def test_make_hands_the_address_of_a_database_to_no_command_line():
+    """Others on the machine can read command lines."""
+    recipe = (ROOT / "Makefile").read_text().partition("\nmlflow-ui:")[2].partition("\nlock:")[0]
+
+    assert "--backend-store-uri" not in recipe
