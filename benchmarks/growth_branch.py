@@ -25,8 +25,10 @@ from benchmarks import growth_store
 from benchmarks.growth_store import CROWNING, Lineage, Row
 from benchmarks.measuring import MEGABYTE
 from pipeline import config, registry_branch
+from pipeline.adapters.git import Remote
 from pipeline.adapters.git_branch import GitBranch
 from pipeline.adapters.registry import Registry, Version
+from pipeline.core import git_settings
 from pipeline.core.policies import FAMILIES
 from pipeline.core.promotion import HISTORY, SERVED
 from pipeline.core.retention import RetentionPolicy
@@ -135,8 +137,10 @@ class Growing:
         registry_branch.pack(copy)
         packed = (copy / registry_branch.PACKED).stat().st_size
         remote = self._scratch / "remote.git"
-        subprocess.run(["git", "init", "--quiet", "--bare", remote], check=True)
-        branch = GitBranch(str(remote), "mlflow-registry", self._scratch / "branch")
+        here = git_settings.reading(os.environ)
+        subprocess.run(["git", "init", "--quiet", "--bare", remote], env=here, check=True)
+        origin = Remote(self._scratch, (("remote.origin.url", str(remote)),))
+        branch = GitBranch(origin, "mlflow-registry", self._scratch / "branch")
         branch.read()
         shutil.copytree(copy, branch.folder, dirs_exist_ok=True)
         branch.replace("", "measured")
@@ -147,12 +151,19 @@ class Growing:
 
     def _cloned(self, branch: GitBranch) -> tuple[int, float]:
         """Return the bytes of a clone, and the median of the seconds that it takes."""
-        clone, times = self._scratch / "clone", []
-        command = ["git", "clone", "--quiet", "--branch", branch.name, f"file://{branch.url}"]
+        clone, times, here = self._scratch / "clone", [], git_settings.reading(os.environ)
+        command = [
+            "git",
+            "clone",
+            "--quiet",
+            "--branch",
+            branch.name,
+            f"file://{branch.remote.shown}",
+        ]
         for _ in range(CLONINGS):
             shutil.rmtree(clone, ignore_errors=True)
             started = time.perf_counter()
-            subprocess.run([*command, clone], check=True)
+            subprocess.run([*command, clone], env=here, check=True)
             times.append(time.perf_counter() - started)
         files = (path for path in (clone / ".git").rglob("*") if path.is_file())
         size = sum(path.stat().st_size for path in files)

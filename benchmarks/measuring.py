@@ -21,6 +21,7 @@ import psutil
 from benchmarks import ending
 from benchmarks.findings import BenchmarkError
 from pipeline.adapters import git
+from pipeline.core import git_settings
 
 MEGABYTE: Final = 1_000_000
 PAUSE_SECONDS: Final = 0.2
@@ -141,7 +142,12 @@ def last_line(log: Path) -> str:
 def _git(folder: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
+            ["git", *arguments],
+            cwd=folder,
+            env=git_settings.reading(os.environ),
+            check=True,
+            capture_output=True,
+            text=True,
         )
     except (OSError, subprocess.CalledProcessError) as error:
         raise BenchmarkError(f"cannot copy the work tree: {error}") from error

@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Collection
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,11 +14,12 @@ import typer
 
 from pipeline import artifacts, cli, config
 from pipeline.adapters import command, git, mlflow_server
+from pipeline.adapters.git import Remote
 from pipeline.adapters.git_branch import GitBranch
 from pipeline.adapters.mlflow_server import ARTIFACTS, DATABASE
 from pipeline.adapters.registry import Registry, Version
 from pipeline.config import TRACKING_URI, Settings
-from pipeline.core import retention
+from pipeline.core import git_settings, retention
 from pipeline.core.history import CHAMPION
 from pipeline.core.policies import FAMILIES
 from pipeline.core.promotion import SERVED, registered_name
@@ -48,14 +50,14 @@ def run(settings: Settings, asked: list[str], *, read_only: bool = False) -> int
     """
     if settings.registry.is_server:
         return command.run(asked)
-    tree = git.work_tree(Path.cwd())
-    if not tree.origin:
+    tree, remote = git.work_tree(Path.cwd()), git.remote(Path.cwd())
+    if remote is None:
         raise RegistryError(
             "this clone has no remote named origin, whose branch could hold the registry: add one, "
             f"or name a server in {TRACKING_URI}"
         )
     plan = settings.registry_branch
-    branch = GitBranch(tree.origin, plan.name, artifacts.REGISTRY, config.CiRun().token)
+    branch = GitBranch(authorized(remote), plan.name, artifacts.REGISTRY)
     for _ in range(plan.attempts):
         commit = branch.read()
         code = _with_server(settings, branch.folder, asked, read_only=read_only)
@@ -63,13 +65,20 @@ def run(settings: Settings, asked: list[str], *, read_only: bool = False) -> int
             return code
         pack(branch.folder)
         if branch.replace(commit, f"Registry after {tree.commit[:12]}"):
-            cli.say(f"registry      {plan.name} of {tree.origin}")
+            cli.say(f"registry      {plan.name} of {remote.shown}")
             return 0
         cli.say(f"registry      {plan.name} changed meanwhile: once more, on what is there now")
     raise RegistryError(
         f"{plan.name} changed {plan.attempts} times while the command ran: run it again when fewer "
         "others do"
     )
+
+
+def authorized(remote: Remote) -> Remote:
+    """Return the remote with the token of the CI run, for the server that issued it alone."""
+    ci = config.CiRun()
+    settings = git_settings.authorized(remote.settings, ci.server_url, ci.token)
+    return replace(remote, settings=settings)
 
 
 def _with_server(settings: Settings, folder: Path, asked: list[str], *, read_only: bool) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import config
 from pipeline.adapters import source
-from pipeline.core import parsing, report
+from pipeline.core import git_settings, parsing, report
 
 ROOT = Path(__file__).parents[1]
 
@@ -100,6 +100,9 @@ def _no_settings_from_outside():
     for name in list(os.environ):
         if name.startswith((config.PREFIX, "MLFLOW_", "GITHUB_")):
             del os.environ[name]
+    # The tests may run in a hook of git, which would lead their own git to the real clone.
+    for name in os.environ.keys() - git_settings.reading(os.environ).keys():
+        del os.environ[name]
 
 
 @pytest.fixture

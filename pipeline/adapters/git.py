@@ -1,22 +1,42 @@
 """What git says about the work tree."""
 
-import re
+import os
 import subprocess
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.core import addresses, git_settings
+from pipeline.core.git_settings import Setting
 from pipeline.core.records import Record
 
 
 class WorkTree(Record):
     """The commit that is checked out, or ``unknown``, and whether files differ from it.
 
-    ``origin`` is the address it was cloned from, without user and password, or empty.
+    ``origin`` is the address it was cloned from, as it may be shown, or empty.
     """
 
     commit: str
     modified: bool
     user: str
     origin: str
+
+
+@dataclass(frozen=True)
+class Remote:
+    """The repository that a clone came from, reached as git reaches it from that clone.
+
+    ``settings`` name its address and may hold secrets; ``object_format`` is how it names objects.
+    """
+
+    clone: Path
+    settings: tuple[Setting, ...] = field(repr=False)
+    object_format: str = "sha1"
+
+    @property
+    def shown(self) -> str:
+        """Return its address as it may be shown."""
+        return addresses.shown(dict(self.settings)["remote.origin.url"])
 
 
 def work_tree(folder: Path) -> WorkTree:
@@ -26,7 +46,20 @@ def work_tree(folder: Path) -> WorkTree:
         commit=commit or "unknown",
         modified=bool(_git(folder, "status", "--porcelain", "--untracked-files=no")),
         user=_git(folder, "config", "user.name") or "unknown",
-        origin=re.sub(r"//[^/@]+@", "//", _git(folder, "config", "remote.origin.url")),
+        origin=addresses.shown(_git(folder, "config", "remote.origin.url")),
+    )
+
+
+def remote(folder: Path) -> Remote | None:
+    """Return the remote ``origin`` of the clone at ``folder``, or None where it has none."""
+    settings = git_settings.way(_git(folder, "config", "--list", "-z"))
+    if "remote.origin.url" not in dict(settings):
+        return None
+    return Remote(
+        # Git takes what is relative in an address or a setting from the top of the clone.
+        clone=Path(_git(folder, "rev-parse", "--show-toplevel")),
+        settings=settings,
+        object_format=_git(folder, "rev-parse", "--show-object-format"),
     )
 
 
@@ -45,8 +78,10 @@ def _git(folder: Path, *arguments: str) -> str:
         done = subprocess.run(  # noqa: S603 (fixed arguments, no shell)
             ["git", *arguments],  # noqa: S607 (the user's own git)
             cwd=folder,
+            env=git_settings.reading(os.environ),
             capture_output=True,
             text=True,
+            errors="replace",
             check=True,
         )
     except (OSError, subprocess.CalledProcessError):

@@ -4,41 +4,31 @@ The branch is an orphan and always holds exactly one commit: what it says about 
 files. It is replaced only when it is still what was read.
 """
 
-import base64
 import os
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
+from pipeline.adapters.git import Remote
 from pipeline.artifacts import files_below, write_file
-from pipeline.core import manifest
+from pipeline.core import addresses, git_settings, manifest
 from pipeline.errors import ArtifactError, RegistryError, RegistryUnavailableError
 
 SUMS: Final = "SHA256SUMS"
-# A commit needs somebody; on a machine that knows nobody this is who.
-NOBODY: Final = {
-    "GIT_AUTHOR_NAME": "registry",
-    "GIT_AUTHOR_EMAIL": "registry@localhost",
-    "GIT_COMMITTER_NAME": "registry",
-    "GIT_COMMITTER_EMAIL": "registry@localhost",
-    "GIT_TERMINAL_PROMPT": "0",
-}
 
 
 @dataclass(frozen=True)
 class GitBranch:
-    """A branch ``name`` of the repository at ``url``, and the ``folder`` that it is read into.
+    """A branch ``name`` of a remote, and the ``folder`` that it is read into.
 
-    ``token`` is for a remote that asks for one; it never stands in a command line.
+    Nothing but the way to the remote is taken from the variables and the configuration of the user.
     """
 
-    url: str
+    remote: Remote
     name: str
     folder: Path
-    token: str = ""
 
     def read(self) -> str:
         """Make the folder hold what the branch holds; return its commit, empty without a branch.
@@ -50,10 +40,14 @@ class GitBranch:
         """
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        self._git("init", "--quiet")
+        # A template could bring hooks along.
+        self._git("init", "--quiet", "--template=", f"--object-format={self.remote.object_format}")
+        write_file(self.folder / ".git/info/attributes", git_settings.ATTRIBUTES.encode())
+        trusted = git_settings.trusted(self.remote.settings)
+        write_file(self.folder / git_settings.TRUSTED, trusted.encode())
         if not (commit := self.head()):
             return ""
-        self._git("fetch", "--quiet", "--depth=1", self.url, f"refs/heads/{self.name}")
+        self._git("fetch", "--quiet", "--no-tags", "--depth=1", "origin", f"refs/heads/{self.name}")
         # What was fetched is what is compared, whatever happened since the question above.
         commit = self._git("rev-parse", "FETCH_HEAD")
         self._git("checkout", "--quiet", "--detach", commit)
@@ -67,7 +61,7 @@ class GitBranch:
             RegistryUnavailableError: the remote does not answer.
 
         """
-        return self._git("ls-remote", self.url, f"refs/heads/{self.name}").partition("\t")[0]
+        return self._git("ls-remote", "origin", f"refs/heads/{self.name}").partition("\t")[0]
 
     def replace(self, expected: str, message: str) -> bool:
         """Make the branch hold the folder, if it is still at ``expected``; say whether it was.
@@ -87,7 +81,7 @@ class GitBranch:
         commit = self._git("commit-tree", tree, "-m", message)
         lease = f"--force-with-lease=refs/heads/{self.name}:{expected}"
         try:
-            self._git("push", "--quiet", lease, self.url, f"{commit}:refs/heads/{self.name}")
+            self._git("push", "--quiet", lease, "origin", f"{commit}:refs/heads/{self.name}")
         except RegistryUnavailableError as error:
             # The answer may be lost after the push went through: the remote knows.
             now = self.head()
@@ -124,28 +118,18 @@ class GitBranch:
         return {name: content for name, content in found.items() if not name.startswith(".git/")}
 
     def _git(self, *arguments: str) -> str:
-        command = ["git", "-c", "core.autocrlf=false", *arguments]
+        folder, settings = self.folder.absolute(), self.remote.settings
         done = subprocess.run(  # noqa: S603 (no shell, arguments of this module)
-            command,
-            cwd=self.folder,
-            env={**os.environ, **NOBODY, **self._credentials()},
+            ["git", *arguments],  # noqa: S607 (the user's own git)
+            cwd=self.remote.clone,
+            env=git_settings.storing(os.environ, str(folder), settings),
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
             said = " ".join(done.stderr.split()) or f"git ended with {done.returncode}"
-            raise RegistryUnavailableError(f"git {arguments[0]} failed: {said}")
+            known = (value for key, value in settings if key.endswith("url"))
+            line = addresses.redacted(said, *known)
+            raise RegistryUnavailableError(f"git {arguments[0]} failed: {line}")
         return done.stdout.strip()
-
-    def _credentials(self) -> dict[str, str]:
-        """Return the token as a setting of git in the environment, for this remote's host alone."""
-        parts = urlsplit(self.url)
-        if not self.token or parts.scheme != "https":
-            return {}
-        basic = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
-        return {
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"http.https://{parts.netloc}/.extraheader",
-            "GIT_CONFIG_VALUE_0": f"AUTHORIZATION: basic {basic}",
-        }

@@ -16,7 +16,7 @@ from pipeline.core.promotion import SERVED, registered_name
 from pipeline.errors import RegistryError
 from tests import prepared
 from tests.conftest import ROOT
-from tests.registry_branch.conftest import run_git
+from tests.registry_branch.conftest import remote_at, run_git
 
 PYTHON = sys.executable
 NAMES = tuple(map(registered_name, FAMILIES))
@@ -51,7 +51,7 @@ def train(key):
 
 def seen(remote, tmp_path):
     """Return what a reader who comes later sees: versions by model, champion, and its files."""
-    later = GitBranch(str(remote), "mlflow-registry", tmp_path / "later")
+    later = GitBranch(remote_at(remote), "mlflow-registry", tmp_path / "later")
     later.read()
     registry_branch.unpack(later.folder)
     with mlflow_server.serving(later.folder) as address:
@@ -187,7 +187,7 @@ def test_a_clone_without_a_remote_is_one_line(clone):
 def test_a_database_that_is_cut_is_refused(clone, remote, tmp_path):
     """With the checksums put right by whoever cut it."""
     clone("ann")
-    other = GitBranch(str(remote), "mlflow-registry", tmp_path / "hand")
+    other = GitBranch(remote_at(remote), "mlflow-registry", tmp_path / "hand")
     other.read()
     (other.folder / "mlflow.db.gz").write_bytes(b"\x1f\x8b\x08\0")
     other.replace("", "by hand")

@@ -24,6 +24,7 @@ from pipeline.adapters.git_branch import GitBranch
 from pipeline.adapters.mlflow_server import DATABASE
 from pipeline.core.promotion import HISTORY
 from tests.containers import registry_of_images
+from tests.registry_branch.conftest import remote_at
 from tests.workflows import github, machine
 from tests.workflows.github import ROOT, GitHub, Pull, Run, git
 
@@ -109,7 +110,7 @@ class Stage:
     def look(self, name: str) -> None:
         """Remember the registry as a reader finds it now."""
         folder = self.gh.folder / f"registry-{name.replace(' ', '-')}"
-        branch = GitBranch(str(self.gh.remote), "mlflow-registry", folder)
+        branch = GitBranch(remote_at(self.gh.remote), "mlflow-registry", folder)
         commit = branch.read()
         registry_branch.unpack(folder)
         client = MlflowClient(f"sqlite:///{folder / DATABASE}", f"sqlite:///{folder / DATABASE}")
