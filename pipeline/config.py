@@ -21,6 +21,7 @@ from pydantic_settings import (
     SettingsError as SettingsException,
 )
 
+from pipeline.core import addresses
 from pipeline.core.policies import (
     DownloadPlan,
     ExamPlan,
@@ -147,12 +148,19 @@ class CiRun(BaseSettings):
         """Refuse to go on without some of these values.
 
         Raises:
-            SettingsError: one is missing; the message names the variable.
+            SettingsError: one is missing, or the token would go to another server than issued it;
+                the message names the variable.
 
         """
         if missing := [f"GITHUB_{name.upper()}" for name in names if not getattr(self, name)]:
             raise SettingsError(
                 f"{' and '.join(missing)} must be set: GitHub Actions does it, or export them"
+            )
+        server = self.server_url or "https://github.com"
+        if "token" in names and not addresses.is_api_of(self.api_url, server):
+            raise SettingsError(
+                f"GITHUB_API_URL, {addresses.shown(self.api_url)}, is not the API of "
+                f"{addresses.shown(server)}, whose token it would get: set GITHUB_SERVER_URL too"
             )
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from pipeline.adapters.rest import Bearer, Response, Server
+from pipeline.core.addresses import shown, takes_uploads_of
 from pipeline.core.comment import Comment, PullRequest
 from pipeline.core.release import Asset, Draft, Release
 from pipeline.errors import GitHubError
@@ -20,6 +21,7 @@ class GitHub:
 
     def __init__(self, api_url: str, repository: str, token: str, wait: float = 1.0) -> None:
         """Ask nothing yet; ``wait`` is the first of the seconds between attempts, which double."""
+        self._api = api_url
         self._address = f"{api_url.rstrip('/')}/repos/{repository}"
         self._auth = Bearer(token)
         self._server = Server("GitHub", GitHubError, wait)
@@ -75,9 +77,16 @@ class GitHub:
         return _release(self._ask("PATCH", f"releases/{release.id}", json=content).json())
 
     def upload(self, release: Release, name: str, content: bytes) -> None:
-        """Add a file to a draft."""
+        """Add a file to a draft.
+
+        Raises:
+            GitHubError: the draft names a server that is not this GitHub's.
+
+        """
         # The address ends with the template {?name,label}.
         address = release.upload_url.partition("{")[0]
+        if not takes_uploads_of(address, self._api):
+            raise GitHubError(f"{shown(address)} is not of {shown(self._api)}: nothing is sent")
         headers = HEADERS | {"Content-Type": "application/octet-stream"}
         query = {"name": name}
         self._server.ask(

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from requests.auth import HTTPBasicAuth
 
 from pipeline.adapters.rest import Bearer, Response, Server
+from pipeline.core.addresses import may_take_secrets, origin, shown
 from pipeline.core.release import Found
 from pipeline.errors import ImageError
 
@@ -102,6 +103,8 @@ class Repository:
         return answer
 
     def _authorized(self, answer: Response) -> Bearer | HTTPBasicAuth:
+        if origin(answer.url) != origin(self._address):
+            raise ImageError(f"{self._host} leads to {shown(answer.url)}, which wants a login")
         challenge = answer.headers.get("WWW-Authenticate", "")
         if challenge.lower().startswith("basic ") and self._login:
             return self._login
@@ -116,13 +119,14 @@ class Repository:
 def token_server(challenge: str, scheme: str) -> tuple[str, dict[str, str]]:
     """Return who gives tokens and what to ask there, as a registry says; or nobody.
 
-    A password goes no further than the registry itself is trusted, so ``scheme`` must be the same.
+    A registry may name another host, as Docker Hub does. ``scheme`` is the registry's; a password
+    goes there as safely as to the registry: encrypted, or from this machine to itself.
     """
     kind, _, rest = challenge.partition(" ")
     asked = dict(_CHALLENGE.findall(rest))
     realm = asked.pop("realm", "")
-    known = kind.lower() == "bearer" and urlsplit(realm).scheme == scheme
-    return (realm, asked) if known else ("", {})
+    safe = urlsplit(realm).scheme == scheme and may_take_secrets(realm)
+    return (realm, asked) if kind.lower() == "bearer" and safe else ("", {})
 
 
 def _accepting() -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import config, release
+from pipeline.adapters.github import GitHub
 from pipeline.errors import GitHubError
 from tests import github_api
 from tests.comment.conftest import Page
@@ -203,6 +204,20 @@ def test_a_draft_of_another_attempt_is_brought_up_to_date(github, pushed):
     check_whole(github)
     assert pushed.plan.digest in github.releases[0]["body"]
     assert github.releases[0]["prerelease"] is False
+
+
+def test_no_file_and_no_token_go_where_a_release_of_another_server_says(github):
+    """An answer could name any address."""
+    made = by_hand(github, "releases", {"tag_name": TAG, "draft": True})
+    made["upload_url"] = f"{config.CiRun().api_url.replace('127.0.0.1', 'localhost')}/x{{?name}}"
+    ci = config.CiRun()
+    api = GitHub(ci.api_url, ci.repository, ci.token, wait=0)
+    (found,) = api.releases()
+    before = len(github.calls)
+
+    with pytest.raises(GitHubError, match="nothing is sent"):
+        api.upload(found, "file", b"content")
+    assert len(github.calls) == before
 
 
 def by_hand(github, path, body, **query):

@@ -13,6 +13,7 @@ import pytest
 from pipeline.adapters.docker import login
 from pipeline.adapters.oci import Repository, token_server
 from pipeline.errors import ImageError
+from tests import stand_ins
 
 USER, PASSWORD = "ann", "secret-of-ann"
 
@@ -215,16 +216,60 @@ def test_without_the_right_login_it_is_one_line_without_the_password(door, login
         ),
         ('bearer realm="http://127.0.0.1/token"', "http", ("http://127.0.0.1/token", {})),
         ('Bearer realm="http://evil.example/token"', "https", ("", {})),
+        ('Bearer realm="http://evil.example/token"', "http", ("", {})),
+        (
+            'Bearer realm="https://auth.docker.io/token"',
+            "https",
+            ("https://auth.docker.io/token", {}),
+        ),
         ('Bearer realm="file:///etc/passwd"', "https", ("", {})),
         ('Bearer service="ghcr.io"', "https", ("", {})),
         ('Negotiate realm="https://ghcr.io/token"', "https", ("", {})),
         ("", "https", ("", {})),
     ],
-    ids=["encrypted", "of this machine", "plain", "a file", "nowhere", "another kind", "nothing"],
+    ids=[
+        "encrypted",
+        "of this machine",
+        "plain",
+        "plain from here",
+        "another host",
+        "a file",
+        "nowhere",
+        "another kind",
+        "nothing",
+    ],
 )
 def test_a_password_goes_no_further_than_the_registry_is_trusted(challenge, scheme, found):
     """A challenge could name any address."""
     assert token_server(challenge, scheme) == found
+
+
+class Elsewhere(Handler):
+    """Sends every question on to the other server, which asks for the password of the first."""
+
+    def _let_in(self):
+        if self.server.leads_to:
+            self.send_response(307)
+            self.send_header("Location", self.server.leads_to + self.path)
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        self.server.seen.append(self.headers.get("Authorization", ""))
+        address = f"127.0.0.1:{self.server.server_port}"
+        return self._say(401, b"{}", f'Bearer realm="http://{address}/token"')
+
+
+def test_a_server_that_the_registry_leads_to_is_given_no_password():
+    """The files of an image may lie anywhere; who keeps them must not ask for a login."""
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) for _ in range(2)]
+    with stand_ins.serving(servers[0]) as registry, stand_ins.serving(servers[1]) as other:
+        registry.leads_to, other.leads_to = f"http://127.0.0.1:{other.server_port}", ""
+        other.seen = []
+        image = f"127.0.0.1:{registry.server_port}/acme/heart"
+
+        with pytest.raises(ImageError, match=r"leads to .*, which wants a login"):
+            Repository(image, (USER, PASSWORD), wait=0).tags()
+
+        assert other.seen == [""]
 
 
 def test_the_login_is_that_of_docker(tmp_path, monkeypatch):

@@ -297,6 +297,33 @@ def test_a_run_in_ci_knows_the_address_of_its_page(monkeypatch):
     assert config.CiRun().url == "https://github.example/owner/name/actions/runs/7"
 
 
+@pytest.mark.parametrize(
+    ("server", "api"),
+    [
+        ("https://github.com", "https://evil.example"),
+        ("https://github.com", "http://api.github.com"),
+        ("https://github.example", "https://api.github.com"),
+        ("", "https://github.example/api/v3"),
+    ],
+    ids=["another", "unencrypted", "the default", "no server"],
+)
+def test_a_token_goes_to_the_api_of_the_server_that_issued_it(monkeypatch, server, api):
+    """The message names both variables, and the step."""
+    monkeypatch.setenv("GITHUB_TOKEN", "s3cret")
+    monkeypatch.setenv("GITHUB_SERVER_URL", server)
+    monkeypatch.setenv("GITHUB_API_URL", api)
+
+    with pytest.raises(SettingsError, match=f"GITHUB_API_URL, {api}, is not .*GITHUB_SERVER_URL"):
+        config.CiRun().must_have("token")
+
+
+def test_a_token_without_a_server_is_for_github_com(monkeypatch):
+    """At home, the token alone is enough for its API."""
+    monkeypatch.setenv("GITHUB_TOKEN", "s3cret")
+
+    config.CiRun().must_have("token")
+
+
 def test_a_run_at_home_has_no_page():
     """An empty address, not half of one."""
     assert config.CiRun().url == ""
