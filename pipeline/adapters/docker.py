@@ -20,6 +20,7 @@ from docker.models.containers import Container
 from pipeline.adapters import proxies
 from pipeline.artifacts import write_chunks
 from pipeline.core import archives
+from pipeline.core.addresses import redacted
 from pipeline.core.manifest import Files
 from pipeline.core.records import Record
 from pipeline.errors import ImageError
@@ -320,4 +321,4 @@ def _explained(what: str) -> Iterator[None]:
 
 def _line(error: Exception) -> str:
     explanation = getattr(error, "explanation", None)
-    return " ".join(str(explanation or error).split())
+    return redacted(" ".join(str(explanation or error).split()))

@@ -20,10 +20,16 @@ def shown(address: str) -> str:
     """
     scheme, separator, rest = address.partition("://")
     if not separator:
-        return address
+        return _without_scheme(address)
     if not rest.startswith("/"):
         rest = rest.rpartition("@")[2].partition("#")[0]
     return f"{scheme}://{rest.partition('?')[0]}"
+
+
+def _without_scheme(address: str) -> str:
+    """Return a path or ``user@host:path`` as it is, and ``user:password@host`` as its host."""
+    user, _, place = address.rpartition("@")
+    return place if ":" in user and not address.startswith(("/", ".")) else address
 
 
 def redacted(text: str, *known: str) -> str:

@@ -32,6 +32,8 @@ USERS = st.text(min_size=1).filter(lambda user: not user.startswith("/"))
         ("sqlite:////home/ann@example.org/mlflow.db", "sqlite:////home/ann@example.org/mlflow.db"),
         ("sqlite:///mlflow.db?timeout=30", "sqlite:///mlflow.db"),
         ("../remote.git", "../remote.git"),
+        ("ann:p@ss@host.example:5000", "host.example:5000"),
+        ("/home/ann:1@example.org/remote.git", "/home/ann:1@example.org/remote.git"),
         ("", ""),
     ],
 )

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from pipeline.adapters import osv, source
+from pipeline.adapters.docker import Engine
 from pipeline.adapters.mlflow_admin import MlflowAdmin
 from pipeline.adapters.registry import Registry
 from pipeline.core.bill import Component
@@ -43,6 +44,26 @@ def test_an_error_shows_no_password(tmp_path, monkeypatch, ask, password):
     assert PLACE in str(refused.value)
     assert "cret" not in str(refused.value)
     assert "ann" not in str(refused.value).replace("cannot", "")
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1", "127.0.0.1:9", "127.0.0.1:port"])
+def test_an_engine_that_cannot_be_reached_shows_no_password(monkeypatch, place):
+    """Docker's library repeats an address that it does not understand."""
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://ann:s3@cret@{place}")
+
+    with pytest.raises(PipelineError, match=f"tcp://{place}") as refused:
+        Engine()
+    assert "cret" not in str(refused.value)
+
+
+def test_an_address_that_lacks_its_scheme_shows_no_password(tmp_path, monkeypatch):
+    """It is an easy mistake."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+
+    with pytest.raises(PipelineError, match=r"the registry at mlflow\.example:5000") as refused:
+        Registry("ann:s3@cret@mlflow.example:5000", "tests", IMPATIENT).versions("x")
+    assert "cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
