@@ -191,6 +191,8 @@ def main(
     the command runs; afterwards it is checked, pruned and pushed, unless somebody else pushed
     first: then the command is run again on top of that. Ends with the command's exit code.
 
+    The command keeps your environment, without the account of another MLflow server.
+
     Examples:
     - `python -m pipeline.registry_branch -- python -m pipeline.experiment_tracking --once-per KEY`
     - `python -m pipeline.registry_branch --read-only -- python -m pipeline.comparison`
