@@ -25,7 +25,10 @@ VENDORS_OWN = {
     "_MLFLOW_TELEMETRY_SESSION_ID",
 }
 # Set on purpose, by the package itself.
-OURS = {"ORT_DISABLE_TELEMETRY"}
+OURS = {
+    *("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "OPENBLAS_CORETYPE"),
+    "ORT_DISABLE_TELEMETRY",
+}
 BEFORE_THE_REGISTRY = ["data_acquisition_eda", "feature_engineering"]
 
 REPORT = """

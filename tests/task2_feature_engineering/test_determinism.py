@@ -3,10 +3,11 @@
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
-from pipeline import artifacts
+from pipeline import artifacts, config
 from pipeline.core import manifest
 from tests.conftest import QUICK, ROOT, lay_out
 
@@ -36,8 +37,9 @@ HERE = {
         "PYTHONHASHSEED": "1",
         "TZ": "Pacific/Kiritimati",
         "LC_ALL": "C",
-        "OMP_NUM_THREADS": "1",
-        "PIPELINE__WORKERS": "1",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "OPENBLAS_NUM_THREADS": "1",
+        f"{config.PREFIX}WORKERS": "1",
     },
 }
 ELSEWHERE = {
@@ -49,9 +51,26 @@ ELSEWHERE = {
         "TZ": "America/Los_Angeles",
         "LC_ALL": "C.UTF-8",
         "OMP_NUM_THREADS": "2",
-        "PIPELINE__WORKERS": "2",
+        # A processor without AVX-512 would die of it, were it not overruled.
+        "OPENBLAS_CORETYPE": "SkylakeX",
+        "OPENBLAS_NUM_THREADS": "2",
+        f"{config.PREFIX}WORKERS": "2",
     },
 }
+
+ANYWHERE = {
+    "folder": "any",
+    "umask": 0o002,
+    "later": -400 * 24 * 3600,
+    "environment": {
+        "OMP_NUM_THREADS": "4",
+        "OPENBLAS_CORETYPE": "Zen",
+        "OPENBLAS_NUM_THREADS": "4",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4",
+        f"{config.PREFIX}WORKERS": "1",
+    },
+}
+PLACES = (HERE, ELSEWHERE, ANYWHERE)
 
 
 def start(root, circumstances):
@@ -60,7 +79,7 @@ def start(root, circumstances):
     folder.mkdir(parents=True)
     lay_out(folder)
     kept = {name: value for name, value in os.environ.items() if name.startswith(("COV", "HOME"))}
-    settings = {f"PIPELINE__{name}": value for name, value in TINY.items()}
+    settings = {config.PREFIX + name: value for name, value in TINY.items()}
     return subprocess.Popen(
         [sys.executable, "-c", BOTH_TASKS, str(circumstances["later"])],
         cwd=folder,
@@ -74,12 +93,13 @@ def start(root, circumstances):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Return two folders in which tasks 1 and 2 have run under other circumstances."""
+    """Return folders in which tasks 1 and 2 have run under other circumstances."""
     root = tmp_path_factory.mktemp("determinism")
-    with start(root, HERE) as here, start(root, ELSEWHERE) as elsewhere:
-        said = [process.communicate(timeout=300)[0] for process in (here, elsewhere)]
-    assert (here.returncode, elsewhere.returncode) == (0, 0), "\n".join(said)
-    return [root / circumstances["folder"] for circumstances in (HERE, ELSEWHERE)]
+    with ExitStack() as stack:
+        started = [stack.enter_context(start(root, place)) for place in PLACES]
+        said = [process.communicate(timeout=300)[0] for process in started]
+    assert [process.returncode for process in started] == [0] * len(PLACES), "\n".join(said)
+    return [root / place["folder"] for place in PLACES]
 
 
 @pytest.mark.parametrize(
@@ -93,10 +113,10 @@ def folders(tmp_path_factory):
     ids=str,
 )
 def test_every_file_has_the_same_digest_under_all_circumstances(folders, made, files):
-    """Folder, clock, time zone, hash seed, locale, umask, threads and workers change no byte."""
-    here, elsewhere = (manifest.digests(artifacts.files_below(folder / made)) for folder in folders)
+    """Kernel, threads, workers, folder, clock, time zone, hash seed and umask change no byte."""
+    here, *others = (manifest.digests(artifacts.files_below(folder / made)) for folder in folders)
 
-    assert manifest.differences(here, elsewhere) == ()
+    assert [manifest.differences(here, other) for other in others] == [(), ()]
     assert len(here) >= files
 
 
