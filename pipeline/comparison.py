@@ -13,6 +13,7 @@ from pipeline.adapters import git, mlflow_calls
 from pipeline.adapters.registry import Registry
 from pipeline.config import RegistrySettings, Settings
 from pipeline.core import model_report, report, training
+from pipeline.core.arithmetic import reproducible
 from pipeline.core.comparison_figures import comparison_figures
 from pipeline.core.drawing import figure_bytes
 from pipeline.core.examiner import Examiner, Incumbent
@@ -29,6 +30,7 @@ from pipeline.errors import ArtifactError, NotPromotedError, RegistryError
 PAGES = ("model-report.md", "model-report.html")
 
 
+@reproducible()
 def run(settings: Settings, *, require_promotion: bool = False) -> None:
     """Hold the best family against the live champion and write ``reports/model-report.*``.
 

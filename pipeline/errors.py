@@ -36,6 +36,10 @@ class ArtifactError(PipelineError):
     """A file of an earlier task is missing, damaged or belongs to other data."""
 
 
+class KernelError(PipelineError):
+    """numpy computes in another way here than models are trained with."""
+
+
 class ConversionError(PipelineError):
     """The ONNX model does not answer as the scikit-learn model does."""
 

@@ -21,6 +21,7 @@ from pipeline.adapters.publishing import Submission
 from pipeline.adapters.registry import Registry, Version
 from pipeline.config import Settings
 from pipeline.core import promotion, report, training
+from pipeline.core.arithmetic import reproducible
 from pipeline.core.contract import FEATURES
 from pipeline.core.evaluation import METRIC_TITLES
 from pipeline.core.examiner import Examiner
@@ -51,6 +52,7 @@ class Decision:
     served: Verdict
 
 
+@reproducible()
 def run(
     settings: Settings,
     *,
@@ -159,6 +161,7 @@ def _submission(
             "family": family,
             "data_digest": model.parameters.data_digest,
             "model_digest": model.digest,
+            "kernel": model.parameters.kernel,
             "threshold": f"{found.threshold:.3f}",
             **{metric: f"{found.metrics[metric].mean:.6f}" for metric in TAGGED_METRICS},
         },

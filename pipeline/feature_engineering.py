@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
-from pipeline import artifacts, cli, config, workspace
+from pipeline import artifacts, cli, config, kernel, workspace
 from pipeline.config import Settings
 from pipeline.core import report, training
+from pipeline.core.arithmetic import reproducible
 from pipeline.core.contract import EXTERNAL
 from pipeline.core.drawing import figure_bytes
 from pipeline.core.encoding import json_bytes
@@ -23,6 +24,7 @@ PAGES = ("model-evaluation.md", "model-evaluation.html")
 Models = Mapping[Family, TrainedModel]
 
 
+@reproducible()
 def run(settings: Settings) -> float:
     """Train, examine and convert the four families; write ``models/`` and their figures.
 
@@ -116,6 +118,7 @@ def _show(models: Models) -> None:
     )
     columns = ("family", *(METRIC_TITLES[metric] for metric in shown), "threshold")
     cli.show_table("Cross-validation: mean and corrected standard error", columns, rows)
+    cli.say(f"kernel        {kernel.describe(kernel.machine(), kernel.flags())}")
     cli.say(f"models        {artifacts.MODELS}/")
     cli.say(f"figures       {artifacts.MODEL_FIGURES}/")
     cli.say(f"report        {artifacts.REPORTS / PAGES[-1]}")

@@ -3,7 +3,7 @@
 OpenBLAS has a kernel for each kind of processor, and numpy has loops of its own. Left alone, both
 take the fastest that the processor runs, and each of those rounds in its own way: the last bits of
 a model would tell where it was trained. Both read their orders from the environment while numpy is
-loaded, so the package gives them before. Only the standard library is needed, and no compiler.
+loaded, so the package gives them before. The image of the service carries this module too.
 """
 
 import platform

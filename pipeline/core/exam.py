@@ -25,6 +25,7 @@ from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
+from pipeline.core.arithmetic import reproducible
 from pipeline.core.contract import FEATURES, TARGET
 from pipeline.core.policies import ExamPlan
 
@@ -87,11 +88,13 @@ def _sit_fold(model: Pipeline, table: pd.DataFrame, fold: Fold, plan: ExamPlan) 
 
 
 def fit(model: Pipeline, table: pd.DataFrame) -> Pipeline:
-    """Return a clone of ``model`` that is fitted to ``table``.
+    """Return a clone of ``model`` that is fitted to ``table``, with the same bytes everywhere.
 
-    One thread: the order of a sum, and so its last bit, depends on the number of threads.
+    Raises:
+        KernelError: numpy is not ready for that, here or in a worker.
+
     """
-    with threadpool_limits(1):
+    with reproducible():
         return clone(model).fit(table[list(FEATURES)], table[TARGET])
 
 

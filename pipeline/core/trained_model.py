@@ -13,7 +13,7 @@ from pyarrow import ArrowInvalid
 from pydantic import ValidationError
 from sklearn.pipeline import Pipeline
 
-from pipeline.core import manifest, persistence
+from pipeline.core import arithmetic, manifest, persistence
 from pipeline.core.encoding import json_bytes
 from pipeline.core.evaluation import Evaluation
 from pipeline.core.manifest import Files
@@ -35,7 +35,7 @@ class Parameters(Record):
     """All that a training depends on. Two trainings with equal parameters give equal models.
 
     ``recipe_digest`` is that of the unfitted pipeline, so it changes with the code that builds it;
-    ``libraries`` are the versions of those that compute.
+    ``libraries`` are the versions of those that compute, ``kernel`` is what they compute with.
     """
 
     data_digest: str
@@ -45,6 +45,7 @@ class Parameters(Record):
     hyperparameters: dict[str, Any]
     features: FeatureRecipe
     exam: ExamPlan
+    kernel: str = arithmetic.UNPINNED
 
     def differing(self, other: "Parameters") -> list[str]:
         """Name what differs between two trainings; nothing when they would give equal models."""

@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from pipeline.core import (
+    arithmetic,
     behaviour,
     conversion,
     evaluation,
@@ -47,7 +48,12 @@ def build(family: Family, plan: TrainingPlan, without: Collection[str] = ()) -> 
 
 
 def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Parameters:
-    """Return all that a training today would depend on."""
+    """Return all that a training today would depend on.
+
+    Raises:
+        KernelError: it would not be reproducible.
+
+    """
     return Parameters(
         data_digest=data_digest,
         recipe_digest=manifest.sha256(persistence.dump(build(family, plan))),
@@ -56,6 +62,7 @@ def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Paramete
         hyperparameters=getattr(plan.models, family).model_dump(),
         features=plan.features,
         exam=plan.exam,
+        kernel=arithmetic.kernel(),
     )
 
 

@@ -116,4 +116,4 @@ def test_flat_parameters_have_dotted_names_and_texts(model):
     assert all(isinstance(text, str) for text in flat.values())
     assert flat["libraries.numpy"]
     assert len(flat["recipe_digest"]) == 64
-    assert len(flat) == 3 + 1 + 2 + 4 + len(type(model.parameters.exam).model_fields)
+    assert len(flat) == 3 + 1 + 2 + 4 + 1 + len(type(model.parameters.exam).model_fields)

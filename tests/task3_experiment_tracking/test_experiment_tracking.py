@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import artifacts, config, experiment_tracking
+from pipeline import artifacts, config, experiment_tracking, kernel
 from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
 from pipeline.core import promotion
 from pipeline.core.encoding import json_bytes
@@ -177,6 +177,7 @@ def test_every_version_says_where_it_comes_from(story, first_versions):
         assert version.tags["git_commit"] == "unknown"
         assert {"data_digest", "model_digest", "roc_auc", "brier", "key"} <= version.tags.keys()
         assert {"gate_outcome", "gate_reason", "gate_verdict"} <= version.tags.keys()
+        assert version.tags["kernel"] == kernel.PINNED.name
         assert "ci_url" not in version.tags
 
 
