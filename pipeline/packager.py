@@ -24,7 +24,7 @@ SNAPSHOTS = ("requirements.txt", "conda.yaml", "python_env.yaml")
 PROMOTION_TAGS = ("family", "git_commit", "data_digest", "promoted_from", "promoted_at")
 PROMOTION_FIGURES = ("roc_auc", "brier", "threshold")
 # The blocks that scikit-learn does not have, and the packages that lead to them.
-BLOCKS = ("__init__.py", "core/__init__.py", "core/transformers.py")
+BLOCKS = ("__init__.py", "kernel.py", "core/__init__.py", "core/transformers.py")
 PACKAGED_WITH = ("joblib", "mlflow", "numpy", "onnxruntime", "scikit-learn", "skl2onnx", "skops")
 
 
