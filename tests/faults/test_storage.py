@@ -1,7 +1,6 @@
 """Where files cannot be stored nothing is registered, and the message says what to look at."""
 
 import os
-import shutil
 import subprocess
 from contextlib import closing
 
@@ -13,18 +12,13 @@ from tests.containers import needs
 from tests.faults.promotion import HURRIED, PATIENT, Names, submission
 from tests.faults.proxy import Proxy
 from tests.faults.servers import Server, sqlite
+from tests.root import as_root
 
 SIZE = 100_000
 # In the order in which they are stored.
 FILES = ("roc.png", "MLmodel", "model.skops", "code/a.py")
 KINDS = ("embedded", "server")
 CAUSE = {"embedded": "No space left on device|Read-only file system", "server": "full disk"}
-
-
-def as_root(*command):
-    """Run a command as root: a hosted runner may, and is not asked for a password."""
-    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    return subprocess.run([*sudo, *command], check=False, capture_output=True, text=True)
 
 
 def mount(folder, *options):
@@ -36,8 +30,6 @@ def mount(folder, *options):
 @pytest.fixture(scope="module")
 def disk(folder):
     """Return the folder of a small disk of its own."""
-    if os.geteuid() != 0 and (shutil.which("sudo") is None or as_root("true").returncode):
-        needs("only root may mount a small disk, and sudo asks for a password")
     small = folder / "small"
     small.mkdir()
     if refused := mount(small).stderr:

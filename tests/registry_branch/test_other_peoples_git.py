@@ -14,6 +14,7 @@ from pipeline.adapters import git
 from pipeline.adapters.git_branch import GitBranch
 from pipeline.errors import RegistryUnavailableError
 from tests.registry_branch.conftest import run_git
+from tests.root import as_root
 
 NAME = "mlflow-registry"
 CONTENT = {
@@ -262,13 +263,13 @@ def test_a_hook_of_the_clone_itself_works_with_the_registry(project, remote, nam
     assert Path(project, ".registry").is_dir()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
 def test_a_remote_of_another_user_is_reached_where_the_user_trusts_it(
     clone, remote, tmp_path, monkeypatch
 ):
     """That is a setting of the user, which the git at the other end asks for too."""
-    for path in (remote, *remote.rglob("*")):
-        os.chown(path, 1234, 1234)
+    run_git(remote, "config", "core.sharedRepository", "all")
+    for command in (("chmod", "a+rwX"), ("chown", "1234:1234")):
+        assert as_root(command[0], "-R", command[1], remote).returncode == 0
     given = tmp_path / "gitconfig"
     run_git(tmp_path, "config", "--file", str(given), "safe.directory", str(remote))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(given))
