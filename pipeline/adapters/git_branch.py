@@ -35,11 +35,11 @@ class GitBranch:
 
         Raises:
             RegistryUnavailableError: the remote does not answer.
-            RegistryError: the branch is damaged; the message names each file.
+            RegistryError: the branch is damaged; the message names each file. Or the folder holds
+                something that was not read from a branch.
 
         """
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        self._clear()
         # A template could bring hooks along.
         self._git("init", "--quiet", "--template=", f"--object-format={self.remote.object_format}")
         write_file(self.folder / ".git/info/attributes", git_settings.ATTRIBUTES.encode())
@@ -89,6 +89,21 @@ class GitBranch:
                 raise RegistryError(f"the branch {self.name} was not taken: {error}") from error
             return now == commit
         return True
+
+    def _clear(self) -> None:
+        if self.folder.is_symlink() or (self.folder.exists() and not self._is_ours()):
+            raise RegistryError(
+                f"{self.folder} was not read from {self.name}: move it away, as its place is needed"
+            )
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+
+    def _is_ours(self) -> bool:
+        if not self.folder.is_dir():
+            return False
+        names = {path.name for path in self.folder.iterdir()}
+        # A read that was cut off may have left nothing but the repository.
+        return SUMS in names or (self.folder / git_settings.TRUSTED).is_file() or names <= {".git"}
 
     def _seal(self) -> None:
         files = self._files()

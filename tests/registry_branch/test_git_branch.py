@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pipeline.adapters.git_branch import GitBranch
+from pipeline.core import git_settings
 from pipeline.errors import RegistryError, RegistryUnavailableError
 from tests.registry_branch.conftest import remote_at, run_git
 
@@ -37,6 +38,35 @@ def test_a_remote_without_the_branch_gives_an_empty_folder(branch):
 
     assert ann.read() == ""
     assert [path.name for path in ann.folder.iterdir()] == [".git"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "file"])
+def test_a_place_that_holds_something_else_is_left_alone(branch, tmp_path, kind):
+    """It is somebody's own: nothing of it is removed, also not through a link."""
+    ann, own = branch("ann"), tmp_path / "own"
+    own.mkdir()
+    (own / "notes").write_text("a year of work")
+    if kind == "folder":
+        own.rename(ann.folder)
+    elif kind == "link":
+        ann.folder.symlink_to(own)
+    else:
+        ann.folder.write_text("a year of work")
+
+    with pytest.raises(RegistryError, match="move it away"):
+        ann.read()
+
+    kept = ann.folder if kind == "file" else ann.folder / "notes"
+    assert kept.read_text() == "a year of work"
+
+
+def test_what_a_read_left_that_was_cut_off_is_cleared(branch):
+    """Before anything of the branch was there."""
+    ann = branch("ann")
+    ann.read()
+    (ann.folder / git_settings.TRUSTED).unlink()
+
+    assert ann.read() == ""
 
 
 def test_what_one_clone_puts_there_another_reads(branch):
