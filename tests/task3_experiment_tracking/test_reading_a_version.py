@@ -4,20 +4,18 @@ import os
 import subprocess
 import sys
 import urllib.request
-import warnings
 from pathlib import Path
 
-import mlflow.sklearn
 import pytest
-from sklearn.base import clone as unfitted
 
+from benchmarks.rivals import mlflow_sklearn
 from pipeline import config, registry_doctor
 from pipeline.adapters.registry import Registry
-from pipeline.core import persistence
-from pipeline.core.persistence import TRUSTED_TYPES
+from pipeline.artifacts import files_below
 from pipeline.core.promotion import SERVED
 from pipeline.errors import RegistryError
 from pipeline.model_packaging import ModelPackager
+from tests import prepared
 from tests.conftest import ROOT
 from tests.containers import free_port
 from tests.prepared import be_in
@@ -116,42 +114,18 @@ def look_at_the_champion(address, settings):
 
 
 @pytest.fixture
-def with_code(clone, registered, tmp_path):
-    """Return a registry whose champion carries code, as versions did at first, after a load."""
+def with_code(clone, registered, tmp_path, tmp_path_factory):
+    """Return a registry with a version that carries code, as at first, and that was loaded."""
+    package = prepared.packaged(tmp_path_factory.getbasetemp()) / "packages/heart_disease_model_v1"
+    mlflow_sklearn.save(package, tmp_path / "saved")
     with pytest.MonkeyPatch.context() as patch:
         be_in(registered, patch)
         source = Registry(**dict(config.load().registry))
-        champion = source.champion(SERVED)
-        published = source.files(champion)
-    code = tmp_path / "pipeline"
-    for name in ("__init__.py", "core/__init__.py", "core/transformers.py"):
-        (code / name).parent.mkdir(parents=True, exist_ok=True)
-        (code / name).write_bytes((ROOT / "pipeline" / name).read_bytes())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        mlflow.sklearn.save_model(
-            unfitted(persistence.load(published["model.skops"])),
-            tmp_path / "saved",
-            code_paths=[str(code)],
-            pip_requirements=[],
-            serialization_format="skops",
-            skops_trusted_types=list(TRUSTED_TYPES),
-            pyfunc_predict_fn="predict_proba",
-        )
-    saved = {
-        path.relative_to(tmp_path / "saved").as_posix(): path.read_bytes()
-        for path in (tmp_path / "saved").rglob("*")
-        if path.is_file()
-    }
+        published = source.files(source.champion(SERVED))
+    saved = files_below(tmp_path / "saved")
+    files = {**published, **saved, "model.skops": published["model.skops"]}
     registry = Registry(**dict(config.load().registry))
-    files = {name: c for name, c in published.items() if name not in saved}
-    version = registry.publish(
-        submission(
-            model_name=SERVED,
-            files={**files, **saved, "model.skops": published["model.skops"]},
-            tags=champion.tags | {"model_digest": champion.tags["model_digest"]},
-        )
-    )
+    version = registry.publish(submission(model_name=SERVED, files=files))
     load = f"import mlflow; mlflow.pyfunc.load_model('models:/{version.title}')"
     python(["-c", load], tmp_path.parent, config.load().registry.tracking_uri)
     assert list(clone.rglob("artifacts/code/**/__pycache__/*.pyc"))
