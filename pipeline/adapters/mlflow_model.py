@@ -21,7 +21,7 @@ from pipeline.core.model_files import ONNX, SKOPS
 from pipeline.core.onnx_model import OUTPUT
 from pipeline.core.persistence import TRUSTED_TYPES
 
-# What it takes to ask the ONNX file, and to load the skops file; MLflow adds itself.
+# Needed to ask the ONNX file and to load the skops file; MLflow adds itself.
 REQUIREMENTS: Final = (
     *("numpy", "onnx", "onnxruntime", "pandas"),
     *("scikit-learn", "scipy", "skops"),
