@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from benchmarks.ending import STOPPING
 from pipeline import config
 from pipeline.adapters import source
 from pipeline.core import git_settings, parsing, report
@@ -103,6 +105,20 @@ def _no_settings_from_outside():
     # The tests may run in a hook of git, which would lead their own git to the real clone.
     for name in os.environ.keys() - git_settings.reading(os.environ).keys():
         del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_in_the_process():
+    """Undo what the commands of later tests would inherit: ignored signals, MLflow's address."""
+    handlers = {number: signal.getsignal(number) for number in STOPPING}
+    address = os.environ.get(config.TRACKING_URI)
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    if address is None:
+        os.environ.pop(config.TRACKING_URI, None)
+    else:
+        os.environ[config.TRACKING_URI] = address
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import subprocess
 
 import pytest
 
-from pipeline import config
 from pipeline.adapters.git import Remote
 from pipeline.adapters.git_branch import GitBranch
 from tests.conftest import ROOT, lay_out
@@ -60,6 +59,4 @@ def project(clone, monkeypatch):
     run_git(clone, "add", "--all")
     run_git(clone, "commit", "--quiet", "--message=second")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    # MLflow leaves the address of the registry before, which commands would take for a team's.
-    monkeypatch.delenv(config.TRACKING_URI, raising=False)
     return clone
