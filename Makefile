@@ -47,6 +47,8 @@ bench-quick: setup ## the same in a few rounds; writes nothing
 
 test: setup ## run every test, with the coverage floor
 	$(BIN)/python run_tests.py
+test-fast: setup ## the tests that need no server, engine or browser
+	$(BIN)/python run_tests.py --fast $(ARGS)
 test-pythons: setup ## the tests on each supported Python this machine has; PYTHONS="3.12" chooses
 	$(BIN)/nox $(if $(PYTHONS),--pythons $(PYTHONS)) $(if $(ARGS),-- $(ARGS))
 check: setup ## format, lint, types, docstrings of the tests
@@ -58,12 +60,12 @@ check: setup ## format, lint, types, docstrings of the tests
 workflow-lint: setup ## lint the workflows and the scripts that they start
 	$(BIN)/zizmor --quiet --persona auditor --offline --strict-collection .github
 	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck -pyflakes ''
-	$(BIN)/shellcheck .ci/* docker/mlflow/entry tests/workflows/programs/*
+	$(BIN)/shellcheck .ci/* docker/mlflow/entry tests/nightly/workflows/programs/*
 workflows: setup ## execute the workflows: pull request, merge, release, rollback; needs Docker
-	$(BIN)/python -m tests.workflows.show
+	$(BIN)/python -m tests.nightly.workflows.show
 
 faults: setup ## break, kill and race the registry on SQLite and PostgreSQL; takes a while
-	$(BIN)/python -m tests.faults.show $(ARGS)
+	$(BIN)/python -m tests.nightly.faults.show $(ARGS)
 
 mlflow-ui: setup ## the registry in a browser, at http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in \
@@ -79,4 +81,4 @@ lock: setup ## write requirements*.txt again from requirements*.in
 clean: ## remove what the commands made, except the registry
 	rm -rf data/processed figures reports models packages environments images .bench .bentoml .nox .coverage .coverage.* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report doctor bench bench-quick test test-pythons check workflow-lint workflows faults mlflow-ui lock clean
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report doctor bench bench-quick test test-fast test-pythons check workflow-lint workflows faults mlflow-ui lock clean

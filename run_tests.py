@@ -1,7 +1,8 @@
-"""Run the tests: all of them, or those of single tasks.
+"""Run the tests: all of them, the fast ones, or those of single tasks.
 
 Examples:
     python run_tests.py                     every test, with the coverage floor
+    python run_tests.py --fast              those that need no server, engine or browser
     python run_tests.py --task1 --task3     the tests of tasks 1 and 3
     python run_tests.py --task2 -k leak -x  further arguments go to pytest
 
@@ -21,6 +22,8 @@ TASKS = {
     "task3": "experiment_tracking",
     "task4": "model_packaging",
 }
+# What takes a server, an engine or a browser, or long, is in these folders.
+SLOWER = ["tests/integration", "tests/nightly"]
 # How long each test of the whole suite took, with what was prepared for it.
 RECORD = "reports/tests.xml"
 TOTAL = ["-o", "junit_duration_report=total"]
@@ -33,17 +36,20 @@ def main(arguments: list[str]) -> int:
     )
     for task, name in TASKS.items():
         parser.add_argument(f"--{task}", action="store_true", help=f"the tests of {name}")
+    parser.add_argument("--fast", action="store_true", help="without server, engine or browser")
     chosen, further = parser.parse_known_args(arguments)
-    folders = [f"tests/{t}_{name}" for t, name in TASKS.items() if getattr(chosen, t)]
+    part = [f"tests/{t}_{name}" for t, name in TASKS.items() if getattr(chosen, t)]
+    part += [f"--ignore={folder}" for folder in SLOWER if chosen.fast] + further
     os.chdir(ROOT)
     # The floor is a promise about the whole suite; a part of it cannot keep it.
-    coverage = ["--cov", "--cov-fail-under=0"] if folders or further else ["--cov"]
+    coverage = ["--cov", "--cov-fail-under=0"] if part else ["--cov"]
     # A process per core; a file stays in one process, so that what it prepares is prepared once.
     # They begin in the order of `tests/conftest.py`.
     spread = ["--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder"]
-    whole = [] if folders or further else [*spread, f"--junit-xml={RECORD}", *TOTAL]
-    code = pytest.main([*coverage, *whole, *folders, *further])
-    if whole and code == pytest.ExitCode.INTERRUPTED:
+    record = [] if part else [f"--junit-xml={RECORD}", *TOTAL]
+    several = spread if chosen.fast or not part else []
+    code = pytest.main([*coverage, *several, *record, *part])
+    if record and code == pytest.ExitCode.INTERRUPTED:
         # It holds a part of the tests.
         Path(RECORD).unlink(missing_ok=True)
     return int(code)

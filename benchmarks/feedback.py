@@ -14,7 +14,7 @@ from benchmarks.measuring import last_line
 from pipeline.core import drawing
 
 RECORD: Final = Path("reports/tests.xml")
-PLAY: Final = (sys.executable, "-m", "tests.workflows.verdict")
+PLAY: Final = (sys.executable, "-m", "tests.nightly.workflows.verdict")
 # To take away the containers and images that the workflows made.
 TIDY_SECONDS: Final = 60
 SLOWEST_TESTS: Final = 20

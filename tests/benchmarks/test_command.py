@@ -12,8 +12,7 @@ import pytest
 
 import benchmarks.__main__ as command
 from benchmarks.findings import BenchmarkError, Goal, Section, Table
-
-ROOT = Path(__file__).parents[2]
+from tests.conftest import ROOT
 
 
 def finding(name, speed, **more):

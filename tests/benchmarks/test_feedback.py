@@ -16,8 +16,8 @@ from benchmarks.findings import BenchmarkError
 
 RECORD = b"""<?xml version="1.0" encoding="utf-8"?>
 <testsuites><testsuite time="9.5" timestamp="2026-11-25T20:39:11.5+00:00">
-<testcase classname="tests.faults.test_calls" name="test_a[1]" time="4.0" />
-<testcase classname="tests.faults.test_calls.TestB" name="test_b" time="2.0" />
+<testcase classname="tests.nightly.faults.test_calls" name="test_a[1]" time="4.0" />
+<testcase classname="tests.nightly.faults.test_calls.TestB" name="test_b" time="2.0" />
 <testcase classname="tests.image.test_image" name="test_c" time="5.0"><skipped /></testcase>
 </testsuite></testsuites>"""
 # A workflow that takes a while, and tidies up when it is told to end.

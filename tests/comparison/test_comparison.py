@@ -14,7 +14,7 @@ from pipeline.core import manifest
 from pipeline.core.promotion import SERVED
 from pipeline.errors import ArtifactError, NotPromotedError
 from tests.conftest import ROOT
-from tests.task3_experiment_tracking.conftest import counts
+from tests.registries import counts
 
 MARKDOWN = Path("reports/model-report.md")
 PAGE = Path("reports/model-report.html")

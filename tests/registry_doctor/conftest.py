@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from pipeline import config
 from pipeline.adapters.registry import Registry
 from pipeline.core.history import Crowning
-from tests.task3_experiment_tracking.conftest import Store, empty, submission
+from tests.registries import Store, empty, submission
 
 NAME = "heart_disease_svm"
 SERVED = "heart_disease"

@@ -14,8 +14,8 @@ from pipeline.core.diagnosis import Finding
 from pipeline.core.promotion import HISTORY
 from pipeline.errors import RegistryError
 from tests.conftest import ROOT
+from tests.registries import submission
 from tests.registry_doctor.conftest import NAME, SERVED
-from tests.task3_experiment_tracking.conftest import submission
 
 
 def everything(client):

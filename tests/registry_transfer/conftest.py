@@ -17,7 +17,7 @@ from pipeline.core.policies import Patience
 from pipeline.core.promotion import HISTORY, SERVED
 from pipeline.core.transfer import MODELS, ORIGIN
 from tests.conftest import ROOT
-from tests.task3_experiment_tracking.conftest import submission
+from tests.registries import submission
 
 SVM, FOREST, LOGISTIC = (
     f"{SERVED}_{family}" for family in ("svm", "random_forest", "logistic_regression")

@@ -1,11 +1,11 @@
 """The arrows between modules: task -> adapters -> core -> errors, and nothing the other way."""
 
 import ast
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.conftest import ROOT
+
 MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
 
 # What each layer may import of this project. A module that is no layer is a task or a command.

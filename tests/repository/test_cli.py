@@ -3,13 +3,12 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from pipeline import errors
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[2]
 EXPECTED = [
     errors.PipelineError,
     errors.SettingsError,

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pydantic
 import pytest
@@ -11,8 +10,7 @@ import yaml
 
 from pipeline import config
 from pipeline.errors import SettingsError
-
-ROOT = Path(__file__).parents[2]
+from tests.conftest import ROOT
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.conftest import ROOT
 from tests.repository.workflow_mutants import COMMENT, MUTANTS, PULL_REQUEST, ROLLBACK
 from tests.repository.workflow_rules import (
     ONLY_SUCCESSES,
@@ -23,7 +24,6 @@ from tests.repository.workflow_rules import (
     read_pins,
 )
 
-ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
 TOOLS = Path(sys.executable).parent
 MAKEFILE = (ROOT / "Makefile").read_text()

@@ -8,7 +8,6 @@ import sys
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 
 import pytest
 
@@ -16,8 +15,8 @@ from pipeline import artifacts, config, data_acquisition_eda
 from pipeline.core import schema, tables
 from pipeline.core.contract import HOSPITALS
 from pipeline.errors import ContractError, SourceError
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[2]
 ARCHIVE = "/heart+disease.zip"
 WRITTEN = [
     "data/processed/SHA256SUMS",

@@ -11,7 +11,7 @@ from pipeline import (
 )
 from pipeline.adapters.registry import Registry
 from pipeline.model_packaging import ModelPackager
-from tests.task3_experiment_tracking.conftest import counts
+from tests.registries import counts
 
 # The shortest training there is.
 SHORTEST = {

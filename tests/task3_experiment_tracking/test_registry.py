@@ -1,12 +1,5 @@
 """The registry keeps what it is given, and gives nothing back that it cannot vouch for."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-from pathlib import Path
-
 import pytest
 from mlflow import MlflowClient
 
@@ -17,11 +10,9 @@ from pipeline.errors import (
     NoChampionError,
     OvertakenError,
     RegistryError,
-    RegistryUnavailableError,
 )
-from tests.task3_experiment_tracking.conftest import counts, submission
+from tests.registries import counts, submission
 
-ROOT = Path(__file__).parents[2]
 NAME = "heart_disease_svm"
 # A model that nobody has published; a server with accounts knows its name.
 UNPUBLISHED = "heart_disease_gradient_boosting"
@@ -54,22 +45,6 @@ def interrupted(store, registry):
         Interrupted(store.uri, "tests").publish(given)
     (left,) = registry.versions(NAME)
     return left, given
-
-
-def command(uri):
-    """Ask the registry at ``uri`` for the champion as a task does, in a process of its own."""
-    code = (
-        "from pipeline import cli\nfrom pipeline.adapters.registry import Registry\n"
-        "def ask() -> None:\n  'Ask.'\n"
-        f"  print(Registry({str(uri)!r}, 'e').champion('heart_disease'))\ncli.run(ask)"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 # --- publish
@@ -555,75 +530,3 @@ def test_a_previous_champion_that_was_deleted_is_in_nobodys_way(client, registry
 
     assert registry.settle(NAME) == second
     assert registry.aliases(NAME) == {CHAMPION: 2}
-
-
-# --- registries that do not work
-
-
-def closed_port():
-    """Return a port of this machine at which nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def test_a_server_that_does_not_answer_is_one_line_and_exit_code_4():
-    """With the next step, within seconds of MLflow's import."""
-    uri = f"http://127.0.0.1:{closed_port()}"
-    done = command(uri)
-
-    assert done.stderr.startswith(
-        f"error: the registry at {uri} does not answer: start it, or unset MLFLOW_TRACKING_URI"
-    )
-    assert done.stderr.count("\n") == 1
-    assert done.returncode == 4
-
-
-def test_a_server_that_does_not_answer_is_told_quickly(tmp_path, monkeypatch):
-    """MLflow's client alone would try for minutes."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    started = time.monotonic()
-    with pytest.raises(RegistryUnavailableError):
-        Registry(f"http://127.0.0.1:{closed_port()}", "tests").versions(NAME)
-    assert time.monotonic() - started < 5
-
-
-def test_a_password_in_the_address_is_never_shown(tmp_path, monkeypatch):
-    """Neither by us nor in what MLflow says."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    with pytest.raises(RegistryUnavailableError) as refused:
-        Registry(f"http://ann:secret@127.0.0.1:{closed_port()}", "tests").versions(NAME)
-    assert "secret" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("address", "explanation"),
-    [
-        ("sqlite:///folder", "the registry folder cannot be opened: unable to open database file"),
-        ("sqlite:///text", "the registry text cannot be opened: file is not a database"),
-        ("sqlite:///text/mlflow.db", "the registry text/mlflow.db cannot be opened: "),
-        ("nothing://here", "the registry at nothing://here refused: "),
-    ],
-    ids=["a folder", "another file", "below a file", "another scheme"],
-)
-def test_an_address_that_is_no_registry_is_one_line(tmp_path, monkeypatch, address, explanation):
-    """At once, and without a traceback."""
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "text").write_text("This is no database, but long enough to be taken for one." * 9)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    started = time.monotonic()
-    with pytest.raises(RegistryError) as refused:
-        Registry(address, "tests").versions(NAME)
-
-    assert str(refused.value).startswith(explanation)
-    assert time.monotonic() - started < 5
-
-
-def test_an_embedded_registry_may_stand_in_a_new_folder(tmp_path, monkeypatch):
-    """The folder is made."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    assert Registry(f"sqlite:///{tmp_path}/new/folder/mlflow.db", "tests").versions(NAME) == []

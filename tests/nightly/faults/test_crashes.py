@@ -1,0 +1,20 @@
+"""A server that is killed at any moment has kept what it acknowledged, and a second run goes on.
+
+`make faults` kills 50 times on each database.
+"""
+
+import pytest
+
+from tests.nightly.faults.crashes import Crashes
+
+
+@pytest.fixture(scope="module")
+def crashes(server):
+    """Return crashes of the server."""
+    return Crashes(server)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_server_that_is_killed_loses_no_promotion(crashes, seed):
+    """None that it acknowledged; and what it did not finish is finished by the next run."""
+    assert crashes.play(seed).lost == ""

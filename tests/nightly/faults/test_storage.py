@@ -1,0 +1,126 @@
+"""Where files cannot be stored nothing is registered, and the message says what to look at."""
+
+import os
+import subprocess
+from contextlib import closing
+
+import pytest
+
+from pipeline.adapters.registry import Registry
+from pipeline.errors import RegistryError
+from tests.containers import needs
+from tests.databases import Server, sqlite
+from tests.nightly.faults.promotion import HURRIED, PATIENT, Names, submission
+from tests.nightly.faults.proxy import Proxy
+from tests.root import as_root
+
+SIZE = 100_000
+# In the order in which they are stored.
+FILES = ("roc.png", "MLmodel", "model.skops", "code/a.py")
+KINDS = ("embedded", "server")
+CAUSE = {"embedded": "No space left on device|Read-only file system", "server": "full disk"}
+
+
+def mount(folder, *options):
+    """Mount a file system of 1 MB that is ours, or mount it again in another way."""
+    ours = ("size=1m", f"uid={os.geteuid()}", *options)
+    return as_root("mount", "-t", "tmpfs", "-o", ",".join(ours), "tmpfs", folder)
+
+
+@pytest.fixture(scope="module")
+def disk(folder):
+    """Return the folder of a small disk of its own."""
+    small = folder / "small"
+    small.mkdir()
+    if refused := mount(small).stderr:
+        needs(f"no small disk can be mounted here: {refused}")
+    yield small
+    assert as_root("umount", "--lazy", small).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def proxy(disk, folder):
+    """Return a proxy in front of a server that keeps its files on the small disk."""
+    with (
+        closing(Server(folder, sqlite(folder), artifacts=disk)) as server,
+        closing(Proxy(server.port)) as proxy,
+    ):
+        yield proxy
+
+
+@pytest.fixture
+def address(request, disk, folder, monkeypatch):
+    """Return the address of the registry of a kind, whose small disk is empty."""
+    subprocess.run(["find", disk, "-mindepth", "1", "-delete"], check=True)
+    monkeypatch.chdir(disk)
+    if request.param == "embedded":
+        yield f"sqlite:///{folder}/embedded.db"
+    else:
+        proxy = request.getfixturevalue("proxy")
+        proxy.expect()
+        yield proxy.uri
+    mount(disk, "remount", "rw")
+
+
+def publish(address, names, patience=PATIENT):
+    """Publish a version of four files of the same size."""
+    figure, *files = FILES
+    given = submission(
+        names,
+        "svm",
+        0.9,
+        files={name: name.encode() + bytes(SIZE) for name in files},
+        figures={figure: bytes(SIZE)},
+    )
+    return Registry(address, names.experiment, patience).publish(given)
+
+
+@pytest.mark.parametrize("stored", range(len(FILES)), ids=FILES)
+@pytest.mark.parametrize(("address", "cause"), CAUSE.items(), ids=KINDS, indirect=["address"])
+def test_a_disk_that_is_full_at_a_file_registers_nothing(address, cause, disk, stored):
+    """The message names a file and the cause, and with room a second run finishes it."""
+    names, room = Names.new(), stored * SIZE + SIZE // 2
+    (disk / "other").write_bytes(bytes(1 << 20))
+    (disk / "other").write_bytes(bytes((1 << 20) - room))
+    with pytest.raises(RegistryError, match=cause) as refused:
+        publish(address, names, HURRIED)
+
+    assert any(name in str(refused.value) for name in FILES)
+    assert "\n" not in str(refused.value)
+    assert Registry(address, names.experiment, PATIENT).versions(names.model("svm")) == []
+    (disk / "other").unlink()
+    assert publish(address, names).version == 1
+
+
+@pytest.mark.parametrize(("address", "cause"), CAUSE.items(), ids=KINDS, indirect=["address"])
+def test_a_disk_that_may_only_be_read_registers_nothing(address, cause, disk):
+    """Of either kind."""
+    names = Names.new()
+    mount(disk, "remount", "ro")
+    with pytest.raises(RegistryError, match=cause):
+        publish(address, names, HURRIED)
+
+    assert Registry(address, names.experiment, PATIENT).versions(names.model("svm")) == []
+    mount(disk, "remount", "rw")
+    assert publish(address, names).version == 1
+
+
+@pytest.mark.parametrize("stored", range(1, len(FILES)), ids=FILES[1:])
+@pytest.mark.parametrize("address", ["server"], indirect=True)
+def test_a_disk_that_may_only_be_read_from_a_file_on_registers_nothing(
+    address, proxy, disk, stored
+):
+    """What had been stored until then is of no use to anybody."""
+    names, uploads = Names.new(), []
+
+    def protect(call):
+        if call.title.startswith("PUT"):
+            uploads.append(call)
+            if len(uploads) == stored + 1:
+                mount(disk, "remount", "ro")
+
+    proxy.expect(each=protect)
+    with pytest.raises(RegistryError, match=CAUSE["server"]):
+        publish(address, names, HURRIED)
+
+    assert Registry(address, names.experiment, PATIENT).versions(names.model("svm")) == []

@@ -1,0 +1,126 @@
+"""Mutants of the gate: each comparison, limit and decision of its module, changed one at a time.
+
+``python tests/nightly/mutate_gate.py`` prints each mutant and the case that
+caught it, and ends with 1 when one survives.
+"""
+
+import ast
+import copy
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from pipeline.core import promotion
+from tests.task3_experiment_tracking import gate_cases
+
+GATE = Path(promotion.__file__)
+
+OPPOSITE = {
+    ast.Lt: ast.GtE,
+    ast.LtE: ast.Gt,
+    ast.Gt: ast.LtE,
+    ast.GtE: ast.Lt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+}
+BOUNDARY = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt}
+SWAPPED = {"PASSED": "FAILED", "FAILED": "PASSED", "low": "high", "high": "low"}
+LIMITS = ("minimum", "maximum", "leak", "behaviour_tolerance", "margin")
+# These put a decision into words and take part in none.
+NOT_DECIDING = {"_interval", "_check", "_verdict", "checks_with", "registered_name"}
+
+
+def mutants() -> Iterator[tuple[str, ast.Module]]:
+    """Yield each mutant of the gate's module, and what was changed where."""
+    tree = ast.parse(GATE.read_text(encoding="utf-8"))
+    places = list(_deciding(tree))
+    for number, node in enumerate(places):
+        for what, change in _changes(node):
+            mutant = copy.deepcopy(tree)
+            change(list(_deciding(mutant))[number])
+            yield f"line {node.lineno}: {what}", ast.fix_missing_locations(mutant)
+
+
+def _deciding(tree: ast.Module) -> Iterator[ast.expr | ast.stmt]:
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    for top in (*tree.body, *(node for found in classes for node in found.body)):
+        if isinstance(top, ast.FunctionDef) and top.name not in NOT_DECIDING:
+            yield from (n for n in ast.walk(top) if isinstance(n, ast.expr | ast.stmt))
+
+
+def _changes(node):  # noqa: C901 (one branch for each kind of change)
+    if isinstance(node, ast.Compare):
+        for index, operator in enumerate(node.ops):
+            for table in (OPPOSITE, BOUNDARY):
+                if new := table.get(type(operator)):
+                    yield f"{ast.unparse(node)}: {new.__name__}", _set_operator(index, new)
+    if isinstance(node, ast.BoolOp):
+        yield f"{ast.unparse(node)}: and <-> or", _flip_bool
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        yield f"{ast.unparse(node)}: without the minus", lambda n: setattr(n, "op", ast.UAdd())
+    if isinstance(node, ast.Attribute) and node.attr in SWAPPED:
+        swapped = SWAPPED[node.attr]
+        yield f"{ast.unparse(node)}: {swapped}", lambda n: setattr(n, "attr", swapped)
+    if isinstance(node, ast.Call):
+        for index, given in enumerate([*node.args, *(k.value for k in node.keywords)]):
+            if isinstance(given, ast.Attribute) and given.attr.startswith(LIMITS):
+                for factor in (0.95, 1.05):
+                    yield f"{ast.unparse(given)} times {factor}", _scale(index, factor)
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield | ast.YieldFrom):
+        yield f"{ast.unparse(node)}: dropped", lambda n: setattr(n, "value", ast.Constant(None))
+
+
+def _set_operator(index, new):
+    def change(node):
+        node.ops[index] = new()
+
+    return change
+
+
+def _flip_bool(node):
+    node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+
+
+def _scale(index, factor):
+    def change(node):
+        given = [*node.args, *(keyword.value for keyword in node.keywords)][index]
+        scaled = ast.BinOp(given, ast.Mult(), ast.Constant(factor))
+        if index < len(node.args):
+            node.args[index] = scaled
+        else:
+            node.keywords[index - len(node.args)].value = scaled
+
+    return change
+
+
+def caught_by(mutant: ast.Module) -> str:
+    """Return the name of the first case that a mutant decides otherwise, or nothing."""
+    module = ModuleType("mutant")
+    sys.modules["mutant"] = module
+    exec(compile(mutant, "mutant", "exec"), module.__dict__)  # noqa: S102
+    try:
+        return gate_cases.misjudged(module)
+    except Exception as error:  # noqa: BLE001 (a mutant may break in any way)
+        return type(error).__name__
+
+
+def main() -> int:
+    """Print every mutant and what caught it."""
+    if case := gate_cases.misjudged(promotion):
+        sys.exit(f"the gate itself fails: {case}")
+    survivors = 0
+    for what, mutant in mutants():
+        case = caught_by(mutant)
+        survivors += not case
+        print(f"{'caught ' if case else 'SURVIVED'}  {what}  <-  {case or 'nobody'}")
+    print(f"{survivors} survived")
+    return int(survivors > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

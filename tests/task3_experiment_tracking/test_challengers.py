@@ -1,0 +1,394 @@
+"""Better and worse challengers, interrupted runs, and what the task refuses to register."""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from pipeline import artifacts, config, experiment_tracking
+from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
+from pipeline.core.encoding import json_bytes
+from pipeline.core.policies import FAMILIES
+from pipeline.core.promotion import HISTORY, SERVED, registered_name
+from pipeline.core.tables import read_table, table_bytes
+from pipeline.errors import ArtifactError, RegistryError
+from tests.conftest import ROOT
+from tests.prepared import be_in
+from tests.registries import counts
+
+NAMES = [registered_name(family) for family in FAMILIES]
+# So low that a single tree may serve.
+LOW = {
+    "PROMOTION__MINIMUM_ROC_AUC": "0.5",
+    "PROMOTION__MAXIMUM_BRIER": "0.3",
+    "PROMOTION__MAXIMUM_LOG_LOSS": "1.0",
+    "PROMOTION__MAXIMUM_CALIBRATION_ERROR": "0.5",
+    "PROMOTION__CALIBRATION_SLOPE__LOW": "-10",
+    "PROMOTION__CALIBRATION_SLOPE__HIGH": "10",
+    "PROMOTION__SLICES__MINIMUM_ROC_AUC": "0.3",
+    "PROMOTION__EXTERNAL_MINIMUM_ROC_AUC__HUNGARIAN": "0.3",
+}
+
+
+class Moment(NamedTuple):
+    """A registry after a run: what was printed, what it holds, who holds which alias."""
+
+    printed: str
+    counts: dict[str, int]
+    champion: Version | None
+    previous: Version | None
+    champions: dict[str, str]
+
+
+def run(uri, **options):
+    """Run the task in the current folder and return what is there then."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        experiment_tracking.run(config.load(), **options)
+    registry = Registry(uri, "heart-disease")
+    holders = {name: registry.find_alias(name, CHAMPION) for name in NAMES}
+    return Moment(
+        " ".join(printed.getvalue().split()),
+        counts(uri),
+        registry.find_alias(SERVED, CHAMPION),
+        registry.find_alias(SERVED, PREVIOUS_CHAMPION),
+        {name: found.title for name, found in holders.items() if found},
+    )
+
+
+def command(*arguments, **environment):
+    """Run the task as a person does."""
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.experiment_tracking", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def versions(each, served=1):
+    """Return the number of versions of each registered model."""
+    return dict.fromkeys(NAMES, each) | {SERVED: served}
+
+
+def made(moment):
+    """Return the number of versions of each registered model after a run."""
+    others = {"runs", "models", HISTORY}
+    return {name: n for name, n in moment.counts.items() if name not in others}
+
+
+# --- better and worse challengers
+
+
+class Contest(NamedTuple):
+    """Weak models, then the trained ones, then the weak ones again."""
+
+    weak: Moment
+    honest: Moment
+    relapse: Moment
+
+
+@pytest.fixture(scope="module")
+def contest(trained, weak, tmp_path_factory):
+    """Let a planted worse model be champion, better ones challenge it, and it challenge them."""
+    folder = shutil.copytree(trained, tmp_path_factory.mktemp("contest") / "clone")
+    honest = artifacts.read_folder(trained / artifacts.MODELS, "feature_engineering")
+    with pytest.MonkeyPatch.context() as patch:
+        be_in(folder, patch)
+        for name, value in LOW.items():
+            patch.setenv(config.PREFIX + name, value)
+        uri = os.environ[config.TRACKING_URI]
+        moments = []
+        for models in (weak, honest, weak):
+            artifacts.write_folder(artifacts.MODELS, models)
+            moments.append(run(uri))
+        return Contest(*moments)
+
+
+def test_a_better_challenger_is_promoted(contest):
+    """The champion sits the challenger's exam, and the whole interval lies above zero."""
+    assert contest.weak.champion.title == "heart_disease/1"
+    assert contest.honest.champion.title == "heart_disease/2"
+    assert "better than heart_disease/1 on equal folds" in contest.honest.printed
+    assert contest.honest.champion.tags["gate_reason"].startswith("better than heart_disease/1")
+
+
+def test_a_promotion_keeps_the_champion_before(contest):
+    """To go back to it is one call."""
+    assert contest.honest.previous.title == "heart_disease/1"
+
+
+def test_each_family_is_held_against_its_own_champion(contest):
+    """The family's alias moves to the better version too."""
+    assert contest.honest.champions == {name: f"{name}/2" for name in NAMES}
+
+
+def test_a_worse_challenger_is_recorded_but_not_crowned(contest):
+    """Version 3 of each family exists, and every alias stays."""
+    assert made(contest.relapse) == versions(3, served=2)
+    assert contest.relapse.champion == contest.honest.champion
+    assert contest.relapse.previous == contest.honest.previous
+    assert contest.relapse.champions == contest.honest.champions
+    assert "verdict keep" in contest.relapse.printed
+
+
+def test_no_family_that_is_unfit_is_crowned(clone, monkeypatch):
+    """A refusal is an outcome that is explained, not a failure."""
+    monkeypatch.setenv(config.PREFIX + "PROMOTION__MINIMUM_ROC_AUC", "0.99")
+    monkeypatch.setenv("COLUMNS", "200")
+    moment = run(os.environ[config.TRACKING_URI])
+
+    assert made(moment) == dict.fromkeys(NAMES, 1)
+    assert (moment.champion, moment.champions) == (None, {})
+    assert "verdict refuse" in moment.printed
+    assert "champion none: no family is fit to serve" in moment.printed
+    assert clone.is_dir()
+
+
+# --- interruptions
+
+
+@pytest.mark.parametrize("step", ["publish", "copy", "crown", "_append", "_point"])
+def test_an_interrupted_run_is_finished_by_the_next(clone, monkeypatch, step):
+    """With the same key nothing is made twice, and until then nobody is champion."""
+
+    class Interrupted(Registry):
+        """A registry whose process dies at one step of the served model or the last family."""
+
+    def interrupted(self, given, *arguments, **named):
+        name = given if isinstance(given, str) else given.model_name
+        if name in {SERVED, "heart_disease_svm"} or SERVED in arguments:
+            raise KeyboardInterrupt
+        return getattr(Registry, step)(self, given, *arguments, **named)
+
+    setattr(Interrupted, step, interrupted)
+    uri = os.environ[config.TRACKING_URI]
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment_tracking, "Registry", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(uri, once_per="job")
+
+    assert Registry(uri, "heart-disease").find_alias(SERVED, CHAMPION) is None
+    finished = run(uri, once_per="job")
+    assert made(finished) == versions(1)
+    assert finished.champion.title == "heart_disease/1"
+    assert clone.is_dir()
+
+
+def test_a_key_that_made_other_models_is_refused(clone, registered_weakly, weak):
+    """A verdict on one model must never crown another."""
+    artifacts.write_folder(artifacts.MODELS, weak)
+    with pytest.raises(
+        RegistryError, match=r"the key job was used for other models .*give another"
+    ):
+        run(registered_weakly, once_per="job")
+    assert clone.is_dir()
+
+
+@pytest.fixture
+def registered_weakly(clone):
+    """Return a registry in which the key ``job`` was used."""
+    uri = os.environ[config.TRACKING_URI]
+    run(uri, once_per="job")
+    assert clone.is_dir()
+    return uri
+
+
+# --- what it refuses to register
+
+
+def other_data(folder, monkeypatch):
+    """Make one patient a year older."""
+    del monkeypatch
+    files = artifacts.read_folder(folder / artifacts.PROCESSED, "data_acquisition_eda")
+    table = read_table(files["training.parquet"])
+    table.loc[0, "age"] += 1
+    older = {**files, "training.parquet": table_bytes(table)}
+    artifacts.write_folder(folder / artifacts.PROCESSED, older)
+
+
+def other_parameters(folder, monkeypatch):
+    """Ask for other hyperparameters than the models were trained with."""
+    del folder
+    monkeypatch.setenv(config.PREFIX + "MODELS__SVM__C", "7")
+
+
+def other_exam(folder, monkeypatch):
+    """Ask for other folds than the models were examined on."""
+    del folder
+    monkeypatch.setenv(config.PREFIX + "EVALUATION__SEED", "7")
+
+
+def no_models(folder, monkeypatch):
+    """Take the models away."""
+    del monkeypatch
+    shutil.rmtree(folder / artifacts.MODELS)
+
+
+def no_figures(folder, monkeypatch):
+    """Take the figures of the models away."""
+    del monkeypatch
+    shutil.rmtree(folder / artifacts.MODEL_FIGURES)
+
+
+def no_data(folder, monkeypatch):
+    """Take the tables away."""
+    del monkeypatch
+    shutil.rmtree(folder / artifacts.PROCESSED)
+
+
+def changed_model(folder, monkeypatch):
+    """Flip one bit of a model."""
+    del monkeypatch
+    file = folder / artifacts.MODELS / "svm/model.skops"
+    content = bytearray(file.read_bytes())
+    content[1000] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "explanation"),
+    [
+        (other_data, "models/random_forest is of another time (data_digest changed since): run"),
+        (other_exam, "models/random_forest is of another time (exam changed since): run `python"),
+        (other_parameters, "models/svm is of another time (recipe_digest, hyperparameters chang"),
+        (no_models, "models/ is missing or unfinished: run `python -m pipeline.feature_engineer"),
+        (changed_model, "models/: svm/model.skops has changed: run `python -m pipeline.feature_e"),
+        (no_figures, "figures/models/ is missing or unfinished: run `python -m pipeline.feature"),
+        (no_data, "data/processed/ is missing or unfinished: run `python -m pipeline.data_acq"),
+    ],
+    ids=lambda value: getattr(value, "__name__", "explained"),
+)
+def test_models_that_do_not_fit_the_clone_are_not_registered(
+    clone, monkeypatch, change, explanation
+):
+    """The line says what to run, and the registry stays as it is."""
+    change(clone, monkeypatch)
+    with pytest.raises(ArtifactError) as refused:
+        experiment_tracking.run(config.load())
+
+    assert str(refused.value).startswith(explanation)
+    assert counts(os.environ[config.TRACKING_URI]) == {"runs": 0, "models": 0}
+
+
+# --- where it runs
+
+
+@pytest.fixture
+def committed(clone):
+    """Make the clone a git repository and return its commit."""
+    (clone / ".gitignore").write_text("*\n!config.yaml\n")
+    for line in (
+        "git init --quiet",
+        "git -c user.name=Ann -c user.email=ann@example.org add config.yaml",
+        "git -c user.name=Ann -c user.email=ann@example.org commit --quiet --message=first",
+    ):
+        subprocess.run(line.split(), check=True)
+    done = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_ci_and_git_stand_at_every_version(committed, monkeypatch):
+    """The commit, the page of the run, and who started it."""
+    for name, value in {
+        "SERVER_URL": "https://github.com",
+        "REPOSITORY": "ann/heart",
+        "RUN_ID": "42",
+        "ACTOR": "ann",
+    }.items():
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    tags = run(os.environ[config.TRACKING_URI]).champion.tags
+
+    assert (tags["git_commit"], tags["git_modified"]) == (committed, "false")
+    assert tags["ci_url"] == "https://github.com/ann/heart/actions/runs/42"
+    assert tags["promoted_by"] == "ann"
+
+
+def test_one_family_that_changed_gets_the_only_new_version(clone):
+    """The others are left as they are."""
+    uri = os.environ[config.TRACKING_URI]
+    run(uri)
+    files = artifacts.read_folder(artifacts.MODELS, made_by="feature_engineering")
+    metrics = json.loads(files["svm/metrics.json"])
+    metrics["threshold"] = 0.25
+    files["svm/metrics.json"] = json_bytes(metrics)
+    artifacts.write_folder(clone / "models", files)
+
+    found = run(uri, reuse=True)
+
+    assert made(found) == versions(1) | {"heart_disease_svm": 2}
+
+
+def test_the_key_of_a_commit_names_the_commit_and_the_data(committed):
+    """A job that is run again finds the versions of the first."""
+    for _ in range(2):
+        assert command("--once-per-commit").returncode == 0
+
+    registry = Registry(os.environ[config.TRACKING_URI], "heart-disease")
+    (version,) = registry.versions("heart_disease_svm")
+
+    assert version.tags["key"].startswith(f"{committed}-")
+    assert version.tags["data_digest"].startswith(version.tags["key"].partition("-")[2])
+
+
+def test_the_key_of_a_commit_that_does_not_hold_everything_is_refused(committed):
+    """The versions would not be what the commit trains."""
+    settings = Path("config.yaml")
+    settings.write_text(settings.read_text() + "\n")
+
+    done = command("--once-per-commit")
+
+    assert committed
+    assert done.returncode == 1
+    assert "commit your changes" in done.stderr
+
+
+def test_two_keys_are_one_too_many(clone):
+    """Nobody can know which was meant."""
+    assert clone.is_dir()
+
+    assert command("--once-per-commit", "--once-per", "x").returncode == 2
+
+
+def test_ci_shows_the_verdict_on_the_page_of_its_run(clone, tmp_path):
+    """As Markdown, after what other steps have written there."""
+    page = tmp_path / "summary.md"
+    page.write_text("before\n")
+
+    assert command("--dry-run", GITHUB_STEP_SUMMARY=str(page)).returncode == 0
+
+    text = page.read_text()
+    assert text.startswith("before\n## Training: promote")
+    assert "| Random forest | none |" in text
+    assert clone.is_dir()
+
+
+def test_a_person_runs_it_by_its_name(clone):
+    """The command decides, prints, and ends with 0; a rehearsal leaves no version."""
+    done = command("--dry-run")
+
+    assert done.returncode == 0, done.stderr
+    assert "verdict       promote: " in done.stdout
+    assert done.stdout.endswith("dry run: nothing was registered and no alias moved\n")
+    assert counts(f"sqlite:///{clone}/mlflow.db")["models"] == 0
+
+
+def test_a_server_that_is_down_is_one_line_and_exit_code_4(clone):
+    """Nothing of the models is lost: run it again when the server is up."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    done = command(MLFLOW_TRACKING_URI=f"http://127.0.0.1:{port}")
+
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[-1].startswith("error: the registry at http://127.0.0.1:")
+    assert "Traceback" not in done.stderr
+    assert clone.is_dir()
