@@ -25,9 +25,8 @@ from benchmarks.findings import NOT_SEEN, Curve, Goal, Samples, Section, Table, 
 from benchmarks.growth_registry import RESOLVE
 from benchmarks.growth_training import Trained
 from pipeline import cli
+from pipeline.base.names import FAMILIES, SERVED
 from pipeline.core.drawing import figure_bytes
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import SERVED
 from pipeline.errors import PipelineError
 from pipeline.packager import ModelPackager
 

@@ -28,10 +28,9 @@ from pipeline import config, registry_branch
 from pipeline.adapters.git import Remote
 from pipeline.adapters.git_branch import GitBranch
 from pipeline.adapters.registry import Registry, Version
+from pipeline.base.names import FAMILIES, HISTORY, SERVED
 from pipeline.core import git_settings
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import HISTORY, SERVED
-from pipeline.core.retention import RetentionPolicy
+from pipeline.core.policies import RetentionPolicy
 
 # Bytes of a version's files and of its run's figures, as the pipeline writes them.
 MODEL: Final = {

@@ -20,9 +20,8 @@ from benchmarks.growth_store import CROWNING, Lineage, Row
 from pipeline import config, registry_doctor
 from pipeline.adapters.publishing import Submission
 from pipeline.adapters.registry import Registry, Version
+from pipeline.base.names import HISTORY, SERVED, Family, registered_name
 from pipeline.config import Settings
-from pipeline.core.policies import Family
-from pipeline.core.promotion import HISTORY, SERVED, registered_name
 
 CALL_ROUNDS: Final = 5
 DOCTOR_ROUNDS: Final = 3

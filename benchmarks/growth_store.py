@@ -15,9 +15,8 @@ from typing import Final
 
 from pipeline.adapters.publishing import KEY, Submission
 from pipeline.adapters.registry import AFTER, MANIFEST, PRUNED, VERSION, Version
+from pipeline.base.names import Family, registered_name
 from pipeline.core.history import Crowning
-from pipeline.core.policies import Family
-from pipeline.core.promotion import registered_name
 
 # Bytes of a version's verdict, and the numbers of its figures and settings, as the pipeline
 # writes them.

@@ -18,9 +18,9 @@ from benchmarks import growth_process, measuring
 from benchmarks.findings import Curve
 from pipeline import artifacts, config
 from pipeline.adapters import source
+from pipeline.base.names import FAMILIES, Family
 from pipeline.core import exam, parsing, training
 from pipeline.core.contract import FIELDS, TARGET, Kind
-from pipeline.core.policies import FAMILIES, Family
 
 SIZES: Final[tuple[int, ...]] = (300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 QUICK_SIZES: Final[tuple[int, ...]] = (300, 3_000, 10_000)

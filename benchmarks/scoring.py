@@ -23,9 +23,9 @@ import pandas as pd
 
 from pipeline import artifacts
 from pipeline.adapters import source
+from pipeline.base.names import ONNX, SKOPS
 from pipeline.core import parsing, persistence
 from pipeline.core.contract import FEATURES
-from pipeline.core.model_files import ONNX, SKOPS
 from pipeline.core.onnx_model import Matrix, OnnxModel
 
 CHUNK_ROWS: Final = 10_000

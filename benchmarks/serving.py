@@ -45,10 +45,10 @@ from benchmarks.rivals.servers import Server
 from pipeline import artifacts, cli, config
 from pipeline.adapters.docker import Engine
 from pipeline.adapters.registry import Registry
+from pipeline.base.names import SERVED, registered_name
 from pipeline.config import Settings
 from pipeline.core import package
 from pipeline.core.package import SERVED_MODEL, GoldenPatient, Manifest
-from pipeline.core.promotion import SERVED, registered_name
 from pipeline.errors import ImageError
 from pipeline.packager import ModelPackager
 

@@ -11,6 +11,7 @@ import typer
 from pipeline import artifacts, cli, config, workspace
 from pipeline.adapters import git, mlflow_calls
 from pipeline.adapters.registry import Registry
+from pipeline.base.names import FAMILIES, FAMILY_TITLES, SERVED, Family
 from pipeline.config import RegistrySettings, Settings
 from pipeline.core import model_report, report, training
 from pipeline.core.arithmetic import reproducible
@@ -19,10 +20,7 @@ from pipeline.core.drawing import figure_bytes
 from pipeline.core.examiner import Examiner, Incumbent
 from pipeline.core.history import CHAMPION
 from pipeline.core.manifest import Files
-from pipeline.core.model_figures import FAMILY_TITLES
 from pipeline.core.model_report import RANKING, ModelReport, Source, Standing
-from pipeline.core.policies import FAMILIES, Family
-from pipeline.core.promotion import SERVED
 from pipeline.core.trained_model import TrainedModel
 from pipeline.core.training import Data
 from pipeline.errors import ArtifactError, NotPromotedError, RegistryError

@@ -29,11 +29,11 @@ from pipeline.core.policies import (
     ModelParameters,
     Patience,
     PromotionPolicy,
+    RetentionPolicy,
     RiskBands,
     TrainingPlan,
 )
 from pipeline.core.records import Record
-from pipeline.core.retention import RetentionPolicy
 from pipeline.errors import SettingsError
 
 FILE: Final = Path("config.yaml")

@@ -19,17 +19,22 @@ from pipeline import artifacts, cli, config, provenance, workspace
 from pipeline.adapters import environment, git, mlflow_model
 from pipeline.adapters.publishing import Submission
 from pipeline.adapters.registry import Registry, Version
+from pipeline.base.names import (
+    FAMILY_TITLES,
+    METRIC_TITLES,
+    SERVED,
+    Family,
+    Metric,
+    registered_name,
+)
 from pipeline.config import Settings
 from pipeline.core import promotion, report, training
 from pipeline.core.arithmetic import reproducible
 from pipeline.core.contract import FEATURES
-from pipeline.core.evaluation import METRIC_TITLES
 from pipeline.core.examiner import Examiner
 from pipeline.core.history import CHAMPION
 from pipeline.core.manifest import Files
-from pipeline.core.model_figures import FAMILY_TITLES
-from pipeline.core.policies import Family, Metric
-from pipeline.core.promotion import SERVED, Verdict, registered_name
+from pipeline.core.promotion import Verdict
 from pipeline.core.trained_model import TrainedModel
 from pipeline.core.training import Data
 from pipeline.errors import ArtifactError, NotPromotedError, OvertakenError, RegistryError

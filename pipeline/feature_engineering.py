@@ -5,18 +5,18 @@ from time import perf_counter
 from typing import Any
 
 from pipeline import artifacts, cli, config, kernel, workspace
+from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES, Family, Metric
 from pipeline.config import Settings
 from pipeline.core import report, training
 from pipeline.core.arithmetic import reproducible
 from pipeline.core.contract import EXTERNAL
 from pipeline.core.drawing import figure_bytes
 from pipeline.core.encoding import json_bytes
-from pipeline.core.evaluation import METRIC_TITLES, Ablation
+from pipeline.core.evaluation import Ablation
 from pipeline.core.exam import Watch
 from pipeline.core.features import ENGINEERED
 from pipeline.core.manifest import Files
-from pipeline.core.model_figures import FAMILY_TITLES, model_figures
-from pipeline.core.policies import FAMILIES, Family, Metric
+from pipeline.core.model_figures import model_figures
 from pipeline.core.trained_model import TrainedModel
 
 PAGES = ("model-evaluation.md", "model-evaluation.html")

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from pipeline import cli, config
+from pipeline.base.names import SERVED
 from pipeline.config import Settings
 from pipeline.core.package import Manifest
-from pipeline.core.promotion import SERVED
 from pipeline.packager import ModelPackager
 
 __all__ = ["ModelPackager", "run"]

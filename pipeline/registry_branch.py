@@ -18,12 +18,12 @@ from pipeline.adapters.git import Remote
 from pipeline.adapters.git_branch import GitBranch
 from pipeline.adapters.mlflow_server import ARTIFACTS, DATABASE
 from pipeline.adapters.registry import Registry, Version
+from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.config import TRACKING_URI, Settings
 from pipeline.core import git_settings, retention
 from pipeline.core.history import CHAMPION
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import SERVED, registered_name
-from pipeline.core.retention import RetentionPolicy, Stored
+from pipeline.core.policies import RetentionPolicy
+from pipeline.core.retention import Stored
 from pipeline.errors import RegistryError
 
 PACKED: Final = f"{DATABASE}.gz"

@@ -9,12 +9,11 @@ import typer
 from pipeline import cli, config, provenance
 from pipeline.adapters import mlflow_calls
 from pipeline.adapters.registry_care import RegistryCare
+from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.config import Settings
 from pipeline.core import diagnosis
 from pipeline.core.addresses import shown
 from pipeline.core.diagnosis import Finding
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import SERVED, registered_name
 from pipeline.errors import RegistryError, RegistryUnavailableError
 
 MODELS = (*map(registered_name, FAMILIES), SERVED)

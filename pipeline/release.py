@@ -20,14 +20,13 @@ from pipeline.adapters.github import GitHub
 from pipeline.adapters.oci import Repository
 from pipeline.adapters.registry import Registry, Version
 from pipeline.artifacts import RELEASE
+from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, SERVED
 from pipeline.config import Settings
 from pipeline.core import archives, bill, manifest, package, release
 from pipeline.core.encoding import json_bytes
-from pipeline.core.evaluation import METRIC_TITLES
-from pipeline.core.model_figures import FAMILY_TITLES
 from pipeline.core.package import Manifest
-from pipeline.core.promotion import SERVED
-from pipeline.core.release import Draft, Plan, Release
+from pipeline.core.records import Draft, Release
+from pipeline.core.release import Plan
 from pipeline.core.report import render
 from pipeline.errors import ImageError, NoChampionError, ReleaseError, ScanError
 from pipeline.packager import ModelPackager

@@ -8,10 +8,11 @@ import typer
 
 from pipeline import artifacts, cli, config, provenance
 from pipeline.adapters.registry import Registry, Version
+from pipeline.base.names import SERVED
 from pipeline.config import Settings
 from pipeline.core import history, report
 from pipeline.core.history import CHAMPION, PREVIOUS_CHAMPION
-from pipeline.core.promotion import SERVED, Outcome
+from pipeline.core.promotion import Outcome
 from pipeline.errors import RegistryError
 
 COLUMNS = ("version", "family", "ROC-AUC", "from (UTC)", "until", "commit", "why")

@@ -13,8 +13,7 @@ import pytest
 
 from pipeline import config, data_acquisition_eda, experiment_tracking, feature_engineering
 from pipeline.adapters.registry import Registry
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import SERVED, registered_name
+from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.model_packaging import ModelPackager
 from tests.conftest import QUICK, lay_out
 

@@ -5,8 +5,7 @@ from typing import Any, Final
 
 from pipeline.adapters.rest import Bearer, Response, Server
 from pipeline.core.addresses import shown, takes_uploads_of
-from pipeline.core.comment import Comment, PullRequest
-from pipeline.core.release import Asset, Draft, Release
+from pipeline.core.records import Asset, Comment, Draft, PullRequest, Release
 from pipeline.errors import GitHubError
 
 PER_PAGE: Final = 100

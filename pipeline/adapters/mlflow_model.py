@@ -15,9 +15,9 @@ from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types import ColSpec, Schema
 
 from pipeline.artifacts import files_below
+from pipeline.base.names import ONNX, SKOPS
 from pipeline.core.contract import FEATURES
 from pipeline.core.manifest import Files
-from pipeline.core.model_files import ONNX, SKOPS
 from pipeline.core.onnx_model import OUTPUT
 from pipeline.core.persistence import TRUSTED_TYPES
 

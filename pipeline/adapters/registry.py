@@ -28,13 +28,13 @@ from pipeline.adapters.publishing import (
     upload,
 )
 from pipeline.artifacts import files_below
+from pipeline.base.names import HISTORY
 from pipeline.core import history, manifest, trained_model
 from pipeline.core.diagnosis import DOUBLE
 from pipeline.core.examiner import Incumbent
 from pipeline.core.history import CHAMPION, PREVIOUS_CHAMPION, Crowning, Entry
 from pipeline.core.manifest import Files
 from pipeline.core.policies import Patience
-from pipeline.core.promotion import HISTORY
 from pipeline.core.records import Record
 from pipeline.errors import (
     ArtifactError,

@@ -19,10 +19,10 @@ from pipeline.adapters.mlflow_calls import every_page, first
 from pipeline.adapters.publishing import link, logged_model
 from pipeline.adapters.registry import Registry, Version, download
 from pipeline.artifacts import files_below, write_file
+from pipeline.base.names import HISTORY
 from pipeline.core import manifest
 from pipeline.core.manifest import Files
 from pipeline.core.policies import Patience
-from pipeline.core.promotion import HISTORY
 from pipeline.core.transfer import (
     MODELS,
     ORIGIN,

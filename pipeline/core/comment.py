@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from pipeline.core.records import Record
+from pipeline.core.records import Comment, PullRequest
 
 REPORT: Final = "model-report.md"
 # Real reports have 7,000 bytes; a larger file is not opened further.
@@ -52,22 +52,6 @@ _ACTIVE: Final = re.compile(
     """,
     re.VERBOSE,
 )
-
-
-class PullRequest(Record):
-    """An open pull request: its number, the commit it would merge, and the repository it is to."""
-
-    number: int
-    head_sha: str
-    repository: str
-
-
-class Comment(Record):
-    """A comment as GitHub has it."""
-
-    id: int
-    author: str
-    body: str
 
 
 def choose(pulls: Iterable[PullRequest], repository: str, head_sha: str) -> PullRequest | None:

@@ -1,8 +1,7 @@
 """How good a model is, and how sure we can be of it: figures from the answers of an exam."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from pipeline.base.names import Family, Metric
 from pipeline.core.behaviour import Behaviour, Leaks
 from pipeline.core.clinical import (
     calibration_intercept,
@@ -20,7 +20,7 @@ from pipeline.core.clinical import (
 )
 from pipeline.core.contract import BY_NAME, HOSPITAL, TARGET
 from pipeline.core.exam import Vector
-from pipeline.core.policies import ExamPlan, Family, Metric
+from pipeline.core.policies import ExamPlan
 from pipeline.core.records import Estimate, Record
 from pipeline.core.resampling import (
     ANYWHERE,
@@ -32,28 +32,10 @@ from pipeline.core.resampling import (
     weighted_roc_auc,
 )
 
-METRIC_TITLES: Final[Mapping[Metric, str]] = MappingProxyType(
-    {
-        "roc_auc": "ROC-AUC",
-        "pr_auc": "PR-AUC",
-        "log_loss": "Log loss",
-        "brier": "Brier score",
-        "accuracy": "Accuracy",
-        "f1": "F1",
-        "sensitivity": "Sensitivity",
-        "specificity": "Specificity",
-        "ppv": "Positive predictive value",
-        "npv": "Negative predictive value",
-        "calibration_error": "Calibration error",
-        "calibration_slope": "Calibration slope",
-        "calibration_intercept": "Calibration intercept",
-    }
-)
 FOLD_METRICS: Final[tuple[Metric, ...]] = (
     *("roc_auc", "pr_auc", "log_loss", "brier"),
     *("accuracy", "f1", "sensitivity", "specificity"),
 )
-LOWER_IS_BETTER: Final[frozenset[Metric]] = frozenset({"log_loss", "brier", "calibration_error"})
 
 
 class Group(Record):

@@ -14,22 +14,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, Family, Metric
 from pipeline.core.contract import TRAINING
 from pipeline.core.drawing import GREY, INK, SERIES, bare, headline, styled
-from pipeline.core.evaluation import METRIC_TITLES
-from pipeline.core.policies import Family, Metric
 from pipeline.core.records import Estimate
 
 Summary = Mapping[Metric, Estimate]
 Answers = Mapping[str, pd.DataFrame]
 Summaries = Mapping[str, Summary]
-
-FAMILY_TITLES: Final[Mapping[Family, str]] = {
-    "random_forest": "Random forest",
-    "logistic_regression": "Logistic regression",
-    "gradient_boosting": "Gradient boosting",
-    "svm": "SVM",
-}
 
 # Beside the colours, for those who see none and for curves that hide each other.
 DASHES: Final = ("-", (0, (5, 2)), (0, (5, 1, 1, 1)), (0, (1.5, 1)))

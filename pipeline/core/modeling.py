@@ -10,8 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
+from pipeline.base.names import Family
 from pipeline.core.features import preprocessing
-from pipeline.core.policies import Family, FeatureRecipe, ModelParameters
+from pipeline.core.policies import FeatureRecipe, ModelParameters
 
 
 def _forest(parameters: Mapping[str, Any], seed: int) -> RandomForestClassifier:

@@ -9,11 +9,11 @@ from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 
+from pipeline.base.names import ONNX, SKOPS, Metric
 from pipeline.core import manifest
 from pipeline.core.encoding import json_bytes
 from pipeline.core.manifest import Files
-from pipeline.core.model_files import ONNX, SKOPS
-from pipeline.core.policies import Metric, RiskBand, RiskBands
+from pipeline.core.policies import RiskBand, RiskBands
 from pipeline.core.records import Record
 from pipeline.errors import PackageError
 

@@ -9,13 +9,11 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, ONNX, SKOPS
 from pipeline.core import archives, conversion, exam, joblib_file, manifest, persistence
 from pipeline.core.contract import EXTERNAL, FEATURES, patient_schema
 from pipeline.core.encoding import json_bytes
-from pipeline.core.evaluation import METRIC_TITLES
 from pipeline.core.manifest import Files
-from pipeline.core.model_figures import FAMILY_TITLES
-from pipeline.core.model_files import ONNX, SKOPS
 from pipeline.core.onnx_model import UNUSABLE
 from pipeline.core.package import (
     CARD,

@@ -4,11 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.base.names import Metric
 from pipeline.core.records import Record
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-Family = Literal["random_forest", "logistic_regression", "gradient_boosting", "svm"]
-FAMILIES: tuple[Family, ...] = ("random_forest", "logistic_regression", "gradient_boosting", "svm")
 
 
 class DownloadPlan(Record):
@@ -31,21 +30,6 @@ class Patience(Record):
     timeout_seconds: Annotated[int, Field(ge=1)] = 12
 
 
-Metric = Literal[
-    "roc_auc",
-    "pr_auc",
-    "log_loss",
-    "brier",
-    "accuracy",
-    "f1",
-    "sensitivity",
-    "specificity",
-    "ppv",
-    "npv",
-    "calibration_error",
-    "calibration_slope",
-    "calibration_intercept",
-]
 RiskBand = Literal["low", "moderate", "high"]
 GateMode = Literal["enabled", "report-only", "disabled"]
 
@@ -184,3 +168,13 @@ class RiskBands(Record):
         if probability >= self.high:
             return "high"
         return "moderate" if probability >= self.moderate else "low"
+
+
+class RetentionPolicy(Record):
+    """How many of the newest versions of each family keep their files, and of their runs.
+
+    Whatever was champion once keeps its files for good, and so does whatever holds an alias.
+    """
+
+    versions: Annotated[int, Field(ge=1)]
+    runs: Annotated[int, Field(ge=1)]

@@ -7,24 +7,18 @@ Whatever shows the decision (terminal, Markdown, HTML, tags, exit code) renders 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Final
 
 from pydantic import Field
 
-from pipeline.core.evaluation import (
+from pipeline.base.names import (
     LOWER_IS_BETTER,
     METRIC_TITLES,
-    Evaluation,
-    Group,
-    GroupDifference,
+    Family,
+    Metric,
 )
-from pipeline.core.policies import Family, GateMode, Metric, PromotionPolicy
+from pipeline.core.evaluation import Evaluation, Group, GroupDifference
+from pipeline.core.policies import GateMode, PromotionPolicy
 from pipeline.core.records import Estimate, Record
-
-# The registered model that is served; its versions are the history of promotions.
-SERVED: Final = "heart_disease"
-# The registered model whose versions are the log of champions: see `pipeline.core.history`.
-HISTORY: Final = "heart_disease_history"
 
 
 class Outcome(StrEnum):
@@ -87,11 +81,6 @@ class Comparison(Record):
     differences: dict[Metric, Estimate] = Field(default_factory=dict)
     slices: tuple[GroupDifference, ...] = ()
     external: tuple[GroupDifference, ...] = ()
-
-
-def registered_name(family: Family) -> str:
-    """Return the name of a family's registered model."""
-    return f"{SERVED}_{family}"
 
 
 def decide(

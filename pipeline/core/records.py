@@ -28,3 +28,49 @@ class Estimate(Record):
     @field_serializer("*", when_used="json")
     def _as_json(self, value: float) -> float | str:
         return value if math.isfinite(value) else str(value)
+
+
+class PullRequest(Record):
+    """An open pull request: its number, the commit it would merge, and the repository it is to."""
+
+    number: int
+    head_sha: str
+    repository: str
+
+
+class Comment(Record):
+    """A comment as GitHub has it."""
+
+    id: int
+    author: str
+    body: str
+
+
+class Asset(Record):
+    """A file of a release on GitHub; ``whole`` says that its upload was finished."""
+
+    id: int
+    name: str
+    whole: bool
+    digest: str
+
+
+class Release(Record):
+    """A release as GitHub has it."""
+
+    id: int
+    tag: str
+    draft: bool
+    url: str
+    upload_url: str
+    assets: tuple[Asset, ...]
+
+
+class Draft(Record):
+    """What a release says."""
+
+    tag_name: str
+    target_commitish: str
+    name: str
+    body: str
+    prerelease: bool

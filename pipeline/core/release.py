@@ -12,7 +12,7 @@ from semver import Version
 from pipeline.core import manifest
 from pipeline.core.manifest import Files
 from pipeline.core.package import Manifest
-from pipeline.core.records import Record
+from pipeline.core.records import Asset, Record, Release
 from pipeline.core.verification import MODEL_NAME, MODEL_VERSION
 from pipeline.errors import ReleaseError
 
@@ -27,36 +27,6 @@ REVISION: Final = "org.opencontainers.image.revision"
 _NAME: Final = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*")
 _HOST: Final = re.compile(r"[a-z0-9.-]+(?::[0-9]+)?")
 _LONGEST_TAG: Final = 128
-
-
-class Asset(Record):
-    """A file of a release on GitHub; ``whole`` says that its upload was finished."""
-
-    id: int
-    name: str
-    whole: bool
-    digest: str
-
-
-class Release(Record):
-    """A release as GitHub has it."""
-
-    id: int
-    tag: str
-    draft: bool
-    url: str
-    upload_url: str
-    assets: tuple[Asset, ...]
-
-
-class Draft(Record):
-    """What a release says."""
-
-    tag_name: str
-    target_commitish: str
-    name: str
-    body: str
-    prerelease: bool
 
 
 class Found(Record):

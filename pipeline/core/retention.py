@@ -1,21 +1,9 @@
 """Which files of a registry stay where room is scarce. A version itself is never dropped."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated
 
-from pydantic import Field
-
+from pipeline.core.policies import RetentionPolicy
 from pipeline.core.records import Record
-
-
-class RetentionPolicy(Record):
-    """How many of the newest versions of each family keep their files, and of their runs.
-
-    Whatever was champion once keeps its files for good, and so does whatever holds an alias.
-    """
-
-    versions: Annotated[int, Field(ge=1)]
-    runs: Annotated[int, Field(ge=1)]
 
 
 class Stored(Record):

@@ -13,11 +13,11 @@ from pyarrow import ArrowInvalid
 from pydantic import ValidationError
 from sklearn.pipeline import Pipeline
 
+from pipeline.base.names import ONNX, SKOPS
 from pipeline.core import arithmetic, manifest, persistence
 from pipeline.core.encoding import json_bytes
 from pipeline.core.evaluation import Evaluation
 from pipeline.core.manifest import Files
-from pipeline.core.model_files import ONNX, SKOPS
 from pipeline.core.policies import ExamPlan, FeatureRecipe
 from pipeline.core.records import Record
 from pipeline.core.tables import read_table, table_bytes

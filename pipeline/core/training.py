@@ -10,6 +10,7 @@ import sklearn
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
+from pipeline.base.names import Family
 from pipeline.core import (
     arithmetic,
     behaviour,
@@ -22,7 +23,7 @@ from pipeline.core import (
 )
 from pipeline.core.evaluation import Ablation, Evaluation
 from pipeline.core.exam import Watch
-from pipeline.core.policies import Family, TrainingPlan
+from pipeline.core.policies import TrainingPlan
 from pipeline.core.trained_model import Parameters, TrainedModel
 
 

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final
 
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import HISTORY, SERVED, registered_name
+from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
 from pipeline.core.records import Record
 from pipeline.errors import RegistryError
 

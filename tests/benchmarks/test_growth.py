@@ -7,9 +7,9 @@ from benchmarks.growth import Growth
 from benchmarks.growth_registry import FAMILY_MODEL, Grown
 from pipeline import config, registry_doctor
 from pipeline.adapters.registry import Registry
+from pipeline.base.names import SERVED
 from pipeline.core import schema
 from pipeline.core.contract import TRAINING
-from pipeline.core.promotion import SERVED
 
 
 @pytest.fixture

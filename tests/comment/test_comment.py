@@ -8,17 +8,8 @@ import pytest
 
 from pipeline import comment
 from pipeline.core import report
-from pipeline.core.comment import (
-    AUTHOR,
-    MARKER,
-    MOST_BYTES,
-    Comment,
-    PullRequest,
-    choose,
-    inert,
-    ours,
-    page,
-)
+from pipeline.core.comment import AUTHOR, MARKER, MOST_BYTES, choose, inert, ours, page
+from pipeline.core.records import Comment, PullRequest
 from pipeline.errors import GitHubError, SettingsError
 from tests import github_api
 from tests.comment.conftest import NUMBER, REPOSITORY, RUN, SHA, Page, check_harmless

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from pipeline import config, workspace
+from pipeline.base.names import FAMILIES
 from pipeline.core import model_report, promotion
 from pipeline.core.examiner import Examiner, Incumbent
 from pipeline.core.model_report import Champion, Lineage, ModelReport, Origin, Source, Standing
-from pipeline.core.policies import FAMILIES, ExamPlan
+from pipeline.core.policies import ExamPlan
 from pipeline.core.promotion import Comparison
 from pipeline.core.trained_model import TrainedModel
 from tests import prepared

@@ -10,8 +10,8 @@ import pytest
 from pipeline import artifacts, comparison, config, experiment_tracking
 from pipeline.adapters import mlflow_calls
 from pipeline.adapters.registry import CHAMPION, Registry
+from pipeline.base.names import SERVED
 from pipeline.core import manifest
-from pipeline.core.promotion import SERVED
 from pipeline.errors import ArtifactError, NotPromotedError
 from tests.conftest import ROOT
 from tests.registries import counts

@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import pytest
 
 from pipeline import comparison
+from pipeline.base.names import METRIC_TITLES
 from pipeline.core import model_report
-from pipeline.core.evaluation import METRIC_TITLES
 from pipeline.core.model_report import DECIDING, RANKING, Champion
 from tests.comparison.conftest import FIGURES, report_of
 from tests.task3_experiment_tracking import gate_cases

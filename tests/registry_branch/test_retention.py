@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.retention import RetentionPolicy, Stored, expired
+from pipeline.core.policies import RetentionPolicy
+from pipeline.core.retention import Stored, expired
 
 POLICY = RetentionPolicy(versions=2, runs=1)
 

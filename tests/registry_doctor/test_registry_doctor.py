@@ -10,8 +10,8 @@ import pytest
 from pipeline import config, provenance, registry_doctor
 from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION
 from pipeline.adapters.registry_care import RegistryCare
+from pipeline.base.names import HISTORY
 from pipeline.core.diagnosis import Finding
-from pipeline.core.promotion import HISTORY
 from pipeline.errors import RegistryError
 from tests.conftest import ROOT
 from tests.registries import submission

@@ -12,9 +12,9 @@ from mlflow import MlflowClient
 from pipeline import config
 from pipeline.adapters.mlflow_calls import MlflowCalls
 from pipeline.adapters.registry import Registry
+from pipeline.base.names import HISTORY, SERVED
 from pipeline.core.history import Crowning
 from pipeline.core.policies import Patience
-from pipeline.core.promotion import HISTORY, SERVED
 from pipeline.core.transfer import MODELS, ORIGIN
 from tests.conftest import ROOT
 from tests.registries import submission

@@ -2,8 +2,8 @@
 
 import pytest
 
+from pipeline.base.names import HISTORY, SERVED
 from pipeline.core import transfer
-from pipeline.core.promotion import HISTORY, SERVED
 from pipeline.core.transfer import (
     ORIGIN,
     PLACEHOLDER,

@@ -11,8 +11,8 @@ import requests
 
 from pipeline import artifacts, config
 from pipeline.adapters.registry import Registry
+from pipeline.base.names import SERVED
 from pipeline.core import archives, manifest, package
-from pipeline.core.promotion import SERVED
 from pipeline.core.release import Plan
 from pipeline.packager import ModelPackager
 from tests import github_api, osv_api, prepared

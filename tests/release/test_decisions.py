@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from semver import Version
 
 from pipeline.core import release, verification
-from pipeline.core.release import Asset, Found, Release, Shipped
+from pipeline.core.records import Asset, Release
+from pipeline.core.release import Found, Shipped
 from pipeline.errors import ReleaseError
 
 IMAGE = "ghcr.io/acme/heart:1.2.3"

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from pipeline.core.promotion import SERVED
+from pipeline.base.names import SERVED
 from pipeline.serving import app, model, openapi
 from tests import prepared
 

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.core import exam, persistence
 from pipeline.core.contract import FEATURES, FIELDS, Kind
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import SERVED, registered_name
 from pipeline.serving import model
 from tests.serving.conftest import Application
 

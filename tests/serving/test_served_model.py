@@ -8,11 +8,10 @@ import sys
 import onnx.parser
 import pytest
 
+from pipeline.base.names import FAMILIES, registered_name
 from pipeline.core import manifest, package
 from pipeline.core.encoding import json_bytes
 from pipeline.core.package import GOLDEN, MANIFEST, SERVED, SERVED_MODEL
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import registered_name
 from pipeline.errors import PackageError
 from pipeline.serving import model
 from tests.conftest import ROOT

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from pipeline import config
+from pipeline.base.names import FAMILIES
 from pipeline.core import conversion, exam, modeling, parsing
 from pipeline.core.contract import FEATURES
-from pipeline.core.policies import FAMILIES
 from tests.conftest import QUICK, ROOT
 
 

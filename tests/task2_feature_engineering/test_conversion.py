@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
+from pipeline.base.names import FAMILIES
 from pipeline.core import conversion, exam, features
 from pipeline.core.contract import FEATURES, FIELDS
-from pipeline.core.policies import FAMILIES
 
 TOLERANCE = 1e-5
 every_family = pytest.mark.parametrize("family", FAMILIES)

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from pipeline.base.names import FAMILIES, LOWER_IS_BETTER, METRIC_TITLES
 from pipeline.core import evaluation, exam
-from pipeline.core.evaluation import FOLD_METRICS, LOWER_IS_BETTER, METRIC_TITLES, Ablation
-from pipeline.core.policies import FAMILIES, ExamPlan
+from pipeline.core.evaluation import FOLD_METRICS, Ablation
+from pipeline.core.policies import ExamPlan
 from pipeline.core.records import Estimate
 
 PLAN = ExamPlan(

@@ -8,10 +8,9 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.image import imread
 
+from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES
 from pipeline.core import evaluation, model_figures
 from pipeline.core.drawing import figure_bytes
-from pipeline.core.model_figures import FAMILY_TITLES
-from pipeline.core.policies import FAMILIES
 
 NAMES = ["roc.png", "precision_recall.png", "calibration.png", "confusion.png"]
 every_figure = pytest.mark.parametrize("name", NAMES)
@@ -112,7 +111,7 @@ def test_the_legend_has_the_means_of_the_table(figures, summaries, name, metric)
     for family in FAMILIES:
         assert f"{FAMILY_TITLES[family]}: {summaries[family][metric].mean:.3f}" in lines
     title = figures[name].axes[0].get_legend().get_title().get_text()
-    assert title == f"Mean {evaluation.METRIC_TITLES[metric]} of the folds"
+    assert title == f"Mean {METRIC_TITLES[metric]} of the folds"
 
 
 def test_a_roc_curve_runs_from_corner_to_corner(figures):

@@ -8,8 +8,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from pipeline.base.names import FAMILIES
 from pipeline.core import exam, modeling
-from pipeline.core.policies import FAMILIES
 
 CLASSES = {
     "random_forest": RandomForestClassifier,

@@ -15,8 +15,8 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from pipeline.base.names import FAMILIES
 from pipeline.core import exam, persistence
-from pipeline.core.policies import FAMILIES
 from pipeline.core.transformers import ShareOfPrediction
 from pipeline.errors import ArtifactError
 

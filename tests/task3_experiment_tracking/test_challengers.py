@@ -15,9 +15,8 @@ import pytest
 
 from pipeline import artifacts, config, experiment_tracking
 from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
+from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
 from pipeline.core.encoding import json_bytes
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import HISTORY, SERVED, registered_name
 from pipeline.core.tables import read_table, table_bytes
 from pipeline.errors import ArtifactError, RegistryError
 from tests.conftest import ROOT

@@ -14,9 +14,8 @@ from mlflow import MlflowClient
 
 from pipeline import config, experiment_tracking, kernel
 from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
+from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
 from pipeline.core import promotion
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import HISTORY, SERVED, registered_name
 from tests.conftest import ROOT
 from tests.prepared import be_in
 from tests.registries import counts

@@ -12,10 +12,9 @@ import yaml
 
 from pipeline import artifacts
 from pipeline.adapters.registry import Registry
+from pipeline.base.names import FAMILIES, registered_name
 from pipeline.core import conversion, persistence
 from pipeline.core.contract import FEATURES
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import registered_name
 from pipeline.core.tables import read_table
 from tests.conftest import ROOT
 

@@ -4,8 +4,8 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry
+from pipeline.base.names import HISTORY
 from pipeline.core.history import Crowning
-from pipeline.core.promotion import HISTORY
 from pipeline.errors import (
     NoChampionError,
     OvertakenError,

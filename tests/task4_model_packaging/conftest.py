@@ -17,10 +17,9 @@ from pipeline import (
     experiment_tracking,
     feature_engineering,
 )
+from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.core import parsing, trained_model
 from pipeline.core.contract import FEATURES
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import SERVED, registered_name
 from pipeline.model_packaging import ModelPackager
 from tests.conftest import QUICK, ROOT, lay_out
 

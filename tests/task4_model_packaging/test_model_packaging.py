@@ -9,8 +9,7 @@ import yaml
 from mlflow import MlflowClient
 
 from pipeline import artifacts, config, model_packaging
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import SERVED, registered_name
+from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.errors import ConversionError, NoChampionError, RegistryError
 from pipeline.model_packaging import ModelPackager
 from pipeline.packager import PROMOTION_TAGS

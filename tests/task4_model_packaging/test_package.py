@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+from pipeline.base.names import FAMILIES, registered_name
 from pipeline.core import archives, exam, joblib_file, package, packaging, persistence
 from pipeline.core.contract import FEATURES
-from pipeline.core.policies import FAMILIES, RiskBands
-from pipeline.core.promotion import registered_name
+from pipeline.core.policies import RiskBands
 from pipeline.errors import ConversionError
 from tests.conftest import ROOT
 

@@ -12,7 +12,7 @@ from benchmarks.rivals import mlflow_sklearn
 from pipeline import config, registry_doctor
 from pipeline.adapters.registry import Registry
 from pipeline.artifacts import files_below
-from pipeline.core.promotion import SERVED
+from pipeline.base.names import SERVED
 from pipeline.errors import RegistryError
 from pipeline.model_packaging import ModelPackager
 from tests import prepared

@@ -9,7 +9,7 @@ import pytest
 from pipeline import config, registry_branch
 from pipeline.adapters import mlflow_server
 from pipeline.adapters.registry import Registry
-from pipeline.core.promotion import SERVED
+from pipeline.base.names import SERVED
 
 DEAD = "http://127.0.0.1:1"
 PROXIES = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"), DEAD)

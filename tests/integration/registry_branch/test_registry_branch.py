@@ -11,8 +11,7 @@ from pipeline import config, registry_branch
 from pipeline.adapters import mlflow_server
 from pipeline.adapters.git_branch import GitBranch
 from pipeline.adapters.registry import Registry
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import SERVED, registered_name
+from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.errors import RegistryError
 from tests import prepared
 from tests.conftest import ROOT

@@ -10,7 +10,7 @@ from mlflow.tracking._model_registry.client import ModelRegistryClient
 
 from pipeline import cli, config, registry_transfer
 from pipeline.adapters.registry import Registry
-from pipeline.core.promotion import HISTORY, SERVED
+from pipeline.base.names import HISTORY, SERVED
 from pipeline.errors import RegistryError
 from tests.databases import running
 from tests.registries import submission

@@ -4,8 +4,8 @@ import os
 
 from mlflow import MlflowClient
 
+from pipeline.base.names import HISTORY
 from pipeline.core import manifest
-from pipeline.core.promotion import HISTORY
 from tests.nightly.faults.promotion import FIGURE
 
 

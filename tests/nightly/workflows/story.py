@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 from pipeline import registry_branch
 from pipeline.adapters.git_branch import GitBranch
 from pipeline.adapters.mlflow_server import DATABASE
-from pipeline.core.promotion import HISTORY
+from pipeline.base.names import HISTORY
 from tests.containers import registry_of_images
 from tests.nightly.workflows import github, machine
 from tests.nightly.workflows.github import ROOT, GitHub, Pull, Run, git

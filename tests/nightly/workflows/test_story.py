@@ -7,9 +7,8 @@ thing that came out of it.
 
 import pytest
 
+from pipeline.base.names import FAMILIES, HISTORY, registered_name
 from pipeline.core.comment import AUTHOR
-from pipeline.core.policies import FAMILIES
-from pipeline.core.promotion import HISTORY, registered_name
 from tests.nightly.workflows import github
 from tests.nightly.workflows.story import REASON
 

@@ -1,0 +1,1 @@
+"""What every room stands on: errors, records, names, settings, files, git, the command line."""
