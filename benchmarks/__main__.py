@@ -11,9 +11,9 @@ import typer
 
 from benchmarks import ending, feedback, growth, image, measuring, page, serving, tasks
 from benchmarks.findings import INTERRUPTED, BenchmarkError, Section, compared
-from pipeline import artifacts, cli
-from pipeline.core.encoding import json_bytes
-from pipeline.errors import PipelineError
+from pipeline.base import artifacts, cli
+from pipeline.base.encoding import json_bytes
+from pipeline.base.errors import PipelineError
 
 RESULTS: Final = Path("benchmarks/results.json")
 PAGE: Final = Path("benchmarks/results.md")

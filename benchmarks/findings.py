@@ -10,7 +10,7 @@ from math import isfinite
 from statistics import median
 from typing import Any, Final, Literal, Self
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 
 Samples = Sequence[float]
 

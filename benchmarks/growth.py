@@ -24,10 +24,10 @@ from benchmarks import (
 from benchmarks.findings import NOT_SEEN, Curve, Goal, Samples, Section, Table, ratios, spread
 from benchmarks.growth_registry import RESOLVE
 from benchmarks.growth_training import Trained
-from pipeline import cli
+from pipeline.base import cli
+from pipeline.base.errors import PipelineError
 from pipeline.base.names import FAMILIES, SERVED
 from pipeline.core.drawing import figure_bytes
-from pipeline.errors import PipelineError
 from pipeline.packager import ModelPackager
 
 VERSIONS: Final = (10, 100, 1_000, 10_000)

@@ -16,8 +16,8 @@ import psutil
 
 from benchmarks import growth_process, measuring
 from benchmarks.findings import Curve
-from pipeline import artifacts, config
 from pipeline.adapters import source
+from pipeline.base import artifacts, config
 from pipeline.base.names import FAMILIES, Family
 from pipeline.core import exam, parsing, training
 from pipeline.core.contract import FIELDS, TARGET, Kind

@@ -25,12 +25,13 @@ from benchmarks.recipes import containers, contexts
 from benchmarks.recipes.containers import Contained
 from benchmarks.recipes.contexts import BASE, OURS, OURS_IMAGE, OURS_PYTHON, Recipe
 from benchmarks.rivals import servers
-from pipeline import artifacts, cli, config, imaging
+from pipeline import imaging
 from pipeline.adapters.docker import Engine, Image
+from pipeline.base import artifacts, cli, config
+from pipeline.base.errors import ImageError
+from pipeline.base.manifest import Files
 from pipeline.core import drawing, package
-from pipeline.core.manifest import Files
 from pipeline.core.package import GoldenPatient, Manifest
-from pipeline.errors import ImageError
 from pipeline.packager import ModelPackager
 
 BARE: Final = "bare endpoint"

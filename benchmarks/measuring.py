@@ -20,8 +20,7 @@ import psutil
 
 from benchmarks import ending
 from benchmarks.findings import BenchmarkError
-from pipeline.adapters import git
-from pipeline.core import git_settings
+from pipeline.base import git, git_settings
 
 MEGABYTE: Final = 1_000_000
 PAUSE_SECONDS: Final = 0.2

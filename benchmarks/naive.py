@@ -19,12 +19,12 @@ import mlflow
 import mlflow.sklearn
 import pandas as pd
 
-from pipeline import artifacts, config
 from pipeline.adapters import source
+from pipeline.base import artifacts, config
 from pipeline.base.names import FAMILIES, Family
+from pipeline.base.policies import TrainingPlan
 from pipeline.core import evaluation, parsing, persistence, training
 from pipeline.core.contract import FEATURES
-from pipeline.core.policies import TrainingPlan
 from pipeline.core.training import Data, Fitted
 
 REGISTRY: Final = "sqlite:///naive.db"

@@ -21,8 +21,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from pipeline import artifacts
 from pipeline.adapters import source
+from pipeline.base import artifacts
 from pipeline.base.names import ONNX, SKOPS
 from pipeline.core import parsing, persistence
 from pipeline.core.contract import FEATURES

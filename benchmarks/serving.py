@@ -42,14 +42,14 @@ from benchmarks.rivals.results import (
     Found,
 )
 from benchmarks.rivals.servers import Server
-from pipeline import artifacts, cli, config
 from pipeline.adapters.docker import Engine
 from pipeline.adapters.registry import Registry
+from pipeline.base import artifacts, cli, config
+from pipeline.base.config import Settings
+from pipeline.base.errors import ImageError
 from pipeline.base.names import SERVED, registered_name
-from pipeline.config import Settings
 from pipeline.core import package
 from pipeline.core.package import SERVED_MODEL, GoldenPatient, Manifest
-from pipeline.errors import ImageError
 from pipeline.packager import ModelPackager
 
 FOREST: Final = "random_forest"

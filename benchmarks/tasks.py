@@ -24,7 +24,7 @@ from benchmarks.findings import (
     spread,
 )
 from benchmarks.measuring import Usage
-from pipeline import artifacts
+from pipeline.base import artifacts
 from pipeline.core.drawing import figure_bytes
 
 TASKS: Final = (

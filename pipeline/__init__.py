@@ -2,7 +2,7 @@
 
 import os
 
-from pipeline import kernel
+from pipeline.base import kernel
 
 # onnxruntime reports its use to its maker, from the moment it is imported. What answers about
 # patients reports nothing, so this comes before any import of it; a person may still set it to 0.

@@ -4,15 +4,9 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import NamedTuple
 
-from pipeline import (
-    cli,
-    config,
-    data_acquisition_eda,
-    experiment_tracking,
-    feature_engineering,
-    model_packaging,
-)
-from pipeline.config import Settings
+from pipeline import data_acquisition_eda, experiment_tracking, feature_engineering, model_packaging
+from pipeline.base import cli, config
+from pipeline.base.config import Settings
 
 TASKS: tuple[Callable[[Settings], float | None], ...] = (
     data_acquisition_eda.run,

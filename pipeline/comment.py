@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from pipeline import cli, config
 from pipeline.adapters import untrusted
-from pipeline.adapters.github import GitHub
+from pipeline.base import cli, config
+from pipeline.base.errors import ArtifactError
+from pipeline.base.github import GitHub
 from pipeline.core import comment
-from pipeline.errors import ArtifactError
 
 
 def run(folder: Path, head_sha: str, run_id: str = "", author: str = comment.AUTHOR) -> None:

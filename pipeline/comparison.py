@@ -8,22 +8,24 @@ from typing import Annotated
 
 import typer
 
-from pipeline import artifacts, cli, config, workspace
-from pipeline.adapters import git, mlflow_calls
+from pipeline import workspace
+from pipeline.adapters import mlflow_calls
 from pipeline.adapters.registry import Registry
+from pipeline.base import artifacts, cli, config, git
+from pipeline.base import pages as report
+from pipeline.base.arithmetic import reproducible
+from pipeline.base.config import RegistrySettings, Settings
+from pipeline.base.errors import ArtifactError, NotPromotedError, RegistryError
+from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, SERVED, Family
-from pipeline.config import RegistrySettings, Settings
-from pipeline.core import model_report, report, training
-from pipeline.core.arithmetic import reproducible
+from pipeline.core import model_report, training
 from pipeline.core.comparison_figures import comparison_figures
 from pipeline.core.drawing import figure_bytes
 from pipeline.core.examiner import Examiner, Incumbent
 from pipeline.core.history import CHAMPION
-from pipeline.core.manifest import Files
 from pipeline.core.model_report import RANKING, ModelReport, Source, Standing
 from pipeline.core.trained_model import TrainedModel
 from pipeline.core.training import Data
-from pipeline.errors import ArtifactError, NotPromotedError, RegistryError
 
 PAGES = ("model-report.md", "model-report.html")
 

@@ -4,14 +4,15 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline import artifacts, cli, config
 from pipeline.adapters import source
-from pipeline.config import Settings
-from pipeline.core import manifest, parsing, profile, report, tables
+from pipeline.base import artifacts, cli, config, manifest
+from pipeline.base import pages as report
+from pipeline.base.config import Settings
+from pipeline.base.manifest import Files
+from pipeline.core import parsing, profile, tables
 from pipeline.core.contract import BY_NAME, FIELDS
 from pipeline.core.data_figures import data_figures
 from pipeline.core.drawing import figure_bytes
-from pipeline.core.manifest import Files
 from pipeline.core.profile import Profile
 
 FIGURES = artifacts.FIGURES / "data"

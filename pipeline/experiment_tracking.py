@@ -15,10 +15,15 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from pipeline import artifacts, cli, config, provenance, workspace
-from pipeline.adapters import environment, git, mlflow_model
+from pipeline import provenance, workspace
+from pipeline.adapters import mlflow_model
 from pipeline.adapters.publishing import Submission
 from pipeline.adapters.registry import Registry, Version
+from pipeline.base import artifacts, cli, config, environment, git, pages
+from pipeline.base.arithmetic import reproducible
+from pipeline.base.config import Settings
+from pipeline.base.errors import ArtifactError, NotPromotedError, OvertakenError, RegistryError
+from pipeline.base.manifest import Files
 from pipeline.base.names import (
     FAMILY_TITLES,
     METRIC_TITLES,
@@ -27,17 +32,13 @@ from pipeline.base.names import (
     Metric,
     registered_name,
 )
-from pipeline.config import Settings
-from pipeline.core import promotion, report, training
-from pipeline.core.arithmetic import reproducible
+from pipeline.core import promotion, training
 from pipeline.core.contract import FEATURES
 from pipeline.core.examiner import Examiner
 from pipeline.core.history import CHAMPION
-from pipeline.core.manifest import Files
 from pipeline.core.promotion import Verdict
 from pipeline.core.trained_model import TrainedModel
 from pipeline.core.training import Data
-from pipeline.errors import ArtifactError, NotPromotedError, OvertakenError, RegistryError
 
 Models = Mapping[Family, TrainedModel]
 Versions = Mapping[Family, Version]
@@ -300,7 +301,7 @@ def _show(models: Models, versions: Versions, decision: Decision) -> None:
         (
             FAMILY_TITLES[family],
             str(versions[family].version) if family in versions else "-",
-            report.estimate(model.evaluation.metrics["roc_auc"]),
+            pages.estimate(model.evaluation.metrics["roc_auc"]),
             decision.families[family].outcome,
             decision.families[family].reason,
         )
@@ -317,7 +318,7 @@ def _show(models: Models, versions: Versions, decision: Decision) -> None:
 
 def _summary(models: Models, versions: Versions, known: Versions, decision: Decision) -> str:
     """Return the decision as Markdown, for the page of a CI run."""
-    return report.render(
+    return pages.render(
         "training-summary.md.j2",
         models=models,
         versions=versions,

@@ -4,18 +4,20 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
-from pipeline import artifacts, cli, config, kernel, workspace
+from pipeline import workspace
+from pipeline.base import artifacts, cli, config, kernel
+from pipeline.base import pages as report
+from pipeline.base.arithmetic import reproducible
+from pipeline.base.config import Settings
+from pipeline.base.encoding import json_bytes
+from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES, Family, Metric
-from pipeline.config import Settings
-from pipeline.core import report, training
-from pipeline.core.arithmetic import reproducible
+from pipeline.core import training
 from pipeline.core.contract import EXTERNAL
 from pipeline.core.drawing import figure_bytes
-from pipeline.core.encoding import json_bytes
 from pipeline.core.evaluation import Ablation
 from pipeline.core.exam import Watch
 from pipeline.core.features import ENGINEERED
-from pipeline.core.manifest import Files
 from pipeline.core.model_figures import model_figures
 from pipeline.core.trained_model import TrainedModel
 

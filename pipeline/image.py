@@ -5,9 +5,10 @@ from typing import Annotated, Final
 
 import typer
 
-from pipeline import artifacts, cli, config, imaging
+from pipeline import imaging
 from pipeline.adapters.docker import Engine, Image
-from pipeline.config import Settings
+from pipeline.base import artifacts, cli, config
+from pipeline.base.config import Settings
 from pipeline.core.package import Manifest
 from pipeline.imaging import verify
 from pipeline.packager import ModelPackager

@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from pipeline import artifacts, cli, config
-from pipeline.adapters import bento, git, syft
+from pipeline.adapters import bento, syft
 from pipeline.adapters.docker import Engine, Image, Running
 from pipeline.adapters.http import Service
-from pipeline.config import Settings
-from pipeline.core import hostile, manifest, package, verification
-from pipeline.core.manifest import Files
+from pipeline.base import artifacts, cli, config, git, manifest
+from pipeline.base.config import Settings
+from pipeline.base.errors import ImageError
+from pipeline.base.manifest import Files
+from pipeline.core import hostile, package, verification
 from pipeline.core.package import GoldenPatient, Manifest
 from pipeline.core.verification import Check
-from pipeline.errors import ImageError
 from pipeline.packager import ModelPackager
 
 DOCKERFILE: Final = Path("docker/Dockerfile")

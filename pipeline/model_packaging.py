@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from pipeline import cli, config
+from pipeline.base import cli, config
+from pipeline.base.config import Settings
 from pipeline.base.names import SERVED
-from pipeline.config import Settings
 from pipeline.core.package import Manifest
 from pipeline.packager import ModelPackager
 

@@ -6,17 +6,17 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline import artifacts, config
-from pipeline.adapters import environment, source
+from pipeline.adapters import source
 from pipeline.adapters.registry import Registry, Version
+from pipeline.base import archives, artifacts, config, environment
+from pipeline.base.config import Settings
+from pipeline.base.encoding import json_bytes
+from pipeline.base.errors import ArtifactError, PackageError, RegistryError
+from pipeline.base.manifest import Files
 from pipeline.base.names import SERVED
-from pipeline.config import Settings
-from pipeline.core import archives, package, packaging, parsing, trained_model
+from pipeline.core import package, packaging, parsing, trained_model
 from pipeline.core.contract import FEATURES
-from pipeline.core.encoding import json_bytes
-from pipeline.core.manifest import Files
 from pipeline.core.package import Identity, Manifest
-from pipeline.errors import ArtifactError, PackageError, RegistryError
 
 # What MLflow writes about the environment a model was logged in.
 SNAPSHOTS = ("requirements.txt", "conda.yaml", "python_env.yaml")

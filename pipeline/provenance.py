@@ -3,8 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline import config
-from pipeline.adapters import git
+from pipeline.base import config, git
 from pipeline.core.history import Action, Crowning
 
 

@@ -12,19 +12,19 @@ from typing import Annotated, Final
 
 import typer
 
-from pipeline import artifacts, cli, config
-from pipeline.adapters import command, git, mlflow_server
-from pipeline.adapters.git import Remote
+from pipeline.adapters import mlflow_server
 from pipeline.adapters.git_branch import GitBranch
 from pipeline.adapters.mlflow_server import ARTIFACTS, DATABASE
 from pipeline.adapters.registry import Registry, Version
+from pipeline.base import artifacts, cli, command, config, git, git_settings
+from pipeline.base.config import TRACKING_URI, Settings
+from pipeline.base.errors import RegistryError
+from pipeline.base.git import Remote
 from pipeline.base.names import FAMILIES, SERVED, registered_name
-from pipeline.config import TRACKING_URI, Settings
-from pipeline.core import git_settings, retention
+from pipeline.base.policies import RetentionPolicy
+from pipeline.core import retention
 from pipeline.core.history import CHAMPION
-from pipeline.core.policies import RetentionPolicy
 from pipeline.core.retention import Stored
-from pipeline.errors import RegistryError
 
 PACKED: Final = f"{DATABASE}.gz"
 README: Final = """\

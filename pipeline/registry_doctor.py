@@ -6,15 +6,16 @@ from typing import Annotated
 
 import typer
 
-from pipeline import cli, config, provenance
+from pipeline import provenance
 from pipeline.adapters import mlflow_calls
 from pipeline.adapters.registry_care import RegistryCare
+from pipeline.base import cli, config
+from pipeline.base.addresses import shown
+from pipeline.base.config import Settings
+from pipeline.base.errors import RegistryError, RegistryUnavailableError
 from pipeline.base.names import FAMILIES, SERVED, registered_name
-from pipeline.config import Settings
 from pipeline.core import diagnosis
-from pipeline.core.addresses import shown
 from pipeline.core.diagnosis import Finding
-from pipeline.errors import RegistryError, RegistryUnavailableError
 
 MODELS = (*map(registered_name, FAMILIES), SERVED)
 COLUMNS = ("what", "is wrong", "mended by", "otherwise")

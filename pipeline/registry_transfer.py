@@ -8,14 +8,14 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from pipeline import cli, config
 from pipeline.adapters.mlflow_calls import is_made
 from pipeline.adapters.registry_transfer import RegistryTransfer
-from pipeline.config import TRACKING_URI, Settings
+from pipeline.base import cli, config
+from pipeline.base.addresses import shown
+from pipeline.base.config import TRACKING_URI, Settings
+from pipeline.base.errors import RegistryError, RegistryUnavailableError
 from pipeline.core import transfer
-from pipeline.core.addresses import shown
 from pipeline.core.transfer import Inventory, StoredVersion
-from pipeline.errors import RegistryError, RegistryUnavailableError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -13,22 +13,23 @@ from typing import Annotated, Final
 import typer
 from pydantic import ValidationError
 
-from pipeline import artifacts, cli, config, imaging
-from pipeline.adapters import git, osv, syft
+from pipeline import imaging
+from pipeline.adapters import osv, syft
 from pipeline.adapters.docker import Engine, login, saved_id
-from pipeline.adapters.github import GitHub
 from pipeline.adapters.oci import Repository
 from pipeline.adapters.registry import Registry, Version
-from pipeline.artifacts import RELEASE
+from pipeline.base import archives, artifacts, cli, config, git, manifest
+from pipeline.base.artifacts import RELEASE
+from pipeline.base.config import Settings
+from pipeline.base.encoding import json_bytes
+from pipeline.base.errors import ImageError, NoChampionError, ReleaseError, ScanError
+from pipeline.base.github import GitHub
 from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, SERVED
-from pipeline.config import Settings
-from pipeline.core import archives, bill, manifest, package, release
-from pipeline.core.encoding import json_bytes
+from pipeline.base.pages import render
+from pipeline.base.records import Draft, Release
+from pipeline.core import bill, package, release
 from pipeline.core.package import Manifest
-from pipeline.core.records import Draft, Release
 from pipeline.core.release import Plan
-from pipeline.core.report import render
-from pipeline.errors import ImageError, NoChampionError, ReleaseError, ScanError
 from pipeline.packager import ModelPackager
 
 MAIN: Final = "refs/remotes/origin/main"

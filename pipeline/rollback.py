@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
-from pipeline import artifacts, cli, config, provenance
+from pipeline import provenance
 from pipeline.adapters.registry import Registry, Version
+from pipeline.base import artifacts, cli, config, pages
+from pipeline.base.config import Settings
+from pipeline.base.errors import RegistryError
 from pipeline.base.names import SERVED
-from pipeline.config import Settings
-from pipeline.core import history, report
+from pipeline.core import history
 from pipeline.core.history import CHAMPION, PREVIOUS_CHAMPION
 from pipeline.core.promotion import Outcome
-from pipeline.errors import RegistryError
 
 COLUMNS = ("version", "family", "ROC-AUC", "from (UTC)", "until", "commit", "why")
 
@@ -45,7 +46,7 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
     registry.crown(version, provenance.crowning("restored", reason, forced=refused), over=champion)
     said = f"{version.title}, was {champion.title}"
     cli.say(f"champion      {said}")
-    summary = f"## Rollback\n\n**Champion: {said}.** {report.cell(reason)}\n"
+    summary = f"## Rollback\n\n**Champion: {said}.** {pages.cell(reason)}\n"
     artifacts.add_to(config.CiRun().step_summary, summary)
 
 

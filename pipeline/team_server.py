@@ -10,14 +10,14 @@ from typing import Annotated, Final
 
 import typer
 
-from pipeline import artifacts, cli, config
 from pipeline.adapters.compose import Compose
 from pipeline.adapters.mlflow_admin import MlflowAdmin
-from pipeline.config import TRACKING_URI, Settings
-from pipeline.core import access, manifest
+from pipeline.base import artifacts, cli, config, manifest
+from pipeline.base.addresses import shown
+from pipeline.base.config import TRACKING_URI, Settings
+from pipeline.base.errors import ArtifactError, RegistryError
+from pipeline.core import access
 from pipeline.core.access import ACCOUNTS, ADMIN
-from pipeline.core.addresses import shown
-from pipeline.errors import ArtifactError, RegistryError
 
 COMPOSE: Final = Path("docker/compose.yaml")
 SECRETS: Final = Path("docker/secrets")

@@ -1,8 +1,8 @@
 """What one task leaves for the next, read back as values and checked."""
 
-from pipeline import artifacts
+from pipeline.base import artifacts, manifest
 from pipeline.base.names import FAMILIES, Family
-from pipeline.core import manifest, schema, trained_model
+from pipeline.core import schema, trained_model
 from pipeline.core.tables import read_table
 from pipeline.core.trained_model import TrainedModel
 from pipeline.core.training import Data

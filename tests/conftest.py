@@ -9,9 +9,9 @@ import hypothesis
 import pytest
 
 from benchmarks.ending import STOPPING
-from pipeline import config
 from pipeline.adapters import source
-from pipeline.core import git_settings, parsing, report
+from pipeline.base import config, git_settings, pages
+from pipeline.core import parsing
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,7 +84,7 @@ def pytest_terminal_summary(terminalreporter):
         *terminalreporter.stats.get("error", ()),
     ]
     if SUMMARY and failed:
-        lines = [f"- `{one.nodeid}`: {report.cell(_reason(one))}\n" for one in failed]
+        lines = [f"- `{one.nodeid}`: {pages.cell(_reason(one))}\n" for one in failed]
         with Path(SUMMARY).open("a", encoding="utf-8") as file:
             file.writelines([f"**{len(failed)} tests failed**\n\n", *lines, "\n"])
 

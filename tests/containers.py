@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.adapters.compose import program
 from pipeline.adapters.docker import Engine
-from pipeline.errors import ImageError, RegistryError
+from pipeline.base.errors import ImageError, RegistryError
 
 
 def needs(reason):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import config, data_acquisition_eda, experiment_tracking, feature_engineering
+from pipeline import data_acquisition_eda, experiment_tracking, feature_engineering
 from pipeline.adapters.registry import Registry
+from pipeline.base import config
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.model_packaging import ModelPackager
 from tests.conftest import QUICK, lay_out

@@ -16,9 +16,10 @@ from typing import Final
 from benchmarks import measuring
 from benchmarks.rivals import mlflow_sklearn, servers
 from benchmarks.rivals.servers import Dialect
-from pipeline import artifacts, imaging
+from pipeline import imaging
+from pipeline.base import artifacts
+from pipeline.base.manifest import Files
 from pipeline.core import package
-from pipeline.core.manifest import Files
 
 HERE: Final = Path(__file__).parent
 REPOSITORY: Final = "heart-disease-bench"

@@ -11,7 +11,7 @@ import mlflow.sklearn
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
-from pipeline.adapters import environment
+from pipeline.base import environment
 from pipeline.core.contract import FEATURES
 from pipeline.core.package import CODE, MODEL
 from pipeline.core.persistence import TRUSTED_TYPES

@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from pipeline.artifacts import write_file
-from pipeline.core import variables
-from pipeline.core.manifest import Files
-from pipeline.errors import ImageError
+from pipeline.base import variables
+from pipeline.base.artifacts import write_file
+from pipeline.base.errors import ImageError
+from pipeline.base.manifest import Files
 
 NAME: Final = "heart_disease"
 SHOWN: Final = 500

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from pipeline.adapters import command
-from pipeline.errors import PipelineError, RegistryError
+from pipeline.base import command
+from pipeline.base.errors import PipelineError, RegistryError
 
 
 class Compose:

@@ -17,13 +17,12 @@ from docker.auth import load_config
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
-from pipeline.adapters import proxies
-from pipeline.artifacts import write_chunks
-from pipeline.core import archives
-from pipeline.core.addresses import redacted
-from pipeline.core.manifest import Files
-from pipeline.core.records import Record
-from pipeline.errors import ImageError
+from pipeline.base import archives, proxies
+from pipeline.base.addresses import redacted
+from pipeline.base.artifacts import write_chunks
+from pipeline.base.errors import ImageError
+from pipeline.base.manifest import Files
+from pipeline.base.records import Record
 
 BUILD_SECONDS: Final = 1800
 # What whoever runs the image is told to use: nothing can be written but a small /tmp.

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.adapters.git import Remote
-from pipeline.artifacts import files_below, write_file
-from pipeline.core import addresses, git_settings, manifest
-from pipeline.errors import ArtifactError, RegistryError, RegistryUnavailableError
+from pipeline.base import addresses, git_settings, manifest
+from pipeline.base.artifacts import files_below, write_file
+from pipeline.base.errors import ArtifactError, RegistryError, RegistryUnavailableError
+from pipeline.base.git import Remote
 
 SUMS: Final = "SHA256SUMS"
 

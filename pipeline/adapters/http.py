@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeline.errors import ImageError
+from pipeline.base.errors import ImageError
 
 SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.05

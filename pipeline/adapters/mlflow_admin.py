@@ -3,10 +3,10 @@
 from http import HTTPStatus
 from typing import Any, Final
 
-from pipeline.adapters.rest import Response, Server
+from pipeline.base.addresses import shown
+from pipeline.base.errors import RegistryError
+from pipeline.base.rest import Response, Server
 from pipeline.core.access import ADMIN, Grant
-from pipeline.core.addresses import shown
-from pipeline.errors import RegistryError
 
 _API: Final = "api/2.0/mlflow"
 _API_3: Final = "api/3.0/mlflow"

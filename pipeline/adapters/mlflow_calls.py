@@ -22,10 +22,10 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 
-from pipeline.adapters import proxies
-from pipeline.core.addresses import redacted, shown
-from pipeline.core.policies import Patience
-from pipeline.errors import RegistryError, RegistryUnavailableError
+from pipeline.base import proxies
+from pipeline.base.addresses import redacted, shown
+from pipeline.base.errors import RegistryError, RegistryUnavailableError
+from pipeline.base.policies import Patience
 
 Answer = TypeVar("Answer")
 

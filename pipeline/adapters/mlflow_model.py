@@ -14,10 +14,10 @@ from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types import ColSpec, Schema
 
-from pipeline.artifacts import files_below
+from pipeline.base.artifacts import files_below
+from pipeline.base.manifest import Files
 from pipeline.base.names import ONNX, SKOPS
 from pipeline.core.contract import FEATURES
-from pipeline.core.manifest import Files
 from pipeline.core.onnx_model import OUTPUT
 from pipeline.core.persistence import TRUSTED_TYPES
 

@@ -16,8 +16,8 @@ from typing import Final
 
 import requests
 
-from pipeline.core import variables
-from pipeline.errors import RegistryUnavailableError
+from pipeline.base import variables
+from pipeline.base.errors import RegistryUnavailableError
 
 DATABASE: Final = "mlflow.db"
 ARTIFACTS: Final = "artifacts"

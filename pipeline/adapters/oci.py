@@ -8,10 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from requests.auth import HTTPBasicAuth
 
-from pipeline.adapters.rest import Bearer, Response, Server
-from pipeline.core.addresses import may_take_secrets, origin, shown
+from pipeline.base.addresses import may_take_secrets, origin, shown
+from pipeline.base.errors import ImageError
+from pipeline.base.rest import Bearer, Response, Server
 from pipeline.core.release import Found
-from pipeline.errors import ImageError
 
 MANIFESTS: Final = (
     "application/vnd.oci.image.manifest.v1+json",

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from typing import Final
 
-from pipeline.adapters.rest import Server
-from pipeline.core.addresses import shown
+from pipeline.base.addresses import shown
+from pipeline.base.errors import ScanError
+from pipeline.base.rest import Server
 from pipeline.core.bill import Component
-from pipeline.errors import ScanError
 
 ECOSYSTEM: Final = "PyPI"
 

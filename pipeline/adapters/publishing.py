@@ -24,10 +24,10 @@ from mlflow.entities import (
 )
 
 from pipeline.adapters.mlflow_calls import MlflowCalls, first, unless_there
-from pipeline.artifacts import write_file
-from pipeline.core.manifest import Files
-from pipeline.core.records import Record
-from pipeline.errors import RegistryError
+from pipeline.base.artifacts import write_file
+from pipeline.base.errors import RegistryError
+from pipeline.base.manifest import Files
+from pipeline.base.records import Record
 
 KEY: Final = "key"
 # Which call made a logged model: MLflow gives it no name of its own.

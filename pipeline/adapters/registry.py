@@ -27,22 +27,23 @@ from pipeline.adapters.publishing import (
     log_run,
     upload,
 )
-from pipeline.artifacts import files_below
-from pipeline.base.names import HISTORY
-from pipeline.core import history, manifest, trained_model
-from pipeline.core.diagnosis import DOUBLE
-from pipeline.core.examiner import Incumbent
-from pipeline.core.history import CHAMPION, PREVIOUS_CHAMPION, Crowning, Entry
-from pipeline.core.manifest import Files
-from pipeline.core.policies import Patience
-from pipeline.core.records import Record
-from pipeline.errors import (
+from pipeline.base import manifest
+from pipeline.base.artifacts import files_below
+from pipeline.base.errors import (
     ArtifactError,
     NoChampionError,
     OvertakenError,
     RegistryError,
     RegistryUnavailableError,
 )
+from pipeline.base.manifest import Files
+from pipeline.base.names import HISTORY
+from pipeline.base.policies import Patience
+from pipeline.base.records import Record
+from pipeline.core import history, trained_model
+from pipeline.core.diagnosis import DOUBLE
+from pipeline.core.examiner import Incumbent
+from pipeline.core.history import CHAMPION, PREVIOUS_CHAMPION, Crowning, Entry
 
 MANIFEST: Final = "manifest"
 COMPLETE: Final = "complete"

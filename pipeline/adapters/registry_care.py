@@ -10,10 +10,10 @@ from mlflow.entities import Run
 from pipeline.adapters.mlflow_calls import every_page
 from pipeline.adapters.publishing import KEY
 from pipeline.adapters.registry import COMPLETE, Registry, Version
-from pipeline.core import manifest
+from pipeline.base import manifest
+from pipeline.base.errors import RegistryError, RegistryUnavailableError
 from pipeline.core.diagnosis import DOUBLE, Finding, ModelState, RunState, VersionState
 from pipeline.core.history import Crowning
-from pipeline.errors import RegistryError, RegistryUnavailableError
 
 # The source of a version that is a copy of another one.
 COPY: Final = re.compile(r"models:/[^/]+/\d+")

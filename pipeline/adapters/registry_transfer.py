@@ -18,11 +18,12 @@ from mlflow.entities import (
 from pipeline.adapters.mlflow_calls import every_page, first
 from pipeline.adapters.publishing import link, logged_model
 from pipeline.adapters.registry import Registry, Version, download
-from pipeline.artifacts import files_below, write_file
+from pipeline.base import manifest
+from pipeline.base.artifacts import files_below, write_file
+from pipeline.base.errors import RegistryError
+from pipeline.base.manifest import Files
 from pipeline.base.names import HISTORY
-from pipeline.core import manifest
-from pipeline.core.manifest import Files
-from pipeline.core.policies import Patience
+from pipeline.base.policies import Patience
 from pipeline.core.transfer import (
     MODELS,
     ORIGIN,
@@ -34,7 +35,6 @@ from pipeline.core.transfer import (
     StoredVersion,
     metrics_of,
 )
-from pipeline.errors import RegistryError
 
 FIGURES: Final = "figures"
 # MLflow takes so many at once.

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from pipeline.core import variables
-from pipeline.errors import ImageError
+from pipeline.base import variables
+from pipeline.base.errors import ImageError
 
 _OUTPUT: Final = ("--output", "cyclonedx-json", "--quiet")
 

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from pipeline.errors import ArtifactError
+from pipeline.base.errors import ArtifactError
 
 # Follow no link, and wait for nobody to write into a pipe.
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

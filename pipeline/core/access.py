@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
-from pipeline.core.records import Record
+from pipeline.base.records import Record
 
 ADMIN: Final = "admin"
 CI: Final = "ci"

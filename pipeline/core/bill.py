@@ -5,8 +5,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from pipeline.core.records import Record
-from pipeline.errors import ScanError
+from pipeline.base.errors import ScanError
+from pipeline.base.records import Record
 
 _PYTHON: Final = re.compile(r"pkg:pypi/([^@/]+)@([^?#]+)")
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit, logit
 
+from pipeline.base.records import Record
 from pipeline.core.exam import Vector
-from pipeline.core.records import Record
 from pipeline.core.resampling import Outcomes
 
 # Newton's method on two coefficients has long converged by then.

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from pipeline.core.records import Comment, PullRequest
+from pipeline.base.records import Comment, PullRequest
 
 REPORT: Final = "model-report.md"
 # Real reports have 7,000 bytes; a larger file is not opened further.

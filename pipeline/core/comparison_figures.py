@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from pipeline.base.records import Estimate
 from pipeline.core.clinical import decision_curve
 from pipeline.core.drawing import GREY, INK, SERIES, headline, styled
 from pipeline.core.exam import Vector
@@ -28,7 +29,6 @@ from pipeline.core.model_figures import (
 )
 from pipeline.core.model_report import GroupRow, ModelReport, hospital_rows, slice_rows
 from pipeline.core.profile import wilson_interval
-from pipeline.core.records import Estimate
 
 MARKS: Final = ((SERIES[0], "o"), (SERIES[1], "D"))
 # Rows up or down from the middle of a row, so that two intervals do not hide each other.

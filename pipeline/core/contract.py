@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import Field as PydanticField
 
-from pipeline.core.records import Record
+from pipeline.base.records import Record
 
 CONTRACT_VERSION: Final = 1
 MISSING: Final = "?"

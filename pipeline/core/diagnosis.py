@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
-from pipeline.core import history, manifest
+from pipeline.base import manifest
+from pipeline.base.records import Record
+from pipeline.core import history
 from pipeline.core.history import CHAMPION, PREVIOUS_CHAMPION, Entry
-from pipeline.core.records import Record
 
 Mend = Literal[
     "end the run",

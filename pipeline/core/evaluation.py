@@ -11,6 +11,8 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from pipeline.base.names import Family, Metric
+from pipeline.base.policies import ExamPlan
+from pipeline.base.records import Estimate, Record
 from pipeline.core.behaviour import Behaviour, Leaks
 from pipeline.core.clinical import (
     calibration_intercept,
@@ -20,8 +22,6 @@ from pipeline.core.clinical import (
 )
 from pipeline.core.contract import BY_NAME, HOSPITAL, TARGET
 from pipeline.core.exam import Vector
-from pipeline.core.policies import ExamPlan
-from pipeline.core.records import Estimate, Record
 from pipeline.core.resampling import (
     ANYWHERE,
     Outcomes,

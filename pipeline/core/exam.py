@@ -25,9 +25,9 @@ from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from pipeline.core.arithmetic import reproducible
+from pipeline.base.arithmetic import reproducible
+from pipeline.base.policies import ExamPlan
 from pipeline.core.contract import FEATURES, TARGET
-from pipeline.core.policies import ExamPlan
 
 Vector = npt.NDArray[np.float64]
 # Takes the answers of one fold after the other, and their number; gives them on as they come.

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from pipeline.base.policies import TrainingPlan
 from pipeline.core import evaluation, exam, training
 from pipeline.core.evaluation import Evaluation
 from pipeline.core.exam import Watch
-from pipeline.core.policies import TrainingPlan
 from pipeline.core.promotion import Comparison
 from pipeline.core.trained_model import TrainedModel
 from pipeline.core.training import Data, Fitted

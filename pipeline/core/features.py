@@ -12,8 +12,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from pipeline.base.policies import FeatureRecipe
 from pipeline.core.contract import FIELDS, Kind
-from pipeline.core.policies import FeatureRecipe
 from pipeline.core.transformers import Bands, MissingFlags, ShareOfPrediction
 
 MEASURED: Final = [f.name for f in FIELDS if f.kind in {Kind.CONTINUOUS, Kind.COUNT}]

@@ -9,7 +9,7 @@ the others find out. The alias in the registry follows the log.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
-from pipeline.core.records import Record
+from pipeline.base.records import Record
 
 CHAMPION: Final = "champion"
 PREVIOUS_CHAMPION: Final = "previous_champion"

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Final
 
+from pipeline.base.records import Record
 from pipeline.core.contract import FIELDS, Field, Kind
 from pipeline.core.patients import MAXIMUM_PATIENTS, REQUIRED
-from pipeline.core.records import Record
 
 WORD: Final = "quetzal"
 NUMBER: Final = 7_310_942

@@ -9,14 +9,14 @@ from typing import Any, Final, NamedTuple
 import pandas as pd
 
 from pipeline.base.names import FAMILY_TITLES, LOWER_IS_BETTER, METRIC_TITLES, Family, Metric
+from pipeline.base.pages import NONE
+from pipeline.base.policies import ExamPlan, PromotionPolicy
+from pipeline.base.records import Estimate, Record
 from pipeline.core import promotion
 from pipeline.core.contract import EXTERNAL
 from pipeline.core.evaluation import Evaluation, Group, GroupDifference
 from pipeline.core.examiner import Examiner, Incumbent
-from pipeline.core.policies import ExamPlan, PromotionPolicy
 from pipeline.core.promotion import Comparison, Outcome, Status, Verdict
-from pipeline.core.records import Estimate, Record
-from pipeline.core.report import NONE
 from pipeline.core.trained_model import TrainedModel
 
 HEADLINES: Final[Mapping[Outcome, str]] = {

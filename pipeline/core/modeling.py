@@ -11,8 +11,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
 from pipeline.base.names import Family
+from pipeline.base.policies import FeatureRecipe, ModelParameters
 from pipeline.core.features import preprocessing
-from pipeline.core.policies import FeatureRecipe, ModelParameters
 
 
 def _forest(parameters: Mapping[str, Any], seed: int) -> RandomForestClassifier:

@@ -9,13 +9,13 @@ from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 
+from pipeline.base import manifest
+from pipeline.base.encoding import json_bytes
+from pipeline.base.errors import PackageError
+from pipeline.base.manifest import Files
 from pipeline.base.names import ONNX, SKOPS, Metric
-from pipeline.core import manifest
-from pipeline.core.encoding import json_bytes
-from pipeline.core.manifest import Files
-from pipeline.core.policies import RiskBand, RiskBands
-from pipeline.core.records import Record
-from pipeline.errors import PackageError
+from pipeline.base.policies import RiskBand, RiskBands
+from pipeline.base.records import Record
 
 MANIFEST: Final = "manifest.json"
 MODEL: Final = "model/"

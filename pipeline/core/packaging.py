@@ -9,11 +9,15 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from pipeline.base import archives, manifest
+from pipeline.base.encoding import json_bytes
+from pipeline.base.errors import ArtifactError, ConversionError, PackageError
+from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, ONNX, SKOPS
-from pipeline.core import archives, conversion, exam, joblib_file, manifest, persistence
+from pipeline.base.pages import render
+from pipeline.base.policies import RiskBands
+from pipeline.core import conversion, exam, joblib_file, persistence
 from pipeline.core.contract import EXTERNAL, FEATURES, patient_schema
-from pipeline.core.encoding import json_bytes
-from pipeline.core.manifest import Files
 from pipeline.core.onnx_model import UNUSABLE
 from pipeline.core.package import (
     CARD,
@@ -29,10 +33,7 @@ from pipeline.core.package import (
     Manifest,
     read_golden,
 )
-from pipeline.core.policies import RiskBands
-from pipeline.core.report import render
 from pipeline.core.trained_model import TrainedModel
-from pipeline.errors import ArtifactError, ConversionError, PackageError
 
 TEMPLATES: Final = {
     CARD: "package/MODEL_CARD.md.j2",

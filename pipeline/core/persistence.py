@@ -16,7 +16,7 @@ import skops.io
 from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from pipeline.errors import ArtifactError
+from pipeline.base.errors import ArtifactError
 
 SCHEMA: Final = "schema.json"
 # What our pipelines are made of, beside what skops trusts by itself. The list in a model's own

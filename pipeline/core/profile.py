@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 import pandas as pd
 
+from pipeline.base.records import Record
 from pipeline.core.contract import (
     CONTRACT_VERSION,
     FEATURES,
@@ -16,7 +17,6 @@ from pipeline.core.contract import (
     Kind,
 )
 from pipeline.core.parsing import ParsedFile
-from pipeline.core.records import Record
 
 CONFIDENCE: Final = 0.95
 MEASURED: Final = tuple(field for field in FIELDS if field.kind is Kind.CONTINUOUS)

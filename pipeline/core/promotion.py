@@ -16,9 +16,9 @@ from pipeline.base.names import (
     Family,
     Metric,
 )
+from pipeline.base.policies import GateMode, PromotionPolicy
+from pipeline.base.records import Estimate, Record
 from pipeline.core.evaluation import Evaluation, Group, GroupDifference
-from pipeline.core.policies import GateMode, PromotionPolicy
-from pipeline.core.records import Estimate, Record
 
 
 class Outcome(StrEnum):

@@ -9,12 +9,12 @@ from typing import Final
 
 from semver import Version
 
-from pipeline.core import manifest
-from pipeline.core.manifest import Files
+from pipeline.base import manifest
+from pipeline.base.errors import ReleaseError
+from pipeline.base.manifest import Files
+from pipeline.base.records import Asset, Record, Release
 from pipeline.core.package import Manifest
-from pipeline.core.records import Asset, Record, Release
 from pipeline.core.verification import MODEL_NAME, MODEL_VERSION
-from pipeline.errors import ReleaseError
 
 STAGING: Final = "staging"
 PRODUCTION: Final = "production"

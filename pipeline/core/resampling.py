@@ -11,9 +11,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.base.policies import ExamPlan
+from pipeline.base.records import Estimate
 from pipeline.core.exam import Vector
-from pipeline.core.policies import ExamPlan
-from pipeline.core.records import Estimate
 
 Outcomes = npt.NDArray[Any]
 # Outcome and answer of each patient, (rows,), and weights, (samples, rows), to (samples,).

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipeline.core.policies import RetentionPolicy
-from pipeline.core.records import Record
+from pipeline.base.policies import RetentionPolicy
+from pipeline.base.records import Record
 
 
 class Stored(Record):

@@ -15,6 +15,7 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
+from pipeline.base.errors import ContractError
 from pipeline.core.contract import (
     EXTERNAL,
     FEATURES,
@@ -26,7 +27,6 @@ from pipeline.core.contract import (
     Hospital,
     Kind,
 )
-from pipeline.errors import ContractError
 
 ROWS_SHOWN: Final = 5
 # A measurement never ranks the patients as well as this, a copy of the target does.

@@ -13,15 +13,16 @@ from pyarrow import ArrowInvalid
 from pydantic import ValidationError
 from sklearn.pipeline import Pipeline
 
+from pipeline.base import arithmetic, manifest
+from pipeline.base.encoding import json_bytes
+from pipeline.base.errors import ArtifactError
+from pipeline.base.manifest import Files
 from pipeline.base.names import ONNX, SKOPS
-from pipeline.core import arithmetic, manifest, persistence
-from pipeline.core.encoding import json_bytes
+from pipeline.base.policies import ExamPlan, FeatureRecipe
+from pipeline.base.records import Record
+from pipeline.core import persistence
 from pipeline.core.evaluation import Evaluation
-from pipeline.core.manifest import Files
-from pipeline.core.policies import ExamPlan, FeatureRecipe
-from pipeline.core.records import Record
 from pipeline.core.tables import read_table, table_bytes
-from pipeline.errors import ArtifactError
 
 METRICS: Final = "metrics.json"
 PARAMETERS: Final = "parameters.json"

@@ -10,20 +10,12 @@ import sklearn
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
+from pipeline.base import arithmetic, manifest
 from pipeline.base.names import Family
-from pipeline.core import (
-    arithmetic,
-    behaviour,
-    conversion,
-    evaluation,
-    exam,
-    manifest,
-    modeling,
-    persistence,
-)
+from pipeline.base.policies import TrainingPlan
+from pipeline.core import behaviour, conversion, evaluation, exam, modeling, persistence
 from pipeline.core.evaluation import Ablation, Evaluation
 from pipeline.core.exam import Watch
-from pipeline.core.policies import TrainingPlan
 from pipeline.core.trained_model import Parameters, TrainedModel
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final
 
+from pipeline.base.errors import RegistryError
 from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
-from pipeline.core.records import Record
-from pipeline.errors import RegistryError
+from pipeline.base.records import Record
 
 # Copies come after what they were copied from, and the log after what it names.
 MODELS: Final = (*map(registered_name, FAMILIES), SERVED, HISTORY)

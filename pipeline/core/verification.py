@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from pipeline.base.policies import RiskBand
+from pipeline.base.records import Record
 from pipeline.core.hostile import Probe
 from pipeline.core.package import GoldenPatient, Manifest
-from pipeline.core.policies import RiskBand
-from pipeline.core.records import Record
 
 WRONG_SHOWN: Final = 3
 # The labels that say which model an image holds.

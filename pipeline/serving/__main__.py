@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.errors import PackageError, SettingsError
+from pipeline.base.errors import PackageError, SettingsError
 from pipeline.serving import app, environment, model, server
 
 log = logging.getLogger("pipeline.serving")

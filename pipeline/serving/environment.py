@@ -3,7 +3,7 @@
 import os
 from typing import Final
 
-from pipeline.errors import SettingsError
+from pipeline.base.errors import SettingsError
 
 HIGHEST_PORT: Final = 65535
 

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from pipeline.base.errors import PackageError
+from pipeline.base.manifest import Files
 from pipeline.core import package
 from pipeline.core.contract import FEATURES
-from pipeline.core.manifest import Files
 from pipeline.core.onnx_model import UNUSABLE, Matrix, OnnxModel
 from pipeline.core.package import GoldenPatient, Manifest
-from pipeline.errors import PackageError
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
+from pipeline.base.policies import RiskBand
 from pipeline.core.contract import patient_schema
 from pipeline.core.package import GoldenPatient, Manifest
 from pipeline.core.patients import BREACHES_SHOWN, MAXIMUM_PATIENTS
-from pipeline.core.policies import RiskBand
 from pipeline.serving import problem
 
 # What every response carries, beside what its route says.

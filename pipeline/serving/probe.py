@@ -9,7 +9,7 @@ import sys
 from contextlib import closing, suppress
 from typing import Final
 
-from pipeline.errors import SettingsError
+from pipeline.base.errors import SettingsError
 from pipeline.serving import environment
 
 SECONDS: Final = 2.0

@@ -5,8 +5,9 @@ import pytest
 from benchmarks import growth, growth_branch, growth_process, growth_training
 from benchmarks.growth import Growth
 from benchmarks.growth_registry import FAMILY_MODEL, Grown
-from pipeline import config, registry_doctor
+from pipeline import registry_doctor
 from pipeline.adapters.registry import Registry
+from pipeline.base import config
 from pipeline.base.names import SERVED
 from pipeline.core import schema
 from pipeline.core.contract import TRAINING

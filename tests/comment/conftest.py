@@ -9,7 +9,8 @@ import cmarkgfm
 import pytest
 from cmarkgfm.cmark import Options
 
-from pipeline import comparison, config
+from pipeline import comparison
+from pipeline.base import config
 from pipeline.core.comment import MARKER
 from tests import github_api, prepared
 

@@ -7,10 +7,10 @@ import sys
 import pytest
 
 from pipeline import comment
-from pipeline.core import report
+from pipeline.base import pages
+from pipeline.base.errors import GitHubError, SettingsError
+from pipeline.base.records import Comment, PullRequest
 from pipeline.core.comment import AUTHOR, MARKER, MOST_BYTES, choose, inert, ours, page
-from pipeline.core.records import Comment, PullRequest
-from pipeline.errors import GitHubError, SettingsError
 from tests import github_api
 from tests.comment.conftest import NUMBER, REPOSITORY, RUN, SHA, Page, check_harmless
 from tests.conftest import ROOT
@@ -306,7 +306,7 @@ def test_the_report_itself_looks_as_before(real_reports):
 )
 def test_what_the_report_quotes_looks_as_before(text):
     """A reason from elsewhere, which the report escapes by itself, is not escaped twice."""
-    quoted = report.cell(text)
+    quoted = pages.cell(text)
     table = f"| x |\n|---|\n| {quoted} |\n"
 
     assert seen(inert(quoted, 1000)) == seen(quoted) == text

@@ -6,12 +6,13 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 
-from pipeline import config, workspace
+from pipeline import workspace
+from pipeline.base import config
 from pipeline.base.names import FAMILIES
+from pipeline.base.policies import ExamPlan
 from pipeline.core import model_report, promotion
 from pipeline.core.examiner import Examiner, Incumbent
 from pipeline.core.model_report import Champion, Lineage, ModelReport, Origin, Source, Standing
-from pipeline.core.policies import ExamPlan
 from pipeline.core.promotion import Comparison
 from pipeline.core.trained_model import TrainedModel
 from tests import prepared

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import artifacts, comparison, config, experiment_tracking
+from pipeline import comparison, experiment_tracking
 from pipeline.adapters import mlflow_calls
 from pipeline.adapters.registry import CHAMPION, Registry
+from pipeline.base import artifacts, config, manifest
+from pipeline.base.errors import ArtifactError, NotPromotedError
 from pipeline.base.names import SERVED
-from pipeline.core import manifest
-from pipeline.errors import ArtifactError, NotPromotedError
 from tests.conftest import ROOT
 from tests.registries import counts
 

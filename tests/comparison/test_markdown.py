@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.core import report
+from pipeline.base import pages
 
 
 @pytest.mark.parametrize(
@@ -29,22 +29,20 @@ from pipeline.core import report
 )
 def test_text_is_shown_as_it_is(text, shown):
     """What would be markup, a link or a notification is escaped, and nothing else."""
-    assert report.cell(text) == shown
+    assert pages.cell(text) == shown
 
 
-@pytest.mark.parametrize(
-    "shown", [report.estimate, report.interval, report.difference, report.mean]
-)
+@pytest.mark.parametrize("shown", [pages.estimate, pages.interval, pages.difference, pages.mean])
 def test_a_figure_that_nobody_knows_is_a_dash(shown):
     """Missing, or not a number."""
-    unknown = report.Estimate(
+    unknown = pages.Estimate(
         mean=float("nan"), standard_error=float("nan"), low=float("nan"), high=float("nan")
     )
 
-    assert shown(None) == report.NONE
-    assert shown(unknown) == report.NONE
+    assert shown(None) == pages.NONE
+    assert shown(unknown) == pages.NONE
 
 
 def test_a_share_that_nobody_knows_is_a_dash():
     """As any other figure."""
-    assert report.percent(None) == report.NONE
+    assert pages.percent(None) == pages.NONE

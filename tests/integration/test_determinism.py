@@ -7,8 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from pipeline import artifacts, config
-from pipeline.core import manifest
+from pipeline.base import artifacts, config, manifest
 from tests.conftest import QUICK, ROOT, lay_out
 
 pytestmark = pytest.mark.once

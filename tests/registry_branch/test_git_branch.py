@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pipeline.adapters.git_branch import GitBranch
-from pipeline.core import git_settings
-from pipeline.errors import RegistryError, RegistryUnavailableError
+from pipeline.base import git_settings
+from pipeline.base.errors import RegistryError, RegistryUnavailableError
 from tests.registry_branch.conftest import remote_at, run_git
 
 NAME = "mlflow-registry"

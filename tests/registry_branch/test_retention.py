@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.policies import RetentionPolicy
+from pipeline.base.policies import RetentionPolicy
 from pipeline.core.retention import Stored, expired
 
 POLICY = RetentionPolicy(versions=2, runs=1)

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import config
 from pipeline.adapters.registry import Registry
+from pipeline.base import config
 from pipeline.core.history import Crowning
 from tests.registries import Store, empty, submission
 

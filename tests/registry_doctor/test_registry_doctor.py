@@ -7,12 +7,13 @@ import uuid
 
 import pytest
 
-from pipeline import config, provenance, registry_doctor
+from pipeline import provenance, registry_doctor
 from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION
 from pipeline.adapters.registry_care import RegistryCare
+from pipeline.base import config
+from pipeline.base.errors import RegistryError
 from pipeline.base.names import HISTORY
 from pipeline.core.diagnosis import Finding
-from pipeline.errors import RegistryError
 from tests.conftest import ROOT
 from tests.registries import submission
 from tests.registry_doctor.conftest import NAME, SERVED

@@ -9,12 +9,12 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import config
 from pipeline.adapters.mlflow_calls import MlflowCalls
 from pipeline.adapters.registry import Registry
+from pipeline.base import config
 from pipeline.base.names import HISTORY, SERVED
+from pipeline.base.policies import Patience
 from pipeline.core.history import Crowning
-from pipeline.core.policies import Patience
 from pipeline.core.transfer import MODELS, ORIGIN
 from tests.conftest import ROOT
 from tests.registries import submission

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.base.errors import RegistryError
 from pipeline.base.names import HISTORY, SERVED
 from pipeline.core import transfer
 from pipeline.core.transfer import (
@@ -14,7 +15,6 @@ from pipeline.core.transfer import (
     StoredRun,
     StoredVersion,
 )
-from pipeline.errors import RegistryError
 from tests.registry_transfer.conftest import FOREST, SVM
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from pipeline import artifacts, config
 from pipeline.adapters.registry import Registry
+from pipeline.base import archives, artifacts, config, manifest
 from pipeline.base.names import SERVED
-from pipeline.core import archives, manifest, package
+from pipeline.core import package
 from pipeline.core.release import Plan
 from pipeline.packager import ModelPackager
 from tests import github_api, osv_api, prepared

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import config, release
-from pipeline.adapters.github import GitHub
-from pipeline.errors import GitHubError
+from pipeline import release
+from pipeline.base import config
+from pipeline.base.errors import GitHubError
+from pipeline.base.github import GitHub
 from tests import github_api
 from tests.comment.conftest import Page
 from tests.release.conftest import REPOSITORY, TAG

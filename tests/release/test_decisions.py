@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from semver import Version
 
+from pipeline.base.errors import ReleaseError
+from pipeline.base.records import Asset, Release
 from pipeline.core import release, verification
-from pipeline.core.records import Asset, Release
 from pipeline.core.release import Found, Shipped
-from pipeline.errors import ReleaseError
 
 IMAGE = "ghcr.io/acme/heart:1.2.3"
 REVISION = "a" * 40

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from pipeline import release
-from pipeline.errors import RegistryError, ReleaseError
+from pipeline.base.errors import RegistryError, ReleaseError
 from tests.release.conftest import TAG
 
 

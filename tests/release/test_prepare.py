@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import release
+from pipeline.base.errors import NoChampionError, PipelineError, ReleaseError, SettingsError
 from pipeline.core.release import Plan
-from pipeline.errors import NoChampionError, PipelineError, ReleaseError, SettingsError
 from pipeline.model_packaging import ModelPackager
 from tests import github_api
 from tests.conftest import ROOT
@@ -381,7 +381,7 @@ def test_the_command_ends_with_one_line(place, github, shelf):
 def test_a_registry_out_of_reach_is_one_line(settings, github, monkeypatch):
     """It is asked before the champion is packaged."""
     monkeypatch.setenv("REGISTRY", "127.0.0.1:9")
-    monkeypatch.setattr("pipeline.adapters.rest.ATTEMPTS", 1)
+    monkeypatch.setattr("pipeline.base.rest.ATTEMPTS", 1)
 
     with pytest.raises(PipelineError, match=r"127\.0\.0\.1:9 gave no answer") as found:
         release.prepare(settings, TAG)

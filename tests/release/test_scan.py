@@ -6,8 +6,8 @@ import pytest
 
 from pipeline import release
 from pipeline.adapters import osv as adapter
+from pipeline.base.errors import ReleaseError, ScanError
 from pipeline.core.bill import Component, python_packages
-from pipeline.errors import ReleaseError, ScanError
 
 BILL = json.dumps(
     {

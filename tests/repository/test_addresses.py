@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core import addresses
-from pipeline.core.addresses import shown
+from pipeline.base import addresses
+from pipeline.base.addresses import shown
 
 USERS = st.text(min_size=1).filter(lambda user: not user.startswith("/"))
 

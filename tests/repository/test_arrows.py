@@ -63,7 +63,7 @@ REACHING = {
 }
 REACHING_CALLS = {"open", "print", "input", "eval", "exec", "__import__"}
 # Templates are part of the code; this is the one module that reads them.
-EXCEPTIONS = {("pipeline.core.report", "PackageLoader")}
+EXCEPTIONS = {("pipeline.base.pages", "PackageLoader")}
 
 # The homes of each outside thing.
 HOMES = {
@@ -78,7 +78,7 @@ HOMES = {
         "pipeline.adapters.registry_care",
         "pipeline.adapters.registry_transfer",
     },
-    "pydantic_settings": {"pipeline.config"},
+    "pydantic_settings": {"pipeline.base.config"},
     # MLflow and docker let the errors of requests through, so their adapters have to know them.
     "prometheus_client": {"pipeline.serving.metrics"},
     "requests": {
@@ -86,14 +86,14 @@ HOMES = {
         "pipeline.adapters.mlflow_calls",
         "pipeline.adapters.mlflow_server",
         "pipeline.adapters.oci",
-        "pipeline.adapters.rest",
+        "pipeline.base.rest",
         "pipeline.adapters.source",
     },
-    "rich": {"pipeline.cli"},
+    "rich": {"pipeline.base.cli"},
     "subprocess": {
         "pipeline.adapters.bento",
-        "pipeline.adapters.command",
-        "pipeline.adapters.git",
+        "pipeline.base.command",
+        "pipeline.base.git",
         "pipeline.adapters.git_branch",
         "pipeline.adapters.mlflow_server",
         "pipeline.adapters.syft",
@@ -105,18 +105,18 @@ HOMES = {
         "pipeline",
         # They hand it on to a program.
         "pipeline.adapters.bento",
-        "pipeline.adapters.command",
-        "pipeline.adapters.git",
+        "pipeline.base.command",
+        "pipeline.base.git",
         "pipeline.adapters.git_branch",
         "pipeline.adapters.mlflow_server",
         "pipeline.adapters.syft",
         # Their clients look for a proxy nowhere else.
         "pipeline.adapters.mlflow_calls",
-        "pipeline.adapters.proxies",
-        "pipeline.config",
+        "pipeline.base.proxies",
+        "pipeline.base.config",
         "pipeline.serving.environment",
     },
-    "os.getenv": {"pipeline.config"},
+    "os.getenv": {"pipeline.base.config"},
     # Loading any of these runs what is in the file, so nobody does.
     "cloudpickle": set(),
     "joblib.load": set(),
@@ -219,11 +219,15 @@ def test_the_module_keeps_to_its_layer(path):
 @pytest.mark.parametrize(
     ("module", "source", "named"),
     [
-        ("pipeline.errors", "import pipeline.core.manifest", "pipeline.core.manifest"),
+        ("pipeline.base.errors", "import pipeline.base.manifest", "pipeline.base.manifest"),
         ("pipeline.core.x", "from pipeline.adapters import registry", "pipeline.adapters.registry"),
-        ("pipeline.core.x", "from pipeline import config", "pipeline.config"),
-        ("pipeline.core.x", "from pipeline.artifacts import RAW", "pipeline.artifacts.RAW"),
-        ("pipeline.core.x", "from pipeline import cli", "pipeline.cli"),
+        ("pipeline.core.x", "from pipeline import config", "pipeline.base.config"),
+        (
+            "pipeline.core.x",
+            "from pipeline.base.artifacts import RAW",
+            "pipeline.base.artifacts.RAW",
+        ),
+        ("pipeline.core.x", "from pipeline import cli", "pipeline.base.cli"),
         ("pipeline.core.x", "from . import y", "..y"),
         ("pipeline.core.x", "import os", "os"),
         ("pipeline.core.x", "def f():\n    import time", "time"),
@@ -236,14 +240,14 @@ def test_the_module_keeps_to_its_layer(path):
         ("pipeline.core.x", "pd.Timestamp.today()", "today"),
         ("pipeline.core.x", "print('x')", "print"),
         ("pipeline.core.x", "from jinja2 import PackageLoader", "PackageLoader"),
-        ("pipeline.core.report", "import jinja2; jinja2.FileSystemLoader", "FileSystemLoader"),
-        ("pipeline.adapters.git", "import pipeline.model_packaging", "pipeline.model_packaging"),
-        ("pipeline.adapters.git", "from pipeline import config", "pipeline.config"),
-        ("pipeline.adapters.git", "from pipeline.cli import say", "pipeline.cli.say"),
-        ("pipeline.adapters.git", "import mlflow", "mlflow"),
-        ("pipeline.adapters.rest", "import os; os.environ['X']", "os.environ"),
+        ("pipeline.base.pages", "import jinja2; jinja2.FileSystemLoader", "FileSystemLoader"),
+        ("pipeline.base.git", "import pipeline.model_packaging", "pipeline.model_packaging"),
+        ("pipeline.base.git", "from pipeline import config", "pipeline.base.config"),
+        ("pipeline.base.git", "from pipeline.base.cli import say", "pipeline.base.cli.say"),
+        ("pipeline.base.git", "import mlflow", "mlflow"),
+        ("pipeline.base.rest", "import os; os.environ['X']", "os.environ"),
         ("pipeline.adapters.source", "from os import getenv", "os.getenv"),
-        ("pipeline.service", "from pipeline.adapters import git", "pipeline.adapters.git"),
+        ("pipeline.service", "from pipeline.adapters import git", "pipeline.base.git"),
         ("pipeline.one", "from pipeline import another", "pipeline.another"),
         ("pipeline.one", "from pipeline.another import run", "pipeline.another.run"),
         ("pipeline.one", "from mlflow.tracking import MlflowClient", "mlflow"),
@@ -263,14 +267,17 @@ def test_a_planted_breach_is_named(module, source, named):
     ("module", "source"),
     [
         ("pipeline.core.x", "from pathlib import PurePosixPath"),
-        ("pipeline.core.x", "from pipeline.core import manifest\nfrom pipeline.errors import E"),
+        (
+            "pipeline.core.x",
+            "from pipeline.core import manifest\nfrom pipeline.base.errors import E",
+        ),
         ("pipeline.core.x", "import io; io.BytesIO(b'')"),
-        ("pipeline.core.report", "from jinja2 import PackageLoader"),
-        ("pipeline.adapters.git", "import subprocess"),
+        ("pipeline.base.pages", "from jinja2 import PackageLoader"),
+        ("pipeline.base.git", "import subprocess"),
         ("pipeline.adapters.registry", "import mlflow.sklearn"),
         ("pipeline.one", "from pipeline import artifacts, cli, config\nimport typer"),
         ("pipeline.__main__", "from pipeline import one, another, cli"),
-        ("pipeline.config", "import os; os.environ"),
+        ("pipeline.base.config", "import os; os.environ"),
     ],
 )
 def test_what_is_allowed_is_not_named(module, source):

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from pipeline import artifacts
-from pipeline.errors import ArtifactError
+from pipeline.base import artifacts
+from pipeline.base.errors import ArtifactError
 
 FILES = {"a.txt": b"1", "sub/b c.txt": b"2", "sub/deep/SHA256SUMS": b"3"}
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pipeline import errors
+from pipeline.base import errors
 from tests.conftest import ROOT
 
 EXPECTED = [

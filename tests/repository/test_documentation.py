@@ -149,7 +149,9 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path):
     assert broken_links(page) == ["gone.md"]
 
 
-@pytest.mark.parametrize(("name", "exists"), [("pipeline.nothing", False), ("pipeline.cli", True)])
+@pytest.mark.parametrize(
+    ("name", "exists"), [("pipeline.nothing", False), ("pipeline.base.cli", True)]
+)
 def test_a_module_that_does_not_exist_is_found(name, exists):
     """By its file."""
     assert is_module(name) is exists

@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.core import encoding, tables
-from pipeline.core.records import Record
+from pipeline.base import encoding
+from pipeline.base.records import Record
+from pipeline.core import tables
 
 TABLE = pd.DataFrame(
     {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core import manifest
+from pipeline.base import manifest
 
 # Everything a file system takes as one name, odd ones included, but line ends: see `ODD`.
 NAMES = st.text(

@@ -5,11 +5,12 @@ from http.server import ThreadingHTTPServer
 
 import pytest
 
-from pipeline.adapters import proxies, source
+from pipeline.adapters import source
 from pipeline.adapters.docker import Engine
-from pipeline.adapters.rest import Server
-from pipeline.core.policies import DownloadPlan
-from pipeline.errors import PipelineError, SourceError
+from pipeline.base import proxies
+from pipeline.base.errors import PipelineError, SourceError
+from pipeline.base.policies import DownloadPlan
+from pipeline.base.rest import Server
 from tests import stand_ins
 
 DEAD = "http://127.0.0.1:1"

@@ -8,8 +8,8 @@ import pydantic
 import pytest
 import yaml
 
-from pipeline import config
-from pipeline.errors import SettingsError
+from pipeline.base import config
+from pipeline.base.errors import SettingsError
 from tests.conftest import ROOT
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core import variables
+from pipeline.base import variables
 
 ENVIRONMENTS = st.dictionaries(
     st.sampled_from(["NO_PROXY", "no_proxy", "HTTP_PROXY", "PATH"]), st.text("ab*, .", max_size=9)

@@ -7,10 +7,11 @@ import sys
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import config, rollback
+from pipeline import rollback
 from pipeline.adapters.registry import PREVIOUS_CHAMPION, Registry, Submission
+from pipeline.base import config
+from pipeline.base.errors import NoChampionError, RegistryError
 from pipeline.core.history import Crowning
-from pipeline.errors import NoChampionError, RegistryError
 from tests.conftest import ROOT, lay_out
 
 SERVED = "heart_disease"

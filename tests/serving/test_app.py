@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.base.manifest import sha256
 from pipeline.base.names import FAMILIES, registered_name
 from pipeline.core import package
 from pipeline.core.contract import FIELDS
 from pipeline.core.hostile import PAGES, WORD
-from pipeline.core.manifest import sha256
 from pipeline.serving import model
 from tests.serving.conftest import Application
 

@@ -8,11 +8,12 @@ import sys
 import onnx.parser
 import pytest
 
+from pipeline.base import manifest
+from pipeline.base.encoding import json_bytes
+from pipeline.base.errors import PackageError
 from pipeline.base.names import FAMILIES, registered_name
-from pipeline.core import manifest, package
-from pipeline.core.encoding import json_bytes
+from pipeline.core import package
 from pipeline.core.package import GOLDEN, MANIFEST, SERVED, SERVED_MODEL
-from pipeline.errors import PackageError
 from pipeline.serving import model
 from tests.conftest import ROOT
 

@@ -11,10 +11,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from pipeline import artifacts, config, data_acquisition_eda
+from pipeline import data_acquisition_eda
+from pipeline.base import artifacts, config
+from pipeline.base.errors import ContractError, SourceError
 from pipeline.core import schema, tables
 from pipeline.core.contract import HOSPITALS
-from pipeline.errors import ContractError, SourceError
 from tests.conftest import ROOT
 
 ARCHIVE = "/heart+disease.zip"

@@ -8,7 +8,8 @@ import pytest
 from jinja2 import UndefinedError
 
 from pipeline import data_acquisition_eda
-from pipeline.core import profile, report
+from pipeline.base import pages as report
+from pipeline.core import profile
 
 NAMES = ("outcome-by-category", "distributions", "correlations", "missingness")
 FIGURES = {f"{name}.png": f"the bytes of {name}".encode() for name in NAMES}

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from pipeline.base.errors import ContractError
 from pipeline.core import parsing, schema, tables
 from pipeline.core.contract import (
     BY_NAME,
@@ -19,7 +20,6 @@ from pipeline.core.contract import (
     TRAINING,
     Kind,
 )
-from pipeline.errors import ContractError
 
 ROW = 7
 

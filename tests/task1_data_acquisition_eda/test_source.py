@@ -15,9 +15,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline.adapters import source
+from pipeline.base.errors import SourceError
+from pipeline.base.policies import DownloadPlan
 from pipeline.core.contract import HOSPITALS, TRAINING
-from pipeline.core.policies import DownloadPlan
-from pipeline.errors import SourceError
 
 OLD = b"what was here before\n"
 

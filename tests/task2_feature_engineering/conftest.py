@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from pipeline import config
+from pipeline.base import config
 from pipeline.base.names import FAMILIES
 from pipeline.core import conversion, exam, modeling, parsing
 from pipeline.core.contract import FEATURES

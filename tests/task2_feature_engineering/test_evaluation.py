@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from pipeline.base.names import FAMILIES, LOWER_IS_BETTER, METRIC_TITLES
+from pipeline.base.policies import ExamPlan
+from pipeline.base.records import Estimate
 from pipeline.core import evaluation, exam
 from pipeline.core.evaluation import FOLD_METRICS, Ablation
-from pipeline.core.policies import ExamPlan
-from pipeline.core.records import Estimate
 
 PLAN = ExamPlan(
     folds=5,

@@ -12,13 +12,14 @@ from contextlib import redirect_stdout
 
 import pytest
 
-from pipeline import artifacts, config, data_acquisition_eda, feature_engineering
+from pipeline import data_acquisition_eda, feature_engineering
+from pipeline.base import artifacts, config, manifest
+from pipeline.base.errors import ArtifactError, ContractError
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES
-from pipeline.core import conversion, exam, manifest, trained_model
+from pipeline.core import conversion, exam, trained_model
 from pipeline.core.evaluation import Ablation
 from pipeline.core.features import ENGINEERED
 from pipeline.core.tables import read_table, table_bytes
-from pipeline.errors import ArtifactError, ContractError
 from tests.conftest import QUICK, ROOT, lay_out
 
 PAGES = ["model-evaluation.html", "model-evaluation.md"]

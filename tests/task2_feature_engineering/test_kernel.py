@@ -7,8 +7,8 @@ import sys
 import pytest
 import threadpoolctl
 
-from pipeline import kernel
-from pipeline.core import arithmetic, trained_model, training
+from pipeline.base import arithmetic, kernel
+from pipeline.core import trained_model, training
 from tests.conftest import ROOT
 
 HASWELL = {"sse4_2", "avx", "abm", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"}
@@ -34,7 +34,7 @@ from sklearn.pipeline import make_pipeline
 import pandas as pd
 from pipeline.core import exam
 from pipeline.core.contract import FEATURES, TARGET
-from pipeline.errors import KernelError
+from pipeline.base.errors import KernelError
 table = pd.DataFrame(np.eye(20, 13), columns=list(FEATURES)).assign(**{TARGET: [0, 1] * 10})
 model = make_pipeline(LogisticRegression())
 answers = exam.probability(make_pipeline(LogisticRegression()).fit(table[list(FEATURES)],

@@ -15,10 +15,10 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from pipeline.base.errors import ArtifactError
 from pipeline.base.names import FAMILIES
 from pipeline.core import exam, persistence
 from pipeline.core.transformers import ShareOfPrediction
-from pipeline.errors import ArtifactError
 
 every_family = pytest.mark.parametrize("family", FAMILIES)
 

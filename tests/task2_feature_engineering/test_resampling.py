@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from pipeline.base.policies import ExamPlan
 from pipeline.core import resampling
-from pipeline.core.policies import ExamPlan
 
 PLAN = ExamPlan(
     folds=5,

@@ -5,9 +5,10 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from pipeline.core import exam, manifest, trained_model
+from pipeline.base import manifest
+from pipeline.base.errors import ArtifactError
+from pipeline.core import exam, trained_model
 from pipeline.core.training import Data, Fitted, describe
-from pipeline.errors import ArtifactError
 
 NAMES = ["answers.parquet", "metrics.json", "model.onnx", "model.skops", "parameters.json"]
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline import config, workspace
+from pipeline import workspace
 from pipeline.adapters.registry import Registry
+from pipeline.base import config
 from pipeline.core import training
 from tests import prepared
 from tests.prepared import be_in

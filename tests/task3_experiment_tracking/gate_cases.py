@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from pipeline.base.policies import PromotionPolicy
+from pipeline.base.records import Estimate
 from pipeline.core.behaviour import Behaviour, Direction, Leaks
 from pipeline.core.evaluation import Evaluation, Group, GroupDifference
-from pipeline.core.policies import PromotionPolicy
-from pipeline.core.records import Estimate
 
 POLICY = PromotionPolicy.model_validate(
     {

@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 import pytest
 
-from pipeline import artifacts, config, experiment_tracking
+from pipeline import experiment_tracking
 from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
+from pipeline.base import artifacts, config
+from pipeline.base.encoding import json_bytes
+from pipeline.base.errors import ArtifactError, RegistryError
 from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
-from pipeline.core.encoding import json_bytes
 from pipeline.core.tables import read_table, table_bytes
-from pipeline.errors import ArtifactError, RegistryError
 from tests.conftest import ROOT
 from tests.prepared import be_in
 from tests.registries import counts

@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pytest
 
-from pipeline.adapters import environment
+from pipeline.base import environment
 
 
 def test_a_snapshot_names_the_running_interpreter():

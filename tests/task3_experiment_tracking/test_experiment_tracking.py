@@ -12,8 +12,9 @@ from typing import NamedTuple
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import config, experiment_tracking, kernel
+from pipeline import experiment_tracking
 from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
+from pipeline.base import config, kernel
 from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
 from pipeline.core import promotion
 from tests.conftest import ROOT

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from pipeline.adapters import git
+from pipeline.base import git
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline import artifacts
 from pipeline.adapters.registry import Registry
+from pipeline.base import artifacts
 from pipeline.base.names import FAMILIES, registered_name
 from pipeline.core import conversion, persistence
 from pipeline.core.contract import FEATURES

@@ -2,14 +2,9 @@
 
 import pytest
 
-from pipeline import (
-    config,
-    data_acquisition_eda,
-    experiment_tracking,
-    feature_engineering,
-    model_packaging,
-)
+from pipeline import data_acquisition_eda, experiment_tracking, feature_engineering, model_packaging
 from pipeline.adapters.registry import Registry
+from pipeline.base import config
 from pipeline.model_packaging import ModelPackager
 from tests.registries import counts
 

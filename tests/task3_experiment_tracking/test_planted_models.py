@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
 
-from pipeline import config
+from pipeline.base import config
 from pipeline.core import behaviour, evaluation, exam, parsing, promotion, training
 from pipeline.core.contract import FEATURES, TARGET
 from pipeline.core.evaluation import Evaluation

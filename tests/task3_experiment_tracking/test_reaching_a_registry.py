@@ -8,7 +8,7 @@ import time
 import pytest
 
 from pipeline.adapters.registry import Registry
-from pipeline.errors import RegistryError, RegistryUnavailableError
+from pipeline.base.errors import RegistryError, RegistryUnavailableError
 from tests.conftest import ROOT
 from tests.containers import free_port
 

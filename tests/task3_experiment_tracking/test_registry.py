@@ -4,13 +4,9 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry
+from pipeline.base.errors import NoChampionError, OvertakenError, RegistryError
 from pipeline.base.names import HISTORY
 from pipeline.core.history import Crowning
-from pipeline.errors import (
-    NoChampionError,
-    OvertakenError,
-    RegistryError,
-)
 from tests.registries import counts, submission
 
 NAME = "heart_disease_svm"

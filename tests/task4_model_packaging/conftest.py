@@ -10,13 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline import (
-    artifacts,
-    config,
-    data_acquisition_eda,
-    experiment_tracking,
-    feature_engineering,
-)
+from pipeline import data_acquisition_eda, experiment_tracking, feature_engineering
+from pipeline.base import artifacts, config
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.core import parsing, trained_model
 from pipeline.core.contract import FEATURES

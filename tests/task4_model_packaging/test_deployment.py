@@ -7,7 +7,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from pipeline import artifacts
+from pipeline.base import artifacts
 from pipeline.model_packaging import ModelPackager
 from tests.containers import compose
 

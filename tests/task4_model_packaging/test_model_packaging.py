@@ -8,9 +8,10 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from pipeline import artifacts, config, model_packaging
+from pipeline import model_packaging
+from pipeline.base import artifacts, config
+from pipeline.base.errors import ConversionError, NoChampionError, RegistryError
 from pipeline.base.names import FAMILIES, SERVED, registered_name
-from pipeline.errors import ConversionError, NoChampionError, RegistryError
 from pipeline.model_packaging import ModelPackager
 from pipeline.packager import PROMOTION_TAGS
 from tests.conftest import ROOT

@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+from pipeline.base import archives
+from pipeline.base.errors import ConversionError
 from pipeline.base.names import FAMILIES, registered_name
-from pipeline.core import archives, exam, joblib_file, package, packaging, persistence
+from pipeline.base.policies import RiskBands
+from pipeline.core import exam, joblib_file, package, packaging, persistence
 from pipeline.core.contract import FEATURES
-from pipeline.core.policies import RiskBands
-from pipeline.errors import ConversionError
 from tests.conftest import ROOT
 
 TOLERANCE = 1e-5

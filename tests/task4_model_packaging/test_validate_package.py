@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import artifacts, model_packaging
-from pipeline.core import manifest, package
-from pipeline.core.encoding import json_bytes
-from pipeline.errors import PackageError
+from pipeline import model_packaging
+from pipeline.base import artifacts, manifest
+from pipeline.base.encoding import json_bytes
+from pipeline.base.errors import PackageError
+from pipeline.core import package
 from tests.task4_model_packaging.conftest import TREE, only_line
 
 SEALED = tuple(name for name in TREE if name != "manifest.json")

@@ -5,8 +5,9 @@ import uuid
 
 import pytest
 
-from pipeline import artifacts, config, image
+from pipeline import image
 from pipeline.adapters.docker import Engine
+from pipeline.base import artifacts, config
 from tests import prepared
 from tests.conftest import ROOT
 from tests.containers import client_of_engine, registry_of_images, remove_images

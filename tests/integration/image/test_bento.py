@@ -9,11 +9,12 @@ import sys
 import pytest
 import yaml
 
-from pipeline import artifacts, config, image
+from pipeline import image
 from pipeline.adapters import bento
 from pipeline.adapters.http import Service
+from pipeline.base import artifacts, config
+from pipeline.base.errors import ImageError
 from pipeline.core import package, verification
-from pipeline.errors import ImageError
 from tests.containers import free_port
 
 LOCK = """\

@@ -8,11 +8,12 @@ import sys
 import docker
 import pytest
 
-from pipeline import artifacts, config, image
+from pipeline import image
 from pipeline.adapters.docker import HARDENED, Engine
 from pipeline.adapters.http import Service
+from pipeline.base import artifacts, config
+from pipeline.base.errors import ImageError, PackageError
 from pipeline.core import package
-from pipeline.errors import ImageError, PackageError
 from pipeline.model_packaging import ModelPackager
 from tests.conftest import ROOT
 from tests.containers import compose, free_port

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline import config
+from pipeline.base import config
 from tests import registries
 from tests.registries import Store
 from tests.task3_experiment_tracking.conftest import clone, registered, registry, trained, weak

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.rivals import mlflow_sklearn
-from pipeline import config, registry_doctor
+from pipeline import registry_doctor
 from pipeline.adapters.registry import Registry
-from pipeline.artifacts import files_below
+from pipeline.base import config
+from pipeline.base.artifacts import files_below
+from pipeline.base.errors import RegistryError
 from pipeline.base.names import SERVED
-from pipeline.errors import RegistryError
 from pipeline.model_packaging import ModelPackager
 from tests import prepared
 from tests.conftest import ROOT

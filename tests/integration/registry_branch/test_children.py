@@ -6,9 +6,10 @@ import sys
 import psutil
 import pytest
 
-from pipeline import config, registry_branch
+from pipeline import registry_branch
 from pipeline.adapters import mlflow_server
 from pipeline.adapters.registry import Registry
+from pipeline.base import config
 from pipeline.base.names import SERVED
 
 DEAD = "http://127.0.0.1:1"

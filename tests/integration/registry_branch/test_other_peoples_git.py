@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.adapters import git
 from pipeline.adapters.git_branch import GitBranch
-from pipeline.errors import RegistryUnavailableError
+from pipeline.base import git
+from pipeline.base.errors import RegistryUnavailableError
 from tests.registry_branch.conftest import run_git
 from tests.root import as_root
 

@@ -8,10 +8,9 @@ from http.server import ThreadingHTTPServer
 
 import pytest
 
-from pipeline.adapters import git
 from pipeline.adapters.git_branch import GitBranch
-from pipeline.core import git_settings
-from pipeline.errors import RegistryUnavailableError
+from pipeline.base import git, git_settings
+from pipeline.base.errors import RegistryUnavailableError
 from pipeline.registry_branch import authorized
 from tests import stand_ins
 from tests.registry_branch.conftest import run_git

@@ -7,12 +7,13 @@ import sys
 
 import pytest
 
-from pipeline import config, registry_branch
+from pipeline import registry_branch
 from pipeline.adapters import mlflow_server
 from pipeline.adapters.git_branch import GitBranch
 from pipeline.adapters.registry import Registry
+from pipeline.base import config
+from pipeline.base.errors import RegistryError
 from pipeline.base.names import FAMILIES, SERVED, registered_name
-from pipeline.errors import RegistryError
 from tests import prepared
 from tests.conftest import ROOT
 from tests.registry_branch.conftest import remote_at, run_git

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from pipeline import config, registry_branch
+from pipeline import registry_branch
+from pipeline.base import config
 from tests.conftest import ROOT
 from tests.registry_branch.conftest import run_git
 from tests.registry_transfer.conftest import census

@@ -8,10 +8,11 @@ import requests
 from mlflow import MlflowClient
 from mlflow.tracking._model_registry.client import ModelRegistryClient
 
-from pipeline import cli, config, registry_transfer
+from pipeline import registry_transfer
 from pipeline.adapters.registry import Registry
+from pipeline.base import cli, config
+from pipeline.base.errors import RegistryError
 from pipeline.base.names import HISTORY, SERVED
-from pipeline.errors import RegistryError
 from tests.databases import running
 from tests.registries import submission
 from tests.registry_transfer.conftest import FOREST, SVM, census, counts

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from pipeline import config, release
+from pipeline import release
 from pipeline.adapters.docker import Engine, saved_id
 from pipeline.adapters.registry import Registry
-from pipeline.errors import ImageError, ReleaseError
+from pipeline.base import config
+from pipeline.base.errors import ImageError, ReleaseError
 from tests import github_api, osv_api
 from tests.containers import client_of_engine, registry_of_images, remove_images
 from tests.release import faulty

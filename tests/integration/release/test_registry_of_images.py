@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.adapters.docker import login
 from pipeline.adapters.oci import Repository, token_server
-from pipeline.errors import ImageError
+from pipeline.base.errors import ImageError
 from tests import stand_ins
 
 USER, PASSWORD = "ann", "secret-of-ann"

@@ -8,8 +8,8 @@ from copy import deepcopy
 import pytest
 
 from benchmarks import contract
+from pipeline.base.errors import PipelineError
 from pipeline.core.hostile import PAGES
-from pipeline.errors import PipelineError
 from tests.conftest import ROOT
 
 CASES = 300

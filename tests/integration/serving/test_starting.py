@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from pipeline.errors import SettingsError
+from pipeline.base.errors import SettingsError
 from pipeline.serving import environment
 from pipeline.serving.__main__ import main
 from tests.integration.serving.servers import PATIENCE, serving, start

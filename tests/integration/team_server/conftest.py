@@ -16,7 +16,7 @@ import requests
 from docker.errors import APIError, ImageNotFound
 
 from pipeline.adapters.compose import program
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from tests.conftest import ROOT
 from tests.containers import client_of_engine, free_port, needs
 from tests.integration.team_server.routes import PROXY, World

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import config, team_server
+from pipeline import team_server
+from pipeline.base import config
+from pipeline.base.errors import RegistryError
 from pipeline.core import access
 from pipeline.core.access import ACCOUNTS, ANY, CI, EXPERIMENT, MODELS, READER, Grant
-from pipeline.errors import RegistryError
 
 GRANTS = st.sets(
     st.builds(

@@ -8,10 +8,11 @@ import time
 
 import pytest
 
-from pipeline import artifacts, team_server
+from pipeline import team_server
 from pipeline.adapters.registry import Registry
-from pipeline.core import access, archives, manifest
-from pipeline.errors import RegistryError
+from pipeline.base import archives, artifacts, manifest
+from pipeline.base.errors import RegistryError
+from pipeline.core import access
 from tests.conftest import ROOT
 from tests.integration.team_server.routes import API, API_3, FILE, FOREIGN, OWN, PROXY, ROUTES
 from tests.registries import submission

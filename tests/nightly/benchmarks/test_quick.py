@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from benchmarks import measuring
-from pipeline import config
 from pipeline.adapters.docker import Engine
-from pipeline.errors import ImageError
+from pipeline.base import config
+from pipeline.base.errors import ImageError
 from tests.conftest import QUICK, ROOT
 from tests.containers import needs
 

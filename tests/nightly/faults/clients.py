@@ -1,6 +1,6 @@
 """What a process does that is killed in the middle."""
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from tests.nightly.faults.promotion import PATIENT, STAGES, Names
 
 

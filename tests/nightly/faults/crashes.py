@@ -4,7 +4,7 @@ import random
 import threading
 from typing import NamedTuple
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from tests.nightly.faults.promotion import FAMILIES, PATIENT, STAGES, Base, Names
 from tests.nightly.faults.witness import Witness
 

@@ -4,7 +4,7 @@ import random
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from tests.nightly.faults.breaking import FAULTS, KILLS, LASTING, LATE
 from tests.nightly.faults.promotion import HURRIED, PATIENT, STAGES, Base, Names
 from tests.nightly.faults.proxy import Call, Proxy

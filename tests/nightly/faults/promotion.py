@@ -10,9 +10,9 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from pipeline.adapters.registry import Registry, Submission
+from pipeline.base.errors import OvertakenError
+from pipeline.base.policies import Patience
 from pipeline.core.history import Crowning
-from pipeline.core.policies import Patience
-from pipeline.errors import OvertakenError
 
 FAMILIES = {"svm": 0.91, "tree": 0.88}
 BASE_SCORE = 0.85

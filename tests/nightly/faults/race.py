@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import NamedTuple
 
 from pipeline.adapters.registry import Registry
-from pipeline.errors import OvertakenError, RegistryError
+from pipeline.base.errors import OvertakenError, RegistryError
 from tests.nightly.faults.promotion import (
     BASE_SCORE,
     DECISIONS,

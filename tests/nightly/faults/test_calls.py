@@ -11,8 +11,8 @@ from mlflow import MlflowClient
 
 from pipeline.adapters.mlflow_calls import MlflowCalls
 from pipeline.adapters.registry import Registry
-from pipeline.core import manifest
-from pipeline.errors import RegistryError, RegistryUnavailableError
+from pipeline.base import manifest
+from pipeline.base.errors import RegistryError, RegistryUnavailableError
 from tests.nightly.faults.breaking import FAULTS, KILLS, hang_before
 from tests.nightly.faults.matrix import LOST, Cell, sample
 from tests.nightly.faults.promotion import HURRIED, Names, submission

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from pipeline.adapters.registry import Registry
-from pipeline.errors import RegistryError
+from pipeline.base.errors import RegistryError
 from tests.containers import needs
 from tests.databases import Server, sqlite
 from tests.nightly.faults.promotion import HURRIED, PATIENT, Names, submission

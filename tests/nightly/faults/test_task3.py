@@ -5,8 +5,9 @@ from contextlib import closing
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import config, experiment_tracking
-from pipeline.errors import PipelineError
+from pipeline import experiment_tracking
+from pipeline.base import config
+from pipeline.base.errors import PipelineError
 from tests import prepared
 from tests.nightly.faults.breaking import FAULTS, LASTING
 from tests.nightly.faults.proxy import Call, Proxy

@@ -4,8 +4,8 @@ import os
 
 from mlflow import MlflowClient
 
+from pipeline.base import manifest
 from pipeline.base.names import HISTORY
-from pipeline.core import manifest
 from tests.nightly.faults.promotion import FIGURE
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline import config
+from pipeline.base import config
 from pipeline.core import access
 from tests import registries
 from tests.databases import postgres

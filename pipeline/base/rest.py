@@ -12,8 +12,8 @@ import requests
 import tenacity
 from requests.auth import AuthBase
 
-from pipeline.adapters import proxies
-from pipeline.errors import PipelineError
+from pipeline.base import proxies
+from pipeline.base.errors import PipelineError
 
 SECONDS: Final = 30.0
 ATTEMPTS: Final = 4

@@ -21,8 +21,9 @@ from pydantic_settings import (
     SettingsError as SettingsException,
 )
 
-from pipeline.core import addresses
-from pipeline.core.policies import (
+from pipeline.base import addresses
+from pipeline.base.errors import SettingsError
+from pipeline.base.policies import (
     DownloadPlan,
     ExamPlan,
     FeatureRecipe,
@@ -33,8 +34,7 @@ from pipeline.core.policies import (
     RiskBands,
     TrainingPlan,
 )
-from pipeline.core.records import Record
-from pipeline.errors import SettingsError
+from pipeline.base.records import Record
 
 FILE: Final = Path("config.yaml")
 # Kubernetes tells each pod of every Service in variables such as HEART_DISEASE_PORT. A dash becomes

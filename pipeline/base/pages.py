@@ -12,7 +12,7 @@ from typing import Any, Final, TypeGuard
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from pipeline.core.records import Estimate
+from pipeline.base.records import Estimate
 
 # A value that nobody has.
 NONE: Final = "\N{EN DASH}"

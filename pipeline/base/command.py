@@ -5,8 +5,8 @@ import subprocess
 from collections.abc import Sequence
 from typing import IO
 
-from pipeline.core import variables
-from pipeline.errors import PipelineError
+from pipeline.base import variables
+from pipeline.base.errors import PipelineError
 
 
 def run(command: Sequence[str], registry: str = "") -> int:

@@ -5,7 +5,7 @@ import io
 import tarfile
 import zipfile
 
-from pipeline.core.manifest import Files
+from pipeline.base.manifest import Files
 
 
 def tar(files: Files) -> bytes:

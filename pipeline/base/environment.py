@@ -4,7 +4,7 @@ import platform
 from collections.abc import Iterable
 from importlib import metadata
 
-from pipeline.core.records import Record
+from pipeline.base.records import Record
 
 
 class Environment(Record):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.base.names import Metric
-from pipeline.core.records import Record
+from pipeline.base.records import Record
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 

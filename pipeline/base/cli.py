@@ -18,9 +18,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import artifacts, config
-from pipeline.core import report
-from pipeline.errors import PipelineError
+from pipeline.base import artifacts, config, pages
+from pipeline.base.errors import PipelineError
 
 Item = TypeVar("Item")
 
@@ -51,7 +50,7 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
         except PipelineError as error:
             line = " ".join(str(error).split())
             sys.stderr.write(f"error: {line}\n")
-            artifacts.add_to(config.CiRun().step_summary, f"**Error:** {report.cell(line)}\n\n")
+            artifacts.add_to(config.CiRun().step_summary, f"**Error:** {pages.cell(line)}\n\n")
             raise typer.Exit(error.exit_code) from None
 
     return explained

@@ -5,9 +5,9 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.core import addresses, git_settings
-from pipeline.core.git_settings import Setting
-from pipeline.core.records import Record
+from pipeline.base import addresses, git_settings
+from pipeline.base.git_settings import Setting
+from pipeline.base.records import Record
 
 
 class WorkTree(Record):

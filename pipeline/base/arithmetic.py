@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from pipeline.errors import KernelError
-from pipeline.kernel import PINNED, Kernel
+from pipeline.base.errors import KernelError
+from pipeline.base.kernel import PINNED, Kernel
 
 UNPINNED: Final = "unpinned"
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from pipeline.adapters.rest import Bearer, Response, Server
-from pipeline.core.addresses import shown, takes_uploads_of
-from pipeline.core.records import Asset, Comment, Draft, PullRequest, Release
-from pipeline.errors import GitHubError
+from pipeline.base.addresses import shown, takes_uploads_of
+from pipeline.base.errors import GitHubError
+from pipeline.base.records import Asset, Comment, Draft, PullRequest, Release
+from pipeline.base.rest import Bearer, Response, Server
 
 PER_PAGE: Final = 100
 HEADERS: Final = {

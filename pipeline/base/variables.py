@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from pipeline.core.addresses import LOOPBACK
+from pipeline.base.addresses import LOOPBACK
 
 Environment = Mapping[str, str]
 

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
-from pipeline.core import manifest
-from pipeline.core.manifest import Files
-from pipeline.errors import ArtifactError
+from pipeline.base import manifest
+from pipeline.base.errors import ArtifactError
+from pipeline.base.manifest import Files
 
 RAW: Final = Path("data/raw")
 PROCESSED: Final = Path("data/processed")

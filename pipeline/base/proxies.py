@@ -2,7 +2,7 @@
 
 import os
 
-from pipeline.core import variables
+from pipeline.base import variables
 
 
 def spare_this_machine() -> None:

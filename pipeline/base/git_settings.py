@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from pipeline.core import addresses
+from pipeline.base import addresses
 
 Setting = tuple[str, str]
 
