@@ -9,11 +9,12 @@ from pipeline.base import artifacts, cli, config, manifest
 from pipeline.base import pages as report
 from pipeline.base.config import Settings
 from pipeline.base.manifest import Files
-from pipeline.core import parsing, profile, tables
+from pipeline.core import parsing, profile
 from pipeline.core.contract import BY_NAME, FIELDS
 from pipeline.core.data_figures import data_figures
 from pipeline.core.drawing import figure_bytes
 from pipeline.core.profile import Profile
+from pipeline.dataset import tables
 
 FIGURES = artifacts.FIGURES / "data"
 PAGES = ("data-quality.md", "data-quality.html")

@@ -3,9 +3,9 @@
 from pipeline.base import artifacts, manifest
 from pipeline.base.names import FAMILIES, Family
 from pipeline.core import schema, trained_model
-from pipeline.core.tables import read_table
 from pipeline.core.trained_model import TrainedModel
 from pipeline.core.training import Data
+from pipeline.dataset.tables import read_table
 
 
 def read_data() -> Data:

@@ -22,7 +22,7 @@ from pipeline.base.policies import ExamPlan, FeatureRecipe
 from pipeline.base.records import Record
 from pipeline.core import persistence
 from pipeline.core.evaluation import Evaluation
-from pipeline.core.tables import read_table, table_bytes
+from pipeline.dataset.tables import read_table, table_bytes
 
 METRICS: Final = "metrics.json"
 PARAMETERS: Final = "parameters.json"

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.base import encoding
 from pipeline.base.records import Record
-from pipeline.core import tables
+from pipeline.dataset import tables
 
 TABLE = pd.DataFrame(
     {

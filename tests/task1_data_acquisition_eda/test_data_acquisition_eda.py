@@ -14,8 +14,9 @@ import pytest
 from pipeline import data_acquisition_eda
 from pipeline.base import artifacts, config
 from pipeline.base.errors import ContractError, SourceError
-from pipeline.core import schema, tables
+from pipeline.core import schema
 from pipeline.core.contract import HOSPITALS
+from pipeline.dataset import tables
 from tests.conftest import ROOT
 
 ARCHIVE = "/heart+disease.zip"

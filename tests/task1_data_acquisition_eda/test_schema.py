@@ -7,7 +7,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline.base.errors import ContractError
-from pipeline.core import parsing, schema, tables
+from pipeline.core import parsing, schema
 from pipeline.core.contract import (
     BY_NAME,
     EXTERNAL,
@@ -20,6 +20,7 @@ from pipeline.core.contract import (
     TRAINING,
     Kind,
 )
+from pipeline.dataset import tables
 
 ROW = 7
 

@@ -19,7 +19,7 @@ from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES
 from pipeline.core import conversion, exam, trained_model
 from pipeline.core.evaluation import Ablation
 from pipeline.core.features import ENGINEERED
-from pipeline.core.tables import read_table, table_bytes
+from pipeline.dataset.tables import read_table, table_bytes
 from tests.conftest import QUICK, ROOT, lay_out
 
 PAGES = ["model-evaluation.html", "model-evaluation.md"]

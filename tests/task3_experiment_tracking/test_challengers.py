@@ -19,7 +19,7 @@ from pipeline.base import artifacts, config
 from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import ArtifactError, RegistryError
 from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
-from pipeline.core.tables import read_table, table_bytes
+from pipeline.dataset.tables import read_table, table_bytes
 from tests.conftest import ROOT
 from tests.prepared import be_in
 from tests.registries import counts

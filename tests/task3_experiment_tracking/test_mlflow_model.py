@@ -15,7 +15,7 @@ from pipeline.base import artifacts
 from pipeline.base.names import FAMILIES, registered_name
 from pipeline.core import conversion, persistence
 from pipeline.core.contract import FEATURES
-from pipeline.core.tables import read_table
+from pipeline.dataset.tables import read_table
 from tests.conftest import ROOT
 
 READ = """
