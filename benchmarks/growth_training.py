@@ -16,11 +16,11 @@ import psutil
 
 from benchmarks import growth_process, measuring
 from benchmarks.findings import Curve
-from pipeline.adapters import source
 from pipeline.base import artifacts, config
 from pipeline.base.names import FAMILIES, Family
-from pipeline.core import exam, parsing, training
-from pipeline.core.contract import FIELDS, TARGET, Kind
+from pipeline.core import exam, training
+from pipeline.table import parsing, source
+from pipeline.table.contract import FIELDS, TARGET, Kind
 
 SIZES: Final[tuple[int, ...]] = (300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 QUICK_SIZES: Final[tuple[int, ...]] = (300, 3_000, 10_000)

@@ -19,13 +19,13 @@ import mlflow
 import mlflow.sklearn
 import pandas as pd
 
-from pipeline.adapters import source
 from pipeline.base import artifacts, config
 from pipeline.base.names import FAMILIES, Family
 from pipeline.base.policies import TrainingPlan
-from pipeline.core import evaluation, parsing, persistence, training
-from pipeline.core.contract import FEATURES
+from pipeline.core import evaluation, persistence, training
 from pipeline.core.training import Data, Fitted
+from pipeline.table import parsing, source
+from pipeline.table.contract import FEATURES
 
 REGISTRY: Final = "sqlite:///naive.db"
 EXPERIMENT: Final = "naive"

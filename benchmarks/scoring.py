@@ -21,12 +21,12 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from pipeline.adapters import source
 from pipeline.base import artifacts
 from pipeline.base.names import ONNX, SKOPS
-from pipeline.core import parsing, persistence
-from pipeline.core.contract import FEATURES
+from pipeline.core import persistence
 from pipeline.core.onnx_model import Matrix, OnnxModel
+from pipeline.table import parsing, source
+from pipeline.table.contract import FEATURES
 
 CHUNK_ROWS: Final = 10_000
 ROUNDS: Final = 3

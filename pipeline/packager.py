@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.adapters import source
 from pipeline.adapters.registry import Registry, Version
 from pipeline.base import archives, artifacts, config, environment
 from pipeline.base.config import Settings
@@ -14,9 +13,10 @@ from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import ArtifactError, PackageError, RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.names import SERVED
-from pipeline.core import package, packaging, parsing, trained_model
-from pipeline.core.contract import FEATURES
+from pipeline.core import package, packaging, trained_model
 from pipeline.core.package import Identity, Manifest
+from pipeline.table import parsing, source
+from pipeline.table.contract import FEATURES
 
 # What MLflow writes about the environment a model was logged in.
 SNAPSHOTS = ("requirements.txt", "conda.yaml", "python_env.yaml")

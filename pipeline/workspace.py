@@ -2,10 +2,11 @@
 
 from pipeline.base import artifacts, manifest
 from pipeline.base.names import FAMILIES, Family
-from pipeline.core import schema, trained_model
+from pipeline.core import trained_model
 from pipeline.core.trained_model import TrainedModel
 from pipeline.core.training import Data
 from pipeline.dataset.tables import read_table
+from pipeline.table import rules
 
 
 def read_data() -> Data:
@@ -18,8 +19,8 @@ def read_data() -> Data:
     """
     files = artifacts.read_folder(artifacts.PROCESSED, made_by="data_acquisition_eda")
     return Data(
-        training=schema.check_training(read_table(files["training.parquet"])),
-        external=schema.check_external(read_table(files["external.parquet"])),
+        training=rules.check_training(read_table(files["training.parquet"])),
+        external=rules.check_external(read_table(files["external.parquet"])),
         digest=manifest.folder_digest(manifest.digests(files)),
     )
 

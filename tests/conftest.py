@@ -9,9 +9,8 @@ import hypothesis
 import pytest
 
 from benchmarks.ending import STOPPING
-from pipeline.adapters import source
 from pipeline.base import config, git_settings, pages
-from pipeline.core import parsing
+from pipeline.table import parsing, source
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,9 +12,9 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
 from pipeline.base import environment
-from pipeline.core.contract import FEATURES
 from pipeline.core.package import CODE, MODEL
 from pipeline.core.persistence import TRUSTED_TYPES
+from pipeline.table.contract import FEATURES
 
 REQUIREMENTS: Final = ("numpy", "pandas", "scikit-learn", "scipy", "skops")
 

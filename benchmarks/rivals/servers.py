@@ -23,8 +23,8 @@ from benchmarks.rivals import mlflow_sklearn
 from pipeline.adapters.docker import Engine, Running
 from pipeline.adapters.http import JSON, Service
 from pipeline.base.errors import ImageError
-from pipeline.core.contract import FEATURES
 from pipeline.core.package import MODEL, SERVED_MODEL, GoldenPatient
+from pipeline.table.contract import FEATURES
 
 HERE: Final = Path(__file__).parent
 HOST: Final = "127.0.0.1"

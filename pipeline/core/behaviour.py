@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline
 
 from pipeline.base.records import Record
-from pipeline.core.contract import BY_NAME, FEATURES, TARGET, Kind
 from pipeline.core.exam import Vector
+from pipeline.table.contract import BY_NAME, FEATURES, TARGET, Kind
 
 BATCH_ROWS: Final = 64
 # One more vessel, 1 mm more ST depression; chest pain from typical angina to none at all.

@@ -28,7 +28,7 @@ from pipeline.core.model_figures import (
     square,
 )
 from pipeline.core.model_report import GroupRow, ModelReport, hospital_rows, slice_rows
-from pipeline.core.profile import wilson_interval
+from pipeline.table.profile import wilson_interval
 
 MARKS: Final = ((SERIES[0], "o"), (SERIES[1], "D"))
 # Rows up or down from the middle of a row, so that two intervals do not hide each other.

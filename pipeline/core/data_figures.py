@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from pipeline.core.contract import BY_NAME, FEATURES, FIELDS, TARGET, TRAINING, Field, Kind
 from pipeline.core.drawing import BLUE, GREY, INK, VERMILLION, bare, headline, styled
-from pipeline.core.parsing import ParsedFile
-from pipeline.core.profile import CategoryFacts, outcome_by_category, outcome_rate
+from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, TARGET, TRAINING, Field, Kind
+from pipeline.table.parsing import ParsedFile
+from pipeline.table.profile import CategoryFacts, outcome_by_category, outcome_rate
 
 BINS: Final = 12
 TITLE_WIDTH: Final = 34

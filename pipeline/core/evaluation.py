@@ -20,7 +20,6 @@ from pipeline.core.clinical import (
     negative_predictive_value,
     positive_predictive_value,
 )
-from pipeline.core.contract import BY_NAME, HOSPITAL, TARGET
 from pipeline.core.exam import Vector
 from pipeline.core.resampling import (
     ANYWHERE,
@@ -31,6 +30,7 @@ from pipeline.core.resampling import (
     weighted_brier,
     weighted_roc_auc,
 )
+from pipeline.table.contract import BY_NAME, HOSPITAL, TARGET
 
 FOLD_METRICS: Final[tuple[Metric, ...]] = (
     *("roc_auc", "pr_auc", "log_loss", "brier"),

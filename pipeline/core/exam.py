@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.base.arithmetic import reproducible
 from pipeline.base.policies import ExamPlan
-from pipeline.core.contract import FEATURES, TARGET
+from pipeline.table.contract import FEATURES, TARGET
 
 Vector = npt.NDArray[np.float64]
 # Takes the answers of one fold after the other, and their number; gives them on as they come.

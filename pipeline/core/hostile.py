@@ -15,8 +15,8 @@ from http import HTTPStatus
 from typing import Final
 
 from pipeline.base.records import Record
-from pipeline.core.contract import FIELDS, Field, Kind
 from pipeline.core.patients import MAXIMUM_PATIENTS, REQUIRED
+from pipeline.table.contract import FIELDS, Field, Kind
 
 WORD: Final = "quetzal"
 NUMBER: Final = 7_310_942

@@ -13,11 +13,11 @@ from pipeline.base.pages import NONE
 from pipeline.base.policies import ExamPlan, PromotionPolicy
 from pipeline.base.records import Estimate, Record
 from pipeline.core import promotion
-from pipeline.core.contract import EXTERNAL
 from pipeline.core.evaluation import Evaluation, Group, GroupDifference
 from pipeline.core.examiner import Examiner, Incumbent
 from pipeline.core.promotion import Comparison, Outcome, Status, Verdict
 from pipeline.core.trained_model import TrainedModel
+from pipeline.table.contract import EXTERNAL
 
 HEADLINES: Final[Mapping[Outcome, str]] = {
     Outcome.PROMOTE: "Promote",

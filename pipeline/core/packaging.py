@@ -17,7 +17,6 @@ from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, ONNX, SKOPS
 from pipeline.base.pages import render
 from pipeline.base.policies import RiskBands
 from pipeline.core import conversion, exam, joblib_file, persistence
-from pipeline.core.contract import EXTERNAL, FEATURES, patient_schema
 from pipeline.core.onnx_model import UNUSABLE
 from pipeline.core.package import (
     CARD,
@@ -34,6 +33,7 @@ from pipeline.core.package import (
     read_golden,
 )
 from pipeline.core.trained_model import TrainedModel
+from pipeline.table.contract import EXTERNAL, FEATURES, patient_schema
 
 TEMPLATES: Final = {
     CARD: "package/MODEL_CARD.md.j2",

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from pipeline.base.errors import PackageError
 from pipeline.base.manifest import Files
 from pipeline.core import package
-from pipeline.core.contract import FEATURES
 from pipeline.core.onnx_model import UNUSABLE, Matrix, OnnxModel
 from pipeline.core.package import GoldenPatient, Manifest
+from pipeline.table.contract import FEATURES
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from types import MappingProxyType
 from typing import Any, Final, get_args
 
 from pipeline.base.policies import RiskBand
-from pipeline.core.contract import patient_schema
 from pipeline.core.package import GoldenPatient, Manifest
 from pipeline.core.patients import BREACHES_SHOWN, MAXIMUM_PATIENTS
 from pipeline.serving import problem
+from pipeline.table.contract import patient_schema
 
 # What every response carries, beside what its route says.
 VERSION_HEADER: Final = {

@@ -9,8 +9,8 @@ from pipeline import registry_doctor
 from pipeline.adapters.registry import Registry
 from pipeline.base import config
 from pipeline.base.names import SERVED
-from pipeline.core import schema
-from pipeline.core.contract import TRAINING
+from pipeline.table import rules
+from pipeline.table.contract import TRAINING
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_drawn_patients_keep_the_contract():
     """They differ from those of Cleveland, and each could be one."""
     drawn = growth_training.patients(400, seed=1)
     assert len(drawn) == 400
-    assert not schema.content_breaches(TRAINING, schema.numbered(drawn))
+    assert not rules.content_breaches(TRAINING, rules.numbered(drawn))
 
 
 def test_no_fit_is_begun_that_would_take_longer_than_the_share(monkeypatch, tmp_path):

@@ -15,7 +15,7 @@ from pipeline.core import clinical, comparison_figures, model_report
 from pipeline.core.comparison_figures import FEW, LIMIT, THRESHOLDS
 from pipeline.core.drawing import BLUE, VERMILLION, figure_bytes
 from pipeline.core.examiner import Incumbent
-from pipeline.core.profile import wilson_interval
+from pipeline.table.profile import wilson_interval
 from tests.comparison.conftest import FIGURES
 
 every_figure = pytest.mark.parametrize("name", list(FIGURES))

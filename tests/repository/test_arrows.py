@@ -87,7 +87,7 @@ HOMES = {
         "pipeline.adapters.mlflow_server",
         "pipeline.adapters.oci",
         "pipeline.base.rest",
-        "pipeline.adapters.source",
+        "pipeline.table.source",
     },
     "rich": {"pipeline.base.cli"},
     "subprocess": {
@@ -99,7 +99,7 @@ HOMES = {
         "pipeline.adapters.syft",
     },
     "uvicorn": {"pipeline.serving.protocol", "pipeline.serving.server"},
-    "urllib3": {"pipeline.adapters.source"},
+    "urllib3": {"pipeline.table.source"},
     # MLflow's client takes its limits from the environment and from nowhere else.
     "os.environ": {
         "pipeline",
@@ -246,7 +246,7 @@ def test_the_module_keeps_to_its_layer(path):
         ("pipeline.base.git", "from pipeline.base.cli import say", "pipeline.base.cli.say"),
         ("pipeline.base.git", "import mlflow", "mlflow"),
         ("pipeline.base.rest", "import os; os.environ['X']", "os.environ"),
-        ("pipeline.adapters.source", "from os import getenv", "os.getenv"),
+        ("pipeline.table.source", "from os import getenv", "os.getenv"),
         ("pipeline.service", "from pipeline.adapters import git", "pipeline.base.git"),
         ("pipeline.one", "from pipeline import another", "pipeline.another"),
         ("pipeline.one", "from pipeline.another import run", "pipeline.another.run"),

@@ -5,12 +5,12 @@ from http.server import ThreadingHTTPServer
 
 import pytest
 
-from pipeline.adapters import source
 from pipeline.adapters.docker import Engine
 from pipeline.base import proxies
 from pipeline.base.errors import PipelineError, SourceError
 from pipeline.base.policies import DownloadPlan
 from pipeline.base.rest import Server
+from pipeline.table import source
 from tests import stand_ins
 
 DEAD = "http://127.0.0.1:1"

@@ -7,7 +7,7 @@ import schemathesis
 from jsonschema import Draft202012Validator
 
 from pipeline.core import hostile
-from pipeline.core.contract import BY_NAME, FEATURES, FIELDS, patient_schema
+from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, patient_schema
 
 ROUTES = {"/predict", *hostile.PAGES}
 SCHEMAS = ("Patient", "Predictions", "Problem")

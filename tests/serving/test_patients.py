@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pipeline.core import patients
-from pipeline.core.contract import BY_NAME, FEATURES, FIELDS, Kind, patient_schema
 from pipeline.core.patients import BREACHES_SHOWN, MAXIMUM_PATIENTS, REQUIRED, RefusedError
+from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, Kind, patient_schema
 
 VALIDATOR = Draft202012Validator(patient_schema())
 NULLABLE = [field.name for field in FIELDS if field.nullable]

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.core import exam, persistence
-from pipeline.core.contract import FEATURES, FIELDS, Kind
 from pipeline.serving import model
+from pipeline.table.contract import FEATURES, FIELDS, Kind
 from tests.serving.conftest import Application
 
 PATIENTS = 10_000

@@ -14,9 +14,9 @@ import pytest
 from pipeline import data_acquisition_eda
 from pipeline.base import artifacts, config
 from pipeline.base.errors import ContractError, SourceError
-from pipeline.core import schema
-from pipeline.core.contract import HOSPITALS
 from pipeline.dataset import tables
+from pipeline.table import rules
+from pipeline.table.contract import HOSPITALS
 from tests.conftest import ROOT
 
 ARCHIVE = "/heart+disease.zip"
@@ -75,8 +75,8 @@ def test_the_next_task_finds_tables_that_keep_the_contract(settings):
     """What was written is read back, verified and checked."""
     data_acquisition_eda.run(settings)
     files = artifacts.read_folder(artifacts.PROCESSED, "data_acquisition_eda")
-    assert len(schema.check_training(tables.read_table(files["training.parquet"]))) == 303
-    assert len(schema.check_external(tables.read_table(files["external.parquet"]))) == 617
+    assert len(rules.check_training(tables.read_table(files["training.parquet"]))) == 303
+    assert len(rules.check_external(tables.read_table(files["external.parquet"]))) == 617
 
 
 def test_writes_the_same_bytes_in_another_process_time_zone_and_language(settings, workspace):

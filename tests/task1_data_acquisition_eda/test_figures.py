@@ -7,8 +7,8 @@ import pytest
 from matplotlib.image import imread
 
 from pipeline.core import data_figures, drawing
-from pipeline.core.contract import BY_NAME, FEATURES
 from pipeline.core.drawing import figure_bytes
+from pipeline.table.contract import BY_NAME, FEATURES
 
 NAMES = ["distributions.png", "outcome-by-category.png", "correlations.png", "missingness.png"]
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core import profile
-from pipeline.core.contract import BY_NAME, FEATURES, TARGET
+from pipeline.table import profile
+from pipeline.table.contract import BY_NAME, FEATURES, TARGET
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from jinja2 import UndefinedError
 
 from pipeline import data_acquisition_eda
 from pipeline.base import pages as report
-from pipeline.core import profile
+from pipeline.table import profile
 
 NAMES = ("outcome-by-category", "distributions", "correlations", "missingness")
 FIGURES = {f"{name}.png": f"the bytes of {name}".encode() for name in NAMES}

@@ -7,8 +7,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline.base.errors import ContractError
-from pipeline.core import parsing, schema
-from pipeline.core.contract import (
+from pipeline.dataset import tables
+from pipeline.table import parsing, rules
+from pipeline.table.contract import (
     BY_NAME,
     EXTERNAL,
     FEATURES,
@@ -20,7 +21,6 @@ from pipeline.core.contract import (
     TRAINING,
     Kind,
 )
-from pipeline.dataset import tables
 
 ROW = 7
 
@@ -326,28 +326,28 @@ class TestTables:
 
     def test_good_tables_come_back_as_they_went(self, training, external):
         """A table that keeps the contract is passed on."""
-        assert schema.check_training(training) is training
-        assert schema.check_external(external) is external
+        assert rules.check_training(training) is training
+        assert rules.check_external(external) is external
 
     def test_tables_keep_the_contract_after_being_written_and_read(self, training, external):
         """Parquet changes no type and no value."""
-        schema.check_training(tables.read_table(tables.table_bytes(training)))
-        schema.check_external(tables.read_table(tables.table_bytes(external)))
+        rules.check_training(tables.read_table(tables.table_bytes(training)))
+        rules.check_external(tables.read_table(tables.table_bytes(external)))
 
     def test_a_missing_column_is_named(self, training):
         """A lost column is no crash."""
-        assert refused(schema.check_training, training.drop(columns="thal")) == (
+        assert refused(rules.check_training, training.drop(columns="thal")) == (
             "has no column thal",
         )
 
     def test_a_column_too_many_is_named(self, training):
         """What the contract does not know does not come in."""
-        breaches = refused(schema.check_training, training.assign(num=training[TARGET]))
+        breaches = refused(rules.check_training, training.assign(num=training[TARGET]))
         assert breaches == ("has an unknown column num",)
 
     def test_another_order_of_columns_is_named(self, training):
         """The order is part of the contract, and the message says it."""
-        (breach,) = refused(schema.check_training, training[list(training)[::-1]])
+        (breach,) = refused(rules.check_training, training[list(training)[::-1]])
         assert breach == f"must have its columns in the order {', '.join([*FEATURES, TARGET])}"
 
     @pytest.mark.parametrize(
@@ -356,33 +356,33 @@ class TestTables:
     )
     def test_a_column_of_another_type_is_named(self, training, column, kind, name):
         """Numbers as text and whole numbers as integers are not the contract's float64."""
-        (breach,) = refused(schema.check_training, training.astype({column: kind}))
+        (breach,) = refused(rules.check_training, training.astype({column: kind}))
         assert breach == f"{column} must be of type float64, not {name}"
 
     def test_text_among_the_numbers_is_named_by_its_column_alone(self, training):
         """Where the type is wrong, nothing is said about the values."""
         table = training.astype({"thal": "object"})
         table.loc[3, "thal"] = "normal"
-        (breach,) = refused(schema.check_training, table)
+        (breach,) = refused(rules.check_training, table)
         assert breach == "thal must be of type float64, not object"
 
     def test_an_infinite_value_is_named(self, training):
         """Infinity lies in no range."""
         training.loc[4, "chol"] = np.inf
-        (breach,) = refused(schema.check_training, training)
+        (breach,) = refused(rules.check_training, training)
         assert breach == "chol must be 60 to 700 mg/dl (row 5 has inf)"
 
     def test_a_target_of_two_is_named(self, training):
         """The processed target has two classes."""
         training.loc[0, TARGET] = 2
-        assert refused(schema.check_training, training) == ("disease must be 0 or 1 (row 1 has 2)",)
+        assert refused(rules.check_training, training) == ("disease must be 0 or 1 (row 1 has 2)",)
 
     @pytest.mark.parametrize(("column", "copy"), [*copies()])
     def test_a_feature_that_copies_the_target_is_named(self, training, column, copy):
         """However a single feature gives the target away, it is found."""
         table = training.assign(**{column: copy(training[TARGET].to_numpy())})
         assert f"{column} copies the target: it alone separates the classes" in refused(
-            schema.check_training, table
+            rules.check_training, table
         )
 
     def test_a_nearly_perfect_feature_is_a_copy_as_well(self, training):
@@ -390,16 +390,16 @@ class TestTables:
         disease = training[TARGET].to_numpy().copy()
         disease[0] = 1 - disease[0]
         table = training.assign(chol=200.0 + 100 * disease + np.arange(303) % 90)
-        assert any("chol copies" in breach for breach in refused(schema.check_training, table))
+        assert any("chol copies" in breach for breach in refused(rules.check_training, table))
 
     def test_an_empty_table_is_named(self, training):
         """What pandera alone would let through is found."""
-        assert refused(schema.check_training, training.head(0)) == ("has 0 rows, not 303",)
+        assert refused(rules.check_training, training.head(0)) == ("has 0 rows, not 303",)
 
     def test_a_hospital_that_nobody_knows_is_named(self, external):
         """Every patient belongs to a hospital of the contract."""
         external.loc[616, HOSPITAL] = "cleveland"
-        breaches = refused(schema.check_external, external)
+        breaches = refused(rules.check_external, external)
         assert "hospital must be one of hungarian, switzerland, va (row 617 has cleveland)" in (
             breaches
         )
@@ -408,16 +408,16 @@ class TestTables:
     def test_a_lost_hospital_is_named(self, external):
         """The external table is complete or refused."""
         table = external[external[HOSPITAL] != "switzerland"]
-        assert refused(schema.check_external, table) == ("switzerland has 0 rows, not 123",)
+        assert refused(rules.check_external, table) == ("switzerland has 0 rows, not 123",)
 
     def test_rows_that_repeat_are_counted_hospital_by_hospital(self, external):
         """Hungary may have one, as UCI's file has; a second one is a breach, by its row."""
         external.loc[0] = external.loc[1]
         rule = "must not have more than 1 rows that repeat an earlier one"
-        assert refused(schema.check_external, external) == (f"hungarian {rule} (row 2, row 103)",)
+        assert refused(rules.check_external, external) == (f"hungarian {rule} (row 2, row 103)",)
 
     def test_an_external_table_without_its_hospitals_is_named(self, external):
         """The column that tells the hospitals apart is part of the contract."""
-        assert refused(schema.check_external, external.drop(columns=HOSPITAL)) == (
+        assert refused(rules.check_external, external.drop(columns=HOSPITAL)) == (
             "has no column hospital",
         )

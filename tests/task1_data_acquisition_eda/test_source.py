@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipeline.adapters import source
 from pipeline.base.errors import SourceError
 from pipeline.base.policies import DownloadPlan
-from pipeline.core.contract import HOSPITALS, TRAINING
+from pipeline.table import source
+from pipeline.table.contract import HOSPITALS, TRAINING
 
 OLD = b"what was here before\n"
 

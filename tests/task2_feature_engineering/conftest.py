@@ -5,8 +5,9 @@ import pytest
 
 from pipeline.base import config
 from pipeline.base.names import FAMILIES
-from pipeline.core import conversion, exam, modeling, parsing
-from pipeline.core.contract import FEATURES
+from pipeline.core import conversion, exam, modeling
+from pipeline.table import parsing
+from pipeline.table.contract import FEATURES
 from tests.conftest import QUICK, ROOT
 
 

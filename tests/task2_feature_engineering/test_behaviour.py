@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from pipeline.core import behaviour, parsing
-from pipeline.core.contract import FEATURES, TARGET
+from pipeline.core import behaviour
+from pipeline.table import parsing
+from pipeline.table.contract import FEATURES, TARGET
 
 CHANCE = np.random.default_rng(1)
 

@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from pipeline.base.names import FAMILIES
 from pipeline.core import conversion, exam, features
-from pipeline.core.contract import FEATURES, FIELDS
+from pipeline.table.contract import FEATURES, FIELDS
 
 TOLERANCE = 1e-5
 every_family = pytest.mark.parametrize("family", FAMILIES)

@@ -14,8 +14,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.core import exam
-from pipeline.core.contract import FEATURES, TARGET
 from pipeline.core.evaluation import fold_metrics
+from pipeline.table.contract import FEATURES, TARGET
 
 COLUMNS = ["repeat", "fold", "row", "outcome", "probability", "threshold"]
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from pipeline.core import features
-from pipeline.core.contract import BY_NAME, FEATURES, FIELDS, Kind
 from pipeline.core.features import AGE_BANDS, ENGINEERED, HEART_RATE_SHARE, MISSING_FLAGS
+from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, Kind
 
 MEASURED = ["age", "trestbps", "chol", "thalach", "oldpeak", "ca"]
 NULLABLE = [field.name for field in FIELDS if field.nullable]

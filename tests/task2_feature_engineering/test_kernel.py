@@ -33,7 +33,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 import pandas as pd
 from pipeline.core import exam
-from pipeline.core.contract import FEATURES, TARGET
+from pipeline.table.contract import FEATURES, TARGET
 from pipeline.base.errors import KernelError
 table = pd.DataFrame(np.eye(20, 13), columns=list(FEATURES)).assign(**{TARGET: [0, 1] * 10})
 model = make_pipeline(LogisticRegression())

@@ -14,8 +14,8 @@ from pipeline.adapters.registry import Registry
 from pipeline.base import artifacts
 from pipeline.base.names import FAMILIES, registered_name
 from pipeline.core import conversion, persistence
-from pipeline.core.contract import FEATURES
 from pipeline.dataset.tables import read_table
+from pipeline.table.contract import FEATURES
 from tests.conftest import ROOT
 
 READ = """

@@ -8,10 +8,11 @@ from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
 
 from pipeline.base import config
-from pipeline.core import behaviour, evaluation, exam, parsing, promotion, training
-from pipeline.core.contract import FEATURES, TARGET
+from pipeline.core import behaviour, evaluation, exam, promotion, training
 from pipeline.core.evaluation import Evaluation
 from pipeline.core.promotion import Comparison, Outcome
+from pipeline.table import parsing
+from pipeline.table.contract import FEATURES, TARGET
 
 pytestmark = pytest.mark.once
 

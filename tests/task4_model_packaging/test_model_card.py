@@ -5,10 +5,10 @@ import re
 import pytest
 
 from pipeline.base.names import METRIC_TITLES
-from pipeline.core.contract import EXTERNAL
 from pipeline.core.evaluation import Evaluation
 from pipeline.core.package import Manifest
 from pipeline.core.trained_model import Parameters
+from pipeline.table.contract import EXTERNAL
 
 SECTIONS = (
     "Use",

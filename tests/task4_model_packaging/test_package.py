@@ -19,7 +19,7 @@ from pipeline.base.errors import ConversionError
 from pipeline.base.names import FAMILIES, registered_name
 from pipeline.base.policies import RiskBands
 from pipeline.core import exam, joblib_file, package, packaging, persistence
-from pipeline.core.contract import FEATURES
+from pipeline.table.contract import FEATURES
 from tests.conftest import ROOT
 
 TOLERANCE = 1e-5

@@ -5,7 +5,7 @@ import json
 import pytest
 from jsonschema import Draft202012Validator
 
-from pipeline.core.contract import BY_NAME, FEATURES, FIELDS, Kind, patient_schema
+from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, Kind, patient_schema
 
 SCHEMA = patient_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)

@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 from jsonschema import Draft202012Validator
 
-from pipeline.core.contract import FEATURES
 from pipeline.core.hostile import ACCEPTED, MAXIMUM_BODY, NUMBER, PATIENT, REFUSED, WORD
+from pipeline.table.contract import FEATURES
 
 # A number may come back in another form.
 SECRETS = (WORD, f"{NUMBER}", f"{NUMBER:,}", f"{NUMBER:x}", f"{NUMBER:g}")

@@ -32,8 +32,8 @@ MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 IMAGE = github.REPOSITORY.lower()
 WAIT_SECONDS = 60
 FEATURES = "pipeline/core/features.py"
-PROFILE = "pipeline/core/profile.py"
-CONTRACT = "pipeline/core/contract.py"
+PROFILE = "pipeline/table/profile.py"
+CONTRACT = "pipeline/table/contract.py"
 CLEVELAND = "data/raw/processed.cleveland.data"
 # The fork begins with a model that does without the three fields that hardly anybody but Cleveland
 # records; a pull request brings them.

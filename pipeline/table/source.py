@@ -17,7 +17,7 @@ from pipeline.base.addresses import shown
 from pipeline.base.errors import SourceError
 from pipeline.base.manifest import sha256
 from pipeline.base.policies import DownloadPlan
-from pipeline.core.contract import HOSPITALS, Hospital
+from pipeline.table.contract import HOSPITALS, Hospital
 
 ARCHIVE_SHA256: Final = "b17cd273da9ce1caa4710fce80227ea454d4dbf9fcbc8e6a9121672751563adc"
 # UCI's archive has 129 kB, the longest file 18 kB: far more than that is something else.

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 import pandas as pd
 
 from pipeline.base.records import Record
-from pipeline.core.contract import (
+from pipeline.table.contract import (
     CONTRACT_VERSION,
     FEATURES,
     FIELDS,
@@ -16,7 +16,7 @@ from pipeline.core.contract import (
     Field,
     Kind,
 )
-from pipeline.core.parsing import ParsedFile
+from pipeline.table.parsing import ParsedFile
 
 CONFIDENCE: Final = 0.95
 MEASURED: Final = tuple(field for field in FIELDS if field.kind is Kind.CONTINUOUS)

@@ -16,7 +16,7 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
 from pipeline.base.errors import ContractError
-from pipeline.core.contract import (
+from pipeline.table.contract import (
     EXTERNAL,
     FEATURES,
     FIELDS,

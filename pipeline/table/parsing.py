@@ -10,8 +10,8 @@ from typing import Final
 
 import pandas as pd
 
-from pipeline.core import schema
-from pipeline.core.contract import (
+from pipeline.table import rules
+from pipeline.table.contract import (
     EXTERNAL,
     FEATURES,
     FIELDS,
@@ -51,7 +51,7 @@ def parse(contents: Mapping[str, bytes]) -> dict[str, ParsedFile]:
     """
     read = [parse_file(hospital, contents[hospital.name]) for hospital in HOSPITALS]
     found = [f"{parsed.hospital.file} {breach}" for parsed, breaches in read for breach in breaches]
-    schema.refuse("the raw data", found)
+    rules.refuse("the raw data", found)
     return {parsed.hospital.name: parsed for parsed, _ in read}
 
 
@@ -69,9 +69,9 @@ def parse_file(hospital: Hospital, content: bytes) -> tuple[ParsedFile, list[str
     table[TARGET] = (published[RAW_TARGET] > 0).astype("int64")
     found = [
         *_line_breaches(lines),
-        *schema.count_breaches(hospital, len(lines)),
+        *rules.count_breaches(hospital, len(lines)),
         *_text_breaches(text, unreadable),
-        *schema.content_breaches(hospital, table, named=_places(unreadable)),
+        *rules.content_breaches(hospital, table, named=_places(unreadable)),
     ]
     counts = {name: int(zeros[name].sum()) for name in ZERO_IS_MISSING}
     return ParsedFile(hospital, table.reset_index(drop=True), counts), found
@@ -79,14 +79,14 @@ def parse_file(hospital: Hospital, content: bytes) -> tuple[ParsedFile, list[str
 
 def training_table(parsed: Mapping[str, ParsedFile]) -> pd.DataFrame:
     """Return the patients that models train on: 303 rows, features then target."""
-    return schema.check_training(parsed[TRAINING.name].table)
+    return rules.check_training(parsed[TRAINING.name].table)
 
 
 def external_table(parsed: Mapping[str, ParsedFile]) -> pd.DataFrame:
     """Return the patients that no model trains on: 617 rows, hospital, features, target."""
     tables = {hospital.name: parsed[hospital.name].table for hospital in EXTERNAL}
     table = pd.concat(tables, names=[HOSPITAL]).reset_index(HOSPITAL)
-    return schema.check_external(table.reset_index(drop=True))
+    return rules.check_external(table.reset_index(drop=True))
 
 
 def _fields(line: str) -> list[str]:
@@ -105,7 +105,7 @@ def _is_readable(text: "pd.Series[str]") -> "pd.Series[bool]":
     return text.str.fullmatch(pattern).astype(bool)
 
 
-def _places(cells: pd.DataFrame) -> set[schema.Cell]:
+def _places(cells: pd.DataFrame) -> set[rules.Cell]:
     marked = ((row, name) for name in RAW_COLUMNS for row in cells.index[cells[name]])
     return set(marked)
 
@@ -115,8 +115,8 @@ def _line_breaches(lines: Mapping[int, str]) -> list[str]:
     wrong = [(row, f"has {n}") for row, n in counts.items() if n != len(RAW_COLUMNS)]
     returns = [(row, "") for row, line in lines.items() if "\r" in line]
     return [
-        *schema.breach(f"must have {len(RAW_COLUMNS)} fields in each line", wrong),
-        *schema.breach("must end its lines with LF alone", returns),
+        *rules.breach(f"must have {len(RAW_COLUMNS)} fields in each line", wrong),
+        *rules.breach("must end its lines with LF alone", returns),
     ]
 
 
@@ -126,5 +126,5 @@ def _text_breaches(text: pd.DataFrame, unreadable: pd.DataFrame) -> list[str]:
         rule = "0, 1, 2, 3 or 4" if column == RAW_TARGET else f"a number or {MISSING}"
         cells = text.loc[unreadable[column], column]
         shown = [(row, f"has {cell[:CELL_SHOWN]!a}") for row, cell in cells.items()]
-        found += schema.breach(f"{column} must be {rule}", shown)
+        found += rules.breach(f"{column} must be {rule}", shown)
     return found
