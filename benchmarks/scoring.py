@@ -24,7 +24,7 @@ import pandas as pd
 from pipeline.base import artifacts
 from pipeline.base.names import ONNX, SKOPS
 from pipeline.core import persistence
-from pipeline.core.onnx_model import Matrix, OnnxModel
+from pipeline.scoring.onnx_model import Matrix, OnnxModel
 from pipeline.table import parsing, source
 from pipeline.table.contract import FEATURES
 

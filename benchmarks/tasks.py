@@ -83,7 +83,7 @@ in the naive script all that MLflow and BentoML do with the fitted models. Each 
 of the work tree and a new registry. To keep the fitting short, both sit one repeat of the exam
 instead of five; one run of ours with all repeats shows the share of fitting as it is set.
 
-Scoring asks the model that the service serves (`pipeline.core.onnx_model.OnnxModel`) and
+Scoring asks the model that the service serves (`pipeline.scoring.onnx_model.OnnxModel`) and
 scikit-learn's `predict_proba` of the same model for the same patients, in parts of 10,000 rows, and
 compares the better way of each to use the cores. It measures functions of the library: there is no
 command that scores files. Memory is the peak of a process with all its workers. The streamed files

@@ -1,4 +1,4 @@
-"""The fitted pipeline as an ONNX graph, of the form that `pipeline.core.onnx_model` asks."""
+"""The fitted pipeline as an ONNX graph, of the form that `pipeline.scoring.onnx_model` asks."""
 
 import functools
 import warnings
@@ -23,8 +23,8 @@ from skl2onnx.common.data_types import FloatTensorType
 from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
 from sklearn.pipeline import Pipeline
 
-from pipeline.core.onnx_model import INPUT, OUTPUT, OnnxModel
 from pipeline.core.transformers import Bands, MissingFlags, ShareOfPrediction
+from pipeline.scoring.onnx_model import INPUT, OUTPUT, OnnxModel
 from pipeline.table.contract import FEATURES
 
 OPSET: Final = 18

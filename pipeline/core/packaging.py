@@ -17,7 +17,6 @@ from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, ONNX, SKOPS
 from pipeline.base.pages import render
 from pipeline.base.policies import RiskBands
 from pipeline.core import conversion, exam, joblib_file, persistence
-from pipeline.core.onnx_model import UNUSABLE
 from pipeline.core.package import (
     CARD,
     CODE,
@@ -33,6 +32,7 @@ from pipeline.core.package import (
     read_golden,
 )
 from pipeline.core.trained_model import TrainedModel
+from pipeline.scoring.onnx_model import UNUSABLE
 from pipeline.table.contract import EXTERNAL, FEATURES, patient_schema
 
 TEMPLATES: Final = {

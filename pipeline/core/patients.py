@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from pipeline.base.records import Record
-from pipeline.core.onnx_model import Matrix
+from pipeline.scoring.onnx_model import Matrix
 from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, Field, Kind
 
 MAXIMUM_PATIENTS: Final = 1000

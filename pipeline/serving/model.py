@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from pipeline.base.errors import PackageError
 from pipeline.base.manifest import Files
 from pipeline.core import package
-from pipeline.core.onnx_model import UNUSABLE, Matrix, OnnxModel
 from pipeline.core.package import GoldenPatient, Manifest
+from pipeline.scoring.onnx_model import UNUSABLE, Matrix, OnnxModel
 from pipeline.table.contract import FEATURES
 
 

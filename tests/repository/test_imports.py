@@ -79,7 +79,7 @@ def test_importing_sets_no_environment_variable(everything):
 
 def test_importing_onnxruntime_leaves_no_identifier_of_the_machine(tmp_path):
     """Its telemetry makes one in the user's cache, and sends it along."""
-    left = after_importing(tmp_path, "pipeline.core.onnx_model", HOME=str(tmp_path))
+    left = after_importing(tmp_path, "pipeline.scoring.onnx_model", HOME=str(tmp_path))
 
     assert left["files"] == []
     assert "onnxruntime" in left["modules"]
