@@ -18,7 +18,8 @@ from benchmarks import growth_process, measuring
 from benchmarks.findings import Curve
 from pipeline.base import artifacts, config
 from pipeline.base.names import FAMILIES, Family
-from pipeline.core import exam, training
+from pipeline.core import training
+from pipeline.evaluation import cross_validation
 from pipeline.table import parsing, source
 from pipeline.table.contract import FIELDS, TARGET, Kind
 
@@ -100,14 +101,14 @@ def main() -> None:
     plan = config.load().training
     model = training.build(asked.family, plan)
     # What is loaded at the first use belongs to no size.
-    exam.fit(model, patients(SIZES[0], plan.seed))
+    cross_validation.fit(model, patients(SIZES[0], plan.seed))
     before = psutil.Process().memory_info().rss
     table = patients(asked.rows, plan.seed)
     times: list[float] = []
     _forget_peak()
     while sum(times) < REPEATED_SECONDS:
         started = time.perf_counter()
-        exam.fit(model, table)
+        cross_validation.fit(model, table)
         times.append(time.perf_counter() - started)
     found = {"seconds": min(times), "megabytes": (_peak() - before) / measuring.MEGABYTE}
     print(json.dumps(found))  # noqa: T201 (what whoever started it reads)

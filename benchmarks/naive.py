@@ -22,8 +22,9 @@ import pandas as pd
 from pipeline.base import artifacts, config
 from pipeline.base.names import FAMILIES, Family
 from pipeline.base.policies import TrainingPlan
-from pipeline.core import evaluation, persistence, training
+from pipeline.core import persistence, training
 from pipeline.core.training import Data, Fitted
+from pipeline.evaluation import metrics
 from pipeline.table import parsing, source
 from pipeline.table.contract import FEATURES
 
@@ -72,7 +73,7 @@ def _store(fitted: Mapping[Family, Fitted], example: pd.DataFrame, plan: Trainin
 
 
 def _log(family: Family, fitted: Fitted, example: pd.DataFrame, plan: TrainingPlan) -> None:
-    scores = evaluation.summarise(fitted.answers, plan.exam)
+    scores = metrics.summarise(fitted.answers, plan.exam)
     with mlflow.start_run(run_name=family):
         mlflow.log_params(getattr(plan.models, family).model_dump())
         mlflow.log_metrics({name: scores[name].mean for name in METRICS})

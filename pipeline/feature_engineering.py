@@ -14,11 +14,11 @@ from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES, Family, Metric
 from pipeline.core import training
 from pipeline.core.drawing import figure_bytes
-from pipeline.core.evaluation import Ablation
-from pipeline.core.exam import Watch
 from pipeline.core.features import ENGINEERED
 from pipeline.core.model_figures import model_figures
 from pipeline.core.trained_model import TrainedModel
+from pipeline.evaluation.cross_validation import Watch
+from pipeline.evaluation.metrics import Ablation
 from pipeline.table.contract import EXTERNAL
 
 PAGES = ("model-evaluation.md", "model-evaluation.html")

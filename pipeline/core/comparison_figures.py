@@ -15,9 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from pipeline.base.records import Estimate
-from pipeline.core.clinical import decision_curve
 from pipeline.core.drawing import GREY, INK, SERIES, headline, styled
-from pipeline.core.exam import Vector
 from pipeline.core.model_figures import (
     DASHES,
     Answers,
@@ -28,6 +26,8 @@ from pipeline.core.model_figures import (
     square,
 )
 from pipeline.core.model_report import GroupRow, ModelReport, hospital_rows, slice_rows
+from pipeline.evaluation.clinical import decision_curve
+from pipeline.evaluation.cross_validation import Vector
 from pipeline.table.profile import wilson_interval
 
 MARKS: Final = ((SERIES[0], "o"), (SERIES[1], "D"))

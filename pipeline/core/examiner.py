@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from pipeline.base.policies import TrainingPlan
-from pipeline.core import evaluation, exam, training
-from pipeline.core.evaluation import Evaluation
-from pipeline.core.exam import Watch
+from pipeline.core import training
 from pipeline.core.promotion import Comparison
 from pipeline.core.trained_model import TrainedModel
 from pipeline.core.training import Data, Fitted
+from pipeline.evaluation import cross_validation, metrics
+from pipeline.evaluation.cross_validation import Watch
+from pipeline.evaluation.metrics import Evaluation
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Examiner:
     def examine(self, model: TrainedModel, title: str) -> pd.DataFrame:
         """Return the answers of a model's pipeline, cloned unfitted, in the exam."""
         if model.digest not in self.answers:
-            self.answers[model.digest] = exam.sit(
+            self.answers[model.digest] = cross_validation.sit(
                 model.pipeline, self.data.training, self.plan.exam, self.workers, self.watch(title)
             )
         return self.answers[model.digest]
@@ -88,13 +89,13 @@ class Examiner:
         mine = self.examine(challenger, "the challenger sits the exam")
         theirs = self.examine(champion, f"{title} sits the exam")
         table, external, _ = self.data
-        abroad = exam.probability(challenger.pipeline, external)
-        theirs_abroad = exam.probability(champion.pipeline, external)
+        abroad = cross_validation.probability(challenger.pipeline, external)
+        theirs_abroad = cross_validation.probability(champion.pipeline, external)
         bands, plan = self.plan.features.age_bands, self.plan.exam
         return Comparison(
             champion=title,
             same_data=same_data,
-            differences=evaluation.paired_differences(mine, theirs, plan),
-            slices=evaluation.slice_differences(mine, theirs, table, bands, plan),
-            external=evaluation.hospital_differences(abroad, theirs_abroad, external, plan),
+            differences=metrics.paired_differences(mine, theirs, plan),
+            slices=metrics.slice_differences(mine, theirs, table, bands, plan),
+            external=metrics.hospital_differences(abroad, theirs_abroad, external, plan),
         )

@@ -13,10 +13,10 @@ from pipeline.base.pages import NONE
 from pipeline.base.policies import ExamPlan, PromotionPolicy
 from pipeline.base.records import Estimate, Record
 from pipeline.core import promotion
-from pipeline.core.evaluation import Evaluation, Group, GroupDifference
 from pipeline.core.examiner import Examiner, Incumbent
 from pipeline.core.promotion import Comparison, Outcome, Status, Verdict
 from pipeline.core.trained_model import TrainedModel
+from pipeline.evaluation.metrics import Evaluation, Group, GroupDifference
 from pipeline.table.contract import EXTERNAL
 
 HEADLINES: Final[Mapping[Outcome, str]] = {

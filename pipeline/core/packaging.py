@@ -16,7 +16,7 @@ from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, ONNX, SKOPS
 from pipeline.base.pages import render
 from pipeline.base.policies import RiskBands
-from pipeline.core import conversion, exam, joblib_file, persistence
+from pipeline.core import conversion, joblib_file, persistence
 from pipeline.core.package import (
     CARD,
     CODE,
@@ -32,6 +32,7 @@ from pipeline.core.package import (
     read_golden,
 )
 from pipeline.core.trained_model import TrainedModel
+from pipeline.evaluation import cross_validation
 from pipeline.scoring.onnx_model import UNUSABLE
 from pipeline.table.contract import EXTERNAL, FEATURES, patient_schema
 
@@ -53,7 +54,7 @@ def greatest_difference(
         ConversionError: on at least one row the difference is not below ``tolerance``.
 
     """
-    answers = exam.probability(pipeline, patients)
+    answers = cross_validation.probability(pipeline, patients)
     gaps = np.abs(conversion.probabilities(onnx, patients) - answers)
     apart = np.flatnonzero(~(gaps < tolerance))
     if len(apart):
@@ -68,7 +69,7 @@ def golden_patients(
     model: TrainedModel, patients: pd.DataFrame, count: int, bands: RiskBands
 ) -> GoldenPatients:
     """Choose ``count`` patients, evenly from the lowest risk to the highest, with their answers."""
-    answers = exam.probability(model.pipeline, patients)
+    answers = cross_validation.probability(model.pipeline, patients)
     order = np.argsort(answers, kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, count).round().astype(int)]
     threshold = model.evaluation.threshold
@@ -170,7 +171,7 @@ def check_answers(files: Files, path: str, tolerance: float) -> int:
         asked = pd.DataFrame([one.patient for one in golden], columns=list(FEATURES), dtype=float)
         answers = {
             ONNX: conversion.probabilities(files[f"{MODEL}{ONNX}"], asked),
-            SKOPS: exam.probability(persistence.load(files[f"{MODEL}{SKOPS}"]), asked),
+            SKOPS: cross_validation.probability(persistence.load(files[f"{MODEL}{SKOPS}"]), asked),
         }
     except KeyError as error:
         raise PackageError(f"{path} holds no {error.args[0]}") from None

@@ -18,7 +18,7 @@ from pipeline.base.names import (
 )
 from pipeline.base.policies import GateMode, PromotionPolicy
 from pipeline.base.records import Estimate, Record
-from pipeline.core.evaluation import Evaluation, Group, GroupDifference
+from pipeline.evaluation.metrics import Evaluation, Group, GroupDifference
 
 
 class Outcome(StrEnum):

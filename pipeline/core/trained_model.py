@@ -21,8 +21,8 @@ from pipeline.base.names import ONNX, SKOPS
 from pipeline.base.policies import ExamPlan, FeatureRecipe
 from pipeline.base.records import Record
 from pipeline.core import persistence
-from pipeline.core.evaluation import Evaluation
 from pipeline.dataset.tables import read_table, table_bytes
+from pipeline.evaluation.metrics import Evaluation
 
 METRICS: Final = "metrics.json"
 PARAMETERS: Final = "parameters.json"

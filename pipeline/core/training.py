@@ -13,10 +13,11 @@ from threadpoolctl import threadpool_limits
 from pipeline.base import arithmetic, manifest
 from pipeline.base.names import Family
 from pipeline.base.policies import TrainingPlan
-from pipeline.core import behaviour, conversion, evaluation, exam, modeling, persistence
-from pipeline.core.evaluation import Ablation, Evaluation
-from pipeline.core.exam import Watch
+from pipeline.core import conversion, modeling, persistence
 from pipeline.core.trained_model import Parameters, TrainedModel
+from pipeline.evaluation import behaviour, cross_validation, metrics
+from pipeline.evaluation.cross_validation import Watch
+from pipeline.evaluation.metrics import Ablation, Evaluation
 
 
 class Data(NamedTuple):
@@ -63,9 +64,9 @@ def fit(family: Family, data: Data, plan: TrainingPlan, workers: int, watch: Wat
     """Let a family sit the exam, then fit it to the whole training table."""
     model = build(family, plan)
     return Fitted(
-        answers=exam.sit(model, data.training, plan.exam, workers, watch),
-        pipeline=exam.fit(model, data.training),
-        threshold=exam.choose_threshold(model, data.training, plan.exam),
+        answers=cross_validation.sit(model, data.training, plan.exam, workers, watch),
+        pipeline=cross_validation.fit(model, data.training),
+        threshold=cross_validation.choose_threshold(model, data.training, plan.exam),
     )
 
 
@@ -86,14 +87,17 @@ def evaluate(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> 
 
     One thread, as `exam.fit`; for such small products, a second one would mostly wait.
     """
-    bands, abroad = plan.features.age_bands, exam.probability(fitted.pipeline, data.external)
+    bands, abroad = (
+        plan.features.age_bands,
+        cross_validation.probability(fitted.pipeline, data.external),
+    )
     with threadpool_limits(1):
         return Evaluation(
             family=family,
             threshold=fitted.threshold,
-            metrics=evaluation.summarise(fitted.answers, plan.exam),
-            slices=evaluation.by_slice(fitted.answers, data.training, bands, plan.exam),
-            external=evaluation.by_hospital(abroad, data.external, plan.exam),
+            metrics=metrics.summarise(fitted.answers, plan.exam),
+            slices=metrics.by_slice(fitted.answers, data.training, bands, plan.exam),
+            external=metrics.by_hospital(abroad, data.external, plan.exam),
             behaviour=behaviour.observe(fitted.pipeline, data.training),
             leaks=behaviour.leaks(data.training),
         )
@@ -117,9 +121,9 @@ def ablate(  # noqa: PLR0913
     shorter = {"repeats": min(repeats, plan.exam.repeats), "threshold_folds": None}
     short = plan.exam.model_copy(update=shorter)
     model = build(family, plan, without=[feature])
-    without = exam.sit(model, data.training, short, workers, watch)
+    without = cross_validation.sit(model, data.training, short, workers, watch)
     complete = answers[answers["repeat"] < short.repeats]
-    differences = evaluation.paired_differences(
-        complete.assign(threshold=exam.UNCHOSEN_THRESHOLD), without, short
+    differences = metrics.paired_differences(
+        complete.assign(threshold=cross_validation.UNCHOSEN_THRESHOLD), without, short
     )
     return Ablation(family=family, feature=feature, differences=differences)

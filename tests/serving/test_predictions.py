@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from pipeline.base.names import FAMILIES, SERVED, registered_name
-from pipeline.core import exam, persistence
+from pipeline.core import persistence
+from pipeline.evaluation import cross_validation
 from pipeline.serving import model
 from pipeline.table.contract import FEATURES, FIELDS, Kind
 from tests.serving.conftest import Application
@@ -78,7 +79,7 @@ def answered(chosen, patients):
 def test_10000_random_patients_get_the_probability_of_scikit_learn(chosen, answered, table):
     """Of the champion and of each family; a value that is missing changes nothing about that."""
     pipeline = persistence.load((chosen / "model" / "model.skops").read_bytes())
-    offline = exam.probability(pipeline, table)
+    offline = cross_validation.probability(pipeline, table)
     _, predictions = answered
 
     assert len(predictions) == PATIENTS

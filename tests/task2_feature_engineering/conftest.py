@@ -5,7 +5,8 @@ import pytest
 
 from pipeline.base import config
 from pipeline.base.names import FAMILIES
-from pipeline.core import conversion, exam, modeling
+from pipeline.core import conversion, modeling
+from pipeline.evaluation import cross_validation
 from pipeline.table import parsing
 from pipeline.table.contract import FEATURES
 from tests.conftest import QUICK, ROOT
@@ -58,7 +59,7 @@ def build(quick):
 @pytest.fixture(scope="session")
 def fitted(build, training):
     """Return each family's pipeline, fitted to the training table."""
-    return {family: exam.fit(build(family), training) for family in FAMILIES}
+    return {family: cross_validation.fit(build(family), training) for family in FAMILIES}
 
 
 @pytest.fixture(scope="session")
@@ -71,4 +72,4 @@ def converted(fitted):
 def answers(build, training, plan):
     """Return each family's answers in the exam, asked twice."""
     twice = plan.model_copy(update={"repeats": 2})
-    return {family: exam.sit(build(family), training, twice, 1) for family in FAMILIES}
+    return {family: cross_validation.sit(build(family), training, twice, 1) for family in FAMILIES}

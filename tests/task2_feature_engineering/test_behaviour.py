@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from pipeline.core import behaviour
+from pipeline.evaluation import behaviour
 from pipeline.table import parsing
 from pipeline.table.contract import FEATURES, TARGET
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from pipeline.core import clinical
+from pipeline.evaluation import clinical
 
 RANDOM = np.random.default_rng(3)
 ROWS = 400

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from pipeline.base.names import FAMILIES
-from pipeline.core import conversion, exam, features
+from pipeline.core import conversion, features
+from pipeline.evaluation import cross_validation
 from pipeline.table.contract import FEATURES, FIELDS
 
 TOLERANCE = 1e-5
@@ -34,7 +35,7 @@ any_patients = st.lists(any_patient, min_size=1, max_size=20).map(
 def greatest_difference(pipeline, content, table):
     """Return how far the two answers to one patient lie apart at most."""
     return np.abs(
-        exam.probability(pipeline, table) - conversion.probabilities(content, table)
+        cross_validation.probability(pipeline, table) - conversion.probabilities(content, table)
     ).max()
 
 
@@ -198,7 +199,7 @@ def test_the_graph_holds_the_edges_of_the_age_bands(converted, family):
 def test_the_model_without_engineered_features_converts_too(build, training, patients):
     """No block is needed by another."""
     names = ["heart_rate_share", "age_bands", "missing_flags"]
-    bare = exam.fit(build("logistic_regression", without=names), training)
+    bare = cross_validation.fit(build("logistic_regression", without=names), training)
 
     assert greatest_difference(bare, conversion.convert(bare), patients) < TOLERANCE
 
@@ -208,6 +209,6 @@ def test_a_block_that_is_converted_wrongly_is_noticed(build, fitted, training, p
     other = build("logistic_regression")
     other.set_params(features__heart_rate_share__shareofprediction__intercept=200.0)
 
-    wrong = conversion.convert(exam.fit(other, training))
+    wrong = conversion.convert(cross_validation.fit(other, training))
 
     assert greatest_difference(fitted["logistic_regression"], wrong, patients) > 10 * TOLERANCE

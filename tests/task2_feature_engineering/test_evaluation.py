@@ -12,8 +12,8 @@ from sklearn import metrics
 from pipeline.base.names import FAMILIES, LOWER_IS_BETTER, METRIC_TITLES
 from pipeline.base.policies import ExamPlan
 from pipeline.base.records import Estimate
-from pipeline.core import evaluation, exam
-from pipeline.core.evaluation import FOLD_METRICS, Ablation
+from pipeline.evaluation import cross_validation, metrics
+from pipeline.evaluation.metrics import FOLD_METRICS, Ablation
 
 PLAN = ExamPlan(
     folds=5,
@@ -50,7 +50,7 @@ def test_the_metrics_of_a_fold_are_scikit_learn_s(pairs, threshold):
     outcome, probability = split(pairs)
     called = probability >= threshold
 
-    found = evaluation.fold_metrics(answered(pairs, threshold)).iloc[0]
+    found = metrics.fold_metrics(answered(pairs, threshold)).iloc[0]
 
     expected = {
         "roc_auc": metrics.roc_auc_score(outcome, probability),
@@ -67,7 +67,7 @@ def test_the_metrics_of_a_fold_are_scikit_learn_s(pairs, threshold):
 
 def test_a_probability_at_the_threshold_calls_ill():
     """As the service decides too."""
-    found = evaluation.fold_metrics(answered([(1, 0.5), (0, 0.4)], threshold=0.5)).iloc[0]
+    found = metrics.fold_metrics(answered([(1, 0.5), (0, 0.4)], threshold=0.5)).iloc[0]
 
     assert (found["sensitivity"], found["specificity"]) == (1, 1)
 
@@ -77,7 +77,7 @@ def test_a_fold_is_decided_at_its_own_threshold():
     pairs = [(1, 0.4), (0, 0.3)]
     both = pd.concat([answered(pairs, 0.35), answered(pairs, 0.45).assign(fold=1)])
 
-    found = evaluation.fold_metrics(both)
+    found = metrics.fold_metrics(both)
 
     assert list(found["sensitivity"]) == [1, 0]
     assert list(found["roc_auc"]) == [1, 1]
@@ -85,7 +85,7 @@ def test_a_fold_is_decided_at_its_own_threshold():
 
 def test_there_is_a_row_of_metrics_for_each_fold(answers):
     """In the order of repeats and folds, without what single folds are too small for."""
-    found = evaluation.fold_metrics(answers["svm"])
+    found = metrics.fold_metrics(answers["svm"])
 
     assert list(found.index) == [(repeat, fold) for repeat in (0, 1) for fold in range(5)]
     assert list(found.columns) == BY_FOLD
@@ -93,12 +93,12 @@ def test_there_is_a_row_of_metrics_for_each_fold(answers):
 
 def test_a_certain_and_wrong_answer_costs_much_but_not_everything():
     """The logarithm of 0 is cut off, so that one answer cannot hide all others."""
-    assert evaluation.log_loss(np.array([1]), np.array([0.0])) == pytest.approx(36.04, abs=0.01)
+    assert metrics.log_loss(np.array([1]), np.array([0.0])) == pytest.approx(36.04, abs=0.01)
 
 
 def test_the_standard_error_is_nadeau_and_bengio_s():
     """By hand: variance 1 of three folds, times one third plus one half."""
-    found = evaluation.corrected_standard_error(np.array([1.0, 2.0, 3.0]), folds=3)
+    found = metrics.corrected_standard_error(np.array([1.0, 2.0, 3.0]), folds=3)
 
     assert found == pytest.approx(math.sqrt((1 / 3 + 1 / 2) * 1))
 
@@ -108,33 +108,33 @@ def test_the_corrected_error_is_never_below_the_naive_one(values, folds):
     """Overlapping training sets make us less sure, not more."""
     naive = np.std(values, ddof=1) / math.sqrt(len(values))
 
-    assert evaluation.corrected_standard_error(np.array(values), folds) >= naive
+    assert metrics.corrected_standard_error(np.array(values), folds) >= naive
 
 
 def test_more_repeats_do_not_make_the_error_vanish():
     """The same patients, asked more often, are no new patients."""
     few, many = (np.tile([0.8, 0.9], count) for count in (5, 5000))
 
-    small = evaluation.corrected_standard_error(many, 10)
+    small = metrics.corrected_standard_error(many, 10)
 
-    assert small > 0.9 * evaluation.corrected_standard_error(few, 10) / math.sqrt(2)
+    assert small > 0.9 * metrics.corrected_standard_error(few, 10) / math.sqrt(2)
     assert small == pytest.approx(0.05 * math.sqrt(1 / 9), rel=1e-2)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_summary_has_every_metric_of_the_titles(answers, plan, family):
     """In their order, so that every table has the same rows."""
-    assert list(evaluation.summarise(answers[family], plan)) == list(METRIC_TITLES)
+    assert list(metrics.summarise(answers[family], plan)) == list(METRIC_TITLES)
 
 
 def test_a_summary_averages_the_folds(answers, plan):
     """Mean and corrected error of what the folds have."""
-    found = evaluation.summarise(answers["random_forest"], plan)
+    found = metrics.summarise(answers["random_forest"], plan)
 
-    by_fold = evaluation.fold_metrics(answers["random_forest"])
+    by_fold = metrics.fold_metrics(answers["random_forest"])
     for name in BY_FOLD:
         assert found[name].mean == pytest.approx(by_fold[name].mean())
-        expected = evaluation.corrected_standard_error(by_fold[name].to_numpy(), plan.folds)
+        expected = metrics.corrected_standard_error(by_fold[name].to_numpy(), plan.folds)
         assert found[name].standard_error == pytest.approx(expected)
 
 
@@ -144,7 +144,7 @@ def test_an_interval_is_student_s_around_the_mean():
     both = pd.concat([answered(pairs[:2]), answered(pairs[2:]).assign(fold=1, row=[2, 3])])
     plan = PLAN.model_copy(update={"folds": 2, "repeats": 1})
 
-    found = evaluation.summarise(both, plan)["roc_auc"]
+    found = metrics.summarise(both, plan)["roc_auc"]
 
     assert (found.mean, found.standard_error) == (0.5, pytest.approx(math.sqrt(1.5 * 0.5)))
     assert found.high - found.mean == pytest.approx(12.706 * math.sqrt(0.75), rel=1e-4)
@@ -165,21 +165,21 @@ def figures(groups):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_interval_of_the_exam_holds_its_value(answers, plan, family):
     """Of the calibration error too, which every resample makes greater."""
-    assert_sure(evaluation.summarise(answers[family], plan).values())
+    assert_sure(metrics.summarise(answers[family], plan).values())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_interval_of_a_slice_holds_its_value(answers, training, plan, family):
     """However few patients are in it."""
-    assert_sure(figures(evaluation.by_slice(answers[family], training, (45, 55, 65), plan)))
+    assert_sure(figures(metrics.by_slice(answers[family], training, (45, 55, 65), plan)))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_interval_of_a_hospital_holds_its_value(fitted, external, plan, family):
     """That of Switzerland too, whose 8 healthy patients make it wide."""
-    probability = exam.probability(fitted[family], external)
+    probability = cross_validation.probability(fitted[family], external)
 
-    assert_sure(figures(evaluation.by_hospital(probability, external, plan)))
+    assert_sure(figures(metrics.by_hospital(probability, external, plan)))
 
 
 def test_intervals_of_shares_stay_within_zero_and_one():
@@ -187,7 +187,7 @@ def test_intervals_of_shares_stay_within_zero_and_one():
     pairs = [(0, 0.0)] * 5 + [(1, 1.0)] * 5
     table = pd.DataFrame({"hospital": "va", "disease": [outcome for outcome, _ in pairs]})
 
-    (found,) = evaluation.by_hospital(split(pairs)[1], table, PLAN)
+    (found,) = metrics.by_hospital(split(pairs)[1], table, PLAN)
 
     assert (found.roc_auc.low, found.roc_auc.high) == (1, 1)
     assert (found.brier.low, found.brier.high) == (0, 0)
@@ -196,7 +196,7 @@ def test_intervals_of_shares_stay_within_zero_and_one():
 def test_greater_confidence_takes_a_wider_interval(answers, plan):
     """Around the same mean."""
     narrow, wide = (
-        evaluation.summarise(answers["svm"], plan.model_copy(update={"confidence": confidence}))
+        metrics.summarise(answers["svm"], plan.model_copy(update={"confidence": confidence}))
         for confidence in (0.8, 0.99)
     )
 
@@ -207,7 +207,7 @@ def test_greater_confidence_takes_a_wider_interval(answers, plan):
 
 def test_equal_answers_differ_by_nothing(answers, plan):
     """A model compared with itself: zero, without any doubt."""
-    found = evaluation.paired_differences(answers["svm"], answers["svm"], plan)
+    found = metrics.paired_differences(answers["svm"], answers["svm"], plan)
 
     assert list(found) == BY_FOLD
     nothing = Estimate(mean=0, standard_error=0, low=0, high=0)
@@ -218,8 +218,8 @@ def test_a_difference_turns_its_sign_with_the_order(answers, plan):
     """Challenger minus champion is minus champion minus challenger."""
     one, two = answers["svm"], answers["random_forest"]
 
-    forth = evaluation.paired_differences(one, two, plan)
-    back = evaluation.paired_differences(two, one, plan)
+    forth = metrics.paired_differences(one, two, plan)
+    back = metrics.paired_differences(two, one, plan)
 
     for name, found in forth.items():
         assert found.mean == pytest.approx(-back[name].mean)
@@ -231,9 +231,9 @@ def test_a_difference_is_the_difference_of_the_means(answers, plan):
     """Paired folds change its error, not its value."""
     one, two = answers["svm"], answers["random_forest"]
 
-    found = evaluation.paired_differences(one, two, plan)
+    found = metrics.paired_differences(one, two, plan)
 
-    ours, theirs = evaluation.summarise(one, plan), evaluation.summarise(two, plan)
+    ours, theirs = metrics.summarise(one, plan), metrics.summarise(two, plan)
     for name in BY_FOLD:
         assert found[name].mean == pytest.approx(ours[name].mean - theirs[name].mean)
 
@@ -245,7 +245,7 @@ def test_other_questions_cannot_be_compared(answers, plan, column):
     changed.loc[0, column] = 1 - changed.loc[0, column]
 
     with pytest.raises(ValueError, match="did not sit the same exam"):
-        evaluation.paired_differences(answers["svm"], changed, plan)
+        metrics.paired_differences(answers["svm"], changed, plan)
 
 
 def test_fewer_questions_cannot_be_compared(answers, plan):
@@ -253,14 +253,14 @@ def test_fewer_questions_cannot_be_compared(answers, plan):
     shorter = answers["svm"].query("repeat == 0")
 
     with pytest.raises(ValueError, match="did not sit the same exam"):
-        evaluation.paired_differences(answers["svm"], shorter, plan)
+        metrics.paired_differences(answers["svm"], shorter, plan)
 
 
 def test_hospitals_are_judged_one_by_one(fitted, external, plan):
     """With their own patients, by scikit-learn's figures."""
-    probability = exam.probability(fitted["svm"], external)
+    probability = cross_validation.probability(fitted["svm"], external)
 
-    found = evaluation.by_hospital(probability, external, plan)
+    found = metrics.by_hospital(probability, external, plan)
 
     assert [(place.name, place.rows, place.positives) for place in found] == [
         ("hungarian", 294, 106),
@@ -276,8 +276,8 @@ def test_hospitals_are_judged_one_by_one(fitted, external, plan):
 
 def test_few_patients_of_a_class_make_a_wide_interval(fitted, external, plan):
     """Switzerland has 8 patients without disease: its AUC ranks nothing."""
-    hungary, switzerland, _ = evaluation.by_hospital(
-        exam.probability(fitted["svm"], external), external, plan
+    hungary, switzerland, _ = metrics.by_hospital(
+        cross_validation.probability(fitted["svm"], external), external, plan
     )
 
     widths = [place.roc_auc.high - place.roc_auc.low for place in (hungary, switzerland)]
@@ -286,7 +286,7 @@ def test_few_patients_of_a_class_make_a_wide_interval(fitted, external, plan):
 
 def test_slices_are_each_sex_and_each_age_band(answers, training, plan):
     """Both divide all 303 patients."""
-    found = evaluation.by_slice(answers["svm"], training, (45, 55, 65), plan)
+    found = metrics.by_slice(answers["svm"], training, (45, 55, 65), plan)
 
     assert [(group.name, group.rows) for group in found[:2]] == [("female", 97), ("male", 206)]
     assert len(found) == 6
@@ -296,7 +296,7 @@ def test_slices_are_each_sex_and_each_age_band(answers, training, plan):
 
 def test_a_slice_is_judged_by_its_own_patients(answers, training, plan):
     """The mean over the repeats of scikit-learn's AUC among the women."""
-    women = evaluation.by_slice(answers["svm"], training, (45, 55, 65), plan)[0]
+    women = metrics.by_slice(answers["svm"], training, (45, 55, 65), plan)[0]
 
     among = answers["svm"][answers["svm"]["row"].isin(training.index[training["sex"] == 0])]
     by_repeat = [
@@ -310,7 +310,7 @@ def test_a_slice_with_one_outcome_only_is_left_out(answers, training, plan):
     """No AUC can be had of it."""
     edges = (training["age"].min() + 1, 55)
 
-    found = evaluation.by_slice(answers["svm"], training, edges, plan)
+    found = metrics.by_slice(answers["svm"], training, edges, plan)
 
     assert len(found) == 4
     assert sum(group.rows for group in found[2:]) < 303
@@ -323,7 +323,7 @@ def test_every_metric_that_is_better_low_has_a_title():
 
 def test_an_ablation_survives_its_file(answers, plan):
     """As JSON and back."""
-    differences = evaluation.paired_differences(answers["svm"], answers["random_forest"], plan)
+    differences = metrics.paired_differences(answers["svm"], answers["random_forest"], plan)
     found = Ablation(family="svm", feature="age_bands", differences=differences)
 
     assert Ablation.model_validate_json(found.model_dump_json()) == found

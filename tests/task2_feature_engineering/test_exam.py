@@ -13,8 +13,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from pipeline.core import exam
-from pipeline.core.evaluation import fold_metrics
+from pipeline.evaluation import cross_validation
+from pipeline.evaluation.metrics import fold_metrics
 from pipeline.table.contract import FEATURES, TARGET
 
 COLUMNS = ["repeat", "fold", "row", "outcome", "probability", "threshold"]
@@ -45,10 +45,10 @@ def spied(training, plan):
     Spy.fits.clear()
     Spy.asked.clear()
     named = training.assign(age=np.arange(len(training), dtype=float))
-    exam.sit(Pipeline([("classifier", Spy())]), named, plan, 1)
+    cross_validation.sit(Pipeline([("classifier", Spy())]), named, plan, 1)
     per_fold = 1 + plan.threshold_folds
     chunks = [Spy.fits[i : i + per_fold] for i in range(0, len(Spy.fits), per_fold)]
-    return list(zip(exam.fold_plan(named, plan), chunks, strict=True))
+    return list(zip(cross_validation.fold_plan(named, plan), chunks, strict=True))
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_every_family_sits_the_same_exam(answers):
 
 def test_no_row_of_a_test_fold_stands_in_its_training_fold(training, plan):
     """By position: the two together are the whole table."""
-    for fold in exam.fold_plan(training, twice(plan)):
+    for fold in cross_validation.fold_plan(training, twice(plan)):
         assert set(fold.train).isdisjoint(fold.test)
         assert sorted([*fold.train, *fold.test]) == list(range(len(training)))
 
@@ -105,14 +105,14 @@ def test_no_row_of_a_test_fold_stands_in_its_training_fold(training, plan):
 def test_no_patient_of_a_test_fold_stands_in_its_training_fold(training, plan):
     """By content: nobody is in the table twice under two positions."""
     patients = [tuple(row) for row in training[list(FEATURES)].fillna(-99).to_numpy()]
-    for fold in exam.fold_plan(training, twice(plan)):
+    for fold in cross_validation.fold_plan(training, twice(plan)):
         assert {patients[i] for i in fold.train}.isdisjoint(patients[i] for i in fold.test)
 
 
 def test_folds_have_about_as_many_ill_patients_as_the_table(training, plan):
     """They are stratified: one patient more or fewer."""
     rate = training[TARGET].mean()
-    for fold in exam.fold_plan(training, plan):
+    for fold in cross_validation.fold_plan(training, plan):
         ill = training[TARGET].to_numpy()[fold.test].sum()
         assert abs(ill - rate * len(fold.test)) <= 1
 
@@ -120,7 +120,8 @@ def test_folds_have_about_as_many_ill_patients_as_the_table(training, plan):
 def test_fewer_repeats_are_the_first_of_more_repeats(training, plan):
     """So that a short exam can be compared with the start of a long one."""
     few, many = (
-        exam.fold_plan(training, plan.model_copy(update={"repeats": count})) for count in (2, 4)
+        cross_validation.fold_plan(training, plan.model_copy(update={"repeats": count}))
+        for count in (2, 4)
     )
 
     for ours, theirs in zip(few, many, strict=False):
@@ -131,10 +132,14 @@ def test_fewer_repeats_are_the_first_of_more_repeats(training, plan):
 def test_repeats_and_seeds_shuffle_the_rows_anew(training, plan):
     """Otherwise more repeats would say nothing more."""
     first, second = (
-        [tuple(fold.test) for fold in exam.fold_plan(training, twice(plan)) if fold.repeat == r]
+        [
+            tuple(fold.test)
+            for fold in cross_validation.fold_plan(training, twice(plan))
+            if fold.repeat == r
+        ]
         for r in (0, 1)
     )
-    other = exam.fold_plan(training, plan.model_copy(update={"seed": plan.seed + 1}))
+    other = cross_validation.fold_plan(training, plan.model_copy(update={"seed": plan.seed + 1}))
 
     assert set(first).isdisjoint(second)
     assert set(first).isdisjoint(tuple(fold.test) for fold in other)
@@ -145,7 +150,9 @@ def test_the_number_of_workers_changes_no_answer(build, training, plan, family):
     """To the last bit."""
     quicker = plan.model_copy(update={"threshold_folds": 2})
 
-    alone, together = (exam.sit(build(family), training, quicker, count) for count in (1, 2))
+    alone, together = (
+        cross_validation.sit(build(family), training, quicker, count) for count in (1, 2)
+    )
 
     pd.testing.assert_frame_equal(alone, together, check_exact=True)
 
@@ -159,10 +166,10 @@ def test_a_watcher_sees_every_fold_and_changes_nothing(logistic, training, short
             seen.append((len(fold), total))
             yield fold
 
-    watched = exam.sit(logistic, training, short, 1, watch)
+    watched = cross_validation.sit(logistic, training, short, 1, watch)
 
     assert seen == [(count, 5) for count in watched.groupby("fold").size()]
-    pd.testing.assert_frame_equal(watched, exam.sit(logistic, training, short, 1))
+    pd.testing.assert_frame_equal(watched, cross_validation.sit(logistic, training, short, 1))
 
 
 def test_fit_never_sees_a_row_of_the_test_fold(spied):
@@ -190,13 +197,13 @@ def test_the_threshold_is_chosen_from_answers_to_rows_left_out(spied, plan):
 
 def test_values_of_the_test_fold_change_neither_threshold_nor_model(logistic, training, plan):
     """Half of a test fold is made absurd: the answers about the other half stay."""
-    fold = exam.fold_plan(training, plan)[0]
+    fold = cross_validation.fold_plan(training, plan)[0]
     spoiled, kept = fold.test[::2], fold.test[1::2]
     absurd = training.copy()
     absurd.loc[spoiled, list(FEATURES)] = [110, 1, 4, 260, 700, 1, 2, 40, 1, 10, 3, 3, 7]
 
     before, after = (
-        exam.sit(logistic, table, plan, 1).query("fold == 0").set_index("row")
+        cross_validation.sit(logistic, table, plan, 1).query("fold == 0").set_index("row")
         for table in (training, absurd)
     )
 
@@ -210,14 +217,14 @@ def test_a_shuffled_target_cannot_be_learnt(logistic, training, short):
     shuffled = training.assign(disease=training[TARGET].sample(frac=1, random_state=1).to_numpy())
     thrice = short.model_copy(update={"repeats": 3})
 
-    found = fold_metrics(exam.sit(logistic, shuffled, thrice, 1))
+    found = fold_metrics(cross_validation.sit(logistic, shuffled, thrice, 1))
 
     assert found["roc_auc"].mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_the_exam_leaves_the_given_model_unfitted(logistic, training, short):
     """What is fitted in a fold is a clone."""
-    exam.sit(logistic, training, short, 1)
+    cross_validation.sit(logistic, training, short, 1)
 
     with pytest.raises(NotFittedError):
         check_is_fitted(logistic)
@@ -226,11 +233,11 @@ def test_the_exam_leaves_the_given_model_unfitted(logistic, training, short):
 def test_fit_leaves_a_fitted_model_as_it_was(fitted, training):
     """The champion of the registry is cloned, not trained on."""
     champion = fitted["logistic_regression"]
-    before = exam.probability(champion, training)
+    before = cross_validation.probability(champion, training)
 
-    exam.fit(champion, training.iloc[:100])
+    cross_validation.fit(champion, training.iloc[:100])
 
-    assert (exam.probability(champion, training) == before).all()
+    assert (cross_validation.probability(champion, training) == before).all()
 
 
 def test_the_order_of_the_table_s_columns_changes_no_answer(logistic, training, short):
@@ -238,7 +245,8 @@ def test_the_order_of_the_table_s_columns_changes_no_answer(logistic, training, 
     turned = training[training.columns[::-1]]
 
     pd.testing.assert_frame_equal(
-        exam.sit(logistic, turned, short, 1), exam.sit(logistic, training, short, 1)
+        cross_validation.sit(logistic, turned, short, 1),
+        cross_validation.sit(logistic, training, short, 1),
     )
 
 
@@ -253,7 +261,7 @@ def test_each_fold_has_one_threshold_within_its_range(answers):
 
 def test_an_exam_without_threshold_folds_decides_at_one_half(logistic, training, short):
     """The ablation needs no threshold and saves its fits."""
-    found = exam.sit(logistic, training, short, 1)
+    found = cross_validation.sit(logistic, training, short, 1)
 
     assert (found["threshold"] == 0.5).all()
 
@@ -289,7 +297,7 @@ def test_the_threshold_is_the_one_that_trying_them_all_finds(pairs):
     """With ties, equal answers and answers that rank everybody wrongly."""
     outcome, probability = map(np.array, zip(*pairs, strict=True))
 
-    found = exam.youden_threshold(outcome, probability.astype(float))
+    found = cross_validation.youden_threshold(outcome, probability.astype(float))
 
     assert found == best_by_hand(outcome.tolist(), probability.astype(float).tolist())
 
@@ -306,4 +314,4 @@ def test_the_threshold_is_the_one_that_trying_them_all_finds(pairs):
 )
 def test_the_threshold_of_a_small_example(outcome, probability, expected):
     """Midway between the answers on its two sides."""
-    assert exam.youden_threshold(np.array(outcome), np.array(probability)) == expected
+    assert cross_validation.youden_threshold(np.array(outcome), np.array(probability)) == expected

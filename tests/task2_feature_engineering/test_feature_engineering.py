@@ -16,10 +16,11 @@ from pipeline import data_acquisition_eda, feature_engineering
 from pipeline.base import artifacts, config, manifest
 from pipeline.base.errors import ArtifactError, ContractError
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES
-from pipeline.core import conversion, exam, trained_model
-from pipeline.core.evaluation import Ablation
+from pipeline.core import conversion, trained_model
 from pipeline.core.features import ENGINEERED
 from pipeline.dataset.tables import read_table, table_bytes
+from pipeline.evaluation import cross_validation
+from pipeline.evaluation.metrics import Ablation
 from tests.conftest import QUICK, ROOT, lay_out
 
 PAGES = ["model-evaluation.html", "model-evaluation.md"]
@@ -127,14 +128,14 @@ def test_a_written_model_can_be_read_and_answers(trained, training, family):
     assert list(model.evaluation.metrics) == list(METRIC_TITLES)
     assert len(model.answers) == 303
     assert 0 < model.evaluation.threshold < 1
-    assert exam.probability(model.pipeline, training).shape == (303,)
+    assert cross_validation.probability(model.pipeline, training).shape == (303,)
 
 
 @every_family
 def test_the_two_written_forms_of_a_model_agree(trained, patients, family):
     """ONNX and scikit-learn, on all 920 patients."""
     model = trained[family]
-    expected = exam.probability(model.pipeline, patients)
+    expected = cross_validation.probability(model.pipeline, patients)
 
     assert conversion.probabilities(model.onnx, patients) == pytest.approx(expected, abs=1e-5)
 

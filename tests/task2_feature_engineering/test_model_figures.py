@@ -9,8 +9,9 @@ from matplotlib.colors import to_hex
 from matplotlib.image import imread
 
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES
-from pipeline.core import evaluation, model_figures
+from pipeline.core import model_figures
 from pipeline.core.drawing import figure_bytes
+from pipeline.evaluation import metrics
 
 NAMES = ["roc.png", "precision_recall.png", "calibration.png", "confusion.png"]
 every_figure = pytest.mark.parametrize("name", NAMES)
@@ -19,7 +20,7 @@ every_figure = pytest.mark.parametrize("name", NAMES)
 @pytest.fixture(scope="module")
 def summaries(answers, plan):
     """Return the metrics of each family."""
-    return {family: evaluation.summarise(found, plan) for family, found in answers.items()}
+    return {family: metrics.summarise(found, plan) for family, found in answers.items()}
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from pipeline.base.names import FAMILIES
-from pipeline.core import exam, modeling
+from pipeline.core import modeling
+from pipeline.evaluation import cross_validation
 
 CLASSES = {
     "random_forest": RandomForestClassifier,
@@ -73,7 +74,7 @@ def test_only_families_that_need_it_are_scaled(build, family, scaled):
 @every_family
 def test_probabilities_are_probabilities(fitted, patients, family):
     """For every patient of every hospital, and not all the same."""
-    found = exam.probability(fitted[family], patients)
+    found = cross_validation.probability(fitted[family], patients)
 
     assert found.shape == (920,)
     assert ((found >= 0) & (found <= 1)).all()
@@ -83,24 +84,30 @@ def test_probabilities_are_probabilities(fitted, patients, family):
 @every_family
 def test_two_trainings_give_the_same_answers(build, fitted, training, family):
     """To the last bit: every source of chance has the configured seed."""
-    again = exam.fit(build(family), training)
+    again = cross_validation.fit(build(family), training)
 
-    assert (exam.probability(again, training) == exam.probability(fitted[family], training)).all()
+    assert (
+        cross_validation.probability(again, training)
+        == cross_validation.probability(fitted[family], training)
+    ).all()
 
 
 @pytest.mark.parametrize("family", ["random_forest", "gradient_boosting"])
 def test_trees_can_learn_a_tiny_table_by_heart(build, training, family):
     """A model that cannot overfit 20 rows has a broken line from the data to the trees."""
     tiny = training.sample(20, random_state=1)
-    fitted = exam.fit(build(family), tiny)
+    fitted = cross_validation.fit(build(family), tiny)
 
-    assert roc_auc_score(tiny["disease"], exam.probability(fitted, tiny)) > 0.97
+    assert roc_auc_score(tiny["disease"], cross_validation.probability(fitted, tiny)) > 0.97
 
 
 @every_family
 def test_every_family_learns(fitted, training, family):
     """On the rows it was fitted to, each ranks patients far better than chance."""
-    assert roc_auc_score(training["disease"], exam.probability(fitted[family], training)) > 0.9
+    assert (
+        roc_auc_score(training["disease"], cross_validation.probability(fitted[family], training))
+        > 0.9
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +124,9 @@ def test_every_family_learns(fitted, training, family):
 def test_a_known_risk_raises_the_probability(fitted, training, field, from_, to):
     """On average over the patients, by the logistic regression."""
     low, high = (
-        exam.probability(fitted["logistic_regression"], training.assign(**{field: float(value)}))
+        cross_validation.probability(
+            fitted["logistic_regression"], training.assign(**{field: float(value)})
+        )
         for value in (from_, to)
     )
 
@@ -128,7 +137,7 @@ def test_a_known_risk_raises_the_probability(fitted, training, field, from_, to)
 def test_more_vessels_mean_more_disease_to_every_family(fitted, training, family):
     """The strongest single sign that the data has."""
     none, three = (
-        exam.probability(fitted[family], training.assign(ca=float(count))).mean()
+        cross_validation.probability(fitted[family], training.assign(ca=float(count))).mean()
         for count in (0, 3)
     )
 

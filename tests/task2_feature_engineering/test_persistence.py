@@ -17,8 +17,9 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from pipeline.base.errors import ArtifactError
 from pipeline.base.names import FAMILIES
-from pipeline.core import exam, persistence
+from pipeline.core import persistence
 from pipeline.core.transformers import ShareOfPrediction
+from pipeline.evaluation import cross_validation
 
 every_family = pytest.mark.parametrize("family", FAMILIES)
 
@@ -53,7 +54,10 @@ def test_a_loaded_model_answers_as_the_one_that_was_dumped(fitted, dumped, patie
     """Bit for bit."""
     loaded = persistence.load(dumped[family])
 
-    assert (exam.probability(loaded, patients) == exam.probability(fitted[family], patients)).all()
+    assert (
+        cross_validation.probability(loaded, patients)
+        == cross_validation.probability(fitted[family], patients)
+    ).all()
 
 
 @every_family
@@ -61,7 +65,7 @@ def test_a_loaded_model_can_sit_the_exam_again(dumped, training, plan, answers, 
     """The champion is fitted anew in every fold, and answers as it did."""
     short = plan.model_copy(update={"threshold_folds": None})
 
-    again = exam.sit(persistence.load(dumped[family]), training, short, 1)
+    again = cross_validation.sit(persistence.load(dumped[family]), training, short, 1)
 
     before = answers[family].query("repeat == 0")
     assert (again["probability"] == before["probability"]).all()
@@ -70,7 +74,7 @@ def test_a_loaded_model_can_sit_the_exam_again(dumped, training, plan, answers, 
 @every_family
 def test_the_same_training_gives_the_same_bytes(build, training, dumped, family):
     """So that a sha256 identifies a model."""
-    assert persistence.dump(exam.fit(build(family), training)) == dumped[family]
+    assert persistence.dump(cross_validation.fit(build(family), training)) == dumped[family]
 
 
 @every_family
@@ -81,14 +85,14 @@ def test_dumping_the_same_model_twice_gives_the_same_bytes(fitted, dumped, famil
 
 def test_another_model_gives_other_bytes(build, training, dumped):
     """One patient fewer is another model."""
-    other = exam.fit(build("logistic_regression"), training.iloc[1:])
+    other = cross_validation.fit(build("logistic_regression"), training.iloc[1:])
 
     assert persistence.dump(other) != dumped["logistic_regression"]
 
 
 def test_skops_alone_would_not_give_the_same_bytes(build, training):
     """The rewriting is needed: memory addresses differ from training to training."""
-    first, second = (exam.fit(build("logistic_regression"), training) for _ in range(2))
+    first, second = (cross_validation.fit(build("logistic_regression"), training) for _ in range(2))
 
     assert skops.io.dumps(first) != skops.io.dumps(second)
 
@@ -227,5 +231,5 @@ def test_a_flipped_bit_is_damage_or_changes_no_answer(dumped, fitted, training, 
         loaded = persistence.load(bytes(content))
     except ArtifactError:
         return
-    expected = exam.probability(fitted["logistic_regression"], training)
-    assert (exam.probability(loaded, training) == expected).all()
+    expected = cross_validation.probability(fitted["logistic_regression"], training)
+    assert (cross_validation.probability(loaded, training) == expected).all()

@@ -7,8 +7,9 @@ import pytest
 
 from pipeline.base import manifest
 from pipeline.base.errors import ArtifactError
-from pipeline.core import exam, trained_model
+from pipeline.core import trained_model
 from pipeline.core.training import Data, Fitted, describe
+from pipeline.evaluation import cross_validation
 
 NAMES = ["answers.parquet", "metrics.json", "model.onnx", "model.skops", "parameters.json"]
 
@@ -38,8 +39,8 @@ def test_reading_is_the_inverse_of_writing(model, patients):
     assert again.parameters == model.parameters
     assert again.evaluation == model.evaluation
     pd.testing.assert_frame_equal(again.answers, model.answers, check_exact=True)
-    expected = exam.probability(model.pipeline, patients)
-    assert (exam.probability(again.pipeline, patients) == expected).all()
+    expected = cross_validation.probability(model.pipeline, patients)
+    assert (cross_validation.probability(again.pipeline, patients) == expected).all()
 
 
 def test_writing_what_was_read_gives_the_same_files(model):

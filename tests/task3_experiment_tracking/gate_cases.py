@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from pipeline.base.policies import PromotionPolicy
 from pipeline.base.records import Estimate
-from pipeline.core.behaviour import Behaviour, Direction, Leaks
-from pipeline.core.evaluation import Evaluation, Group, GroupDifference
+from pipeline.evaluation.behaviour import Behaviour, Direction, Leaks
+from pipeline.evaluation.metrics import Evaluation, Group, GroupDifference
 
 POLICY = PromotionPolicy.model_validate(
     {

@@ -8,9 +8,11 @@ from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
 
 from pipeline.base import config
-from pipeline.core import behaviour, evaluation, exam, promotion, training
-from pipeline.core.evaluation import Evaluation
+from pipeline.core import promotion, training
 from pipeline.core.promotion import Comparison, Outcome
+from pipeline.evaluation import behaviour, cross_validation
+from pipeline.evaluation import metrics as evaluation
+from pipeline.evaluation.metrics import Evaluation
 from pipeline.table import parsing
 from pipeline.table.contract import FEATURES, TARGET
 
@@ -86,14 +88,16 @@ def examine(settings, tables):
     plan = settings.evaluation
 
     def examined(model):
-        answers = exam.sit(model, known, plan, workers=1)
-        fitted = exam.fit(model, known)
+        answers = cross_validation.sit(model, known, plan, workers=1)
+        fitted = cross_validation.fit(model, known)
         return answers, Evaluation(
             family="svm",
             threshold=0.5,
             metrics=evaluation.summarise(answers, plan),
             slices=evaluation.by_slice(answers, known, settings.features.age_bands, plan),
-            external=evaluation.by_hospital(exam.probability(fitted, abroad), abroad, plan),
+            external=evaluation.by_hospital(
+                cross_validation.probability(fitted, abroad), abroad, plan
+            ),
             behaviour=behaviour.observe(fitted, known),
             leaks=behaviour.leaks(known),
         )

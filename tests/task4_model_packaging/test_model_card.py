@@ -5,9 +5,9 @@ import re
 import pytest
 
 from pipeline.base.names import METRIC_TITLES
-from pipeline.core.evaluation import Evaluation
 from pipeline.core.package import Manifest
 from pipeline.core.trained_model import Parameters
+from pipeline.evaluation.metrics import Evaluation
 from pipeline.table.contract import EXTERNAL
 
 SECTIONS = (

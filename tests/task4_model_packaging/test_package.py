@@ -18,7 +18,8 @@ from pipeline.base import archives
 from pipeline.base.errors import ConversionError
 from pipeline.base.names import FAMILIES, registered_name
 from pipeline.base.policies import RiskBands
-from pipeline.core import exam, joblib_file, package, packaging, persistence
+from pipeline.core import joblib_file, package, packaging, persistence
+from pipeline.evaluation import cross_validation
 from pipeline.table.contract import FEATURES
 from tests.conftest import ROOT
 
@@ -102,7 +103,7 @@ def test_golden_patients_are_as_many_as_asked_for(golden):
 
 def test_golden_patients_spread_from_the_lowest_risk_to_the_highest(golden, model, patients):
     """Rising, and both ends are the ends of all patients."""
-    answers = exam.probability(model.pipeline, patients)
+    answers = cross_validation.probability(model.pipeline, patients)
     found = [one.probability for one in golden]
 
     assert found == sorted(found)
@@ -120,7 +121,7 @@ def test_some_golden_patients_lack_values_and_some_lack_none(golden):
 def test_golden_answers_are_the_pipeline_s(golden, model):
     """Asked again for exactly what the file holds; labels follow the threshold."""
     asked = pd.DataFrame([one.patient for one in golden], columns=list(FEATURES), dtype=float)
-    answers = exam.probability(model.pipeline, asked)
+    answers = cross_validation.probability(model.pipeline, asked)
 
     assert [one.probability for one in golden] == pytest.approx(answers, abs=1e-12)
     assert [one.label for one in golden] == list(answers >= model.evaluation.threshold)
@@ -184,7 +185,7 @@ def test_the_skops_file_answers_the_golden_patients(files):
     golden = package.GoldenPatients.model_validate_json(files["golden_patients.json"]).patients
     asked = pd.DataFrame([one.patient for one in golden], columns=list(FEATURES), dtype=float)
 
-    found = exam.probability(persistence.load(files["model/model.skops"]), asked)
+    found = cross_validation.probability(persistence.load(files["model/model.skops"]), asked)
 
     assert found == pytest.approx([one.probability for one in golden], abs=1e-12)
 

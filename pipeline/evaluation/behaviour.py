@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline
 
 from pipeline.base.records import Record
-from pipeline.core.exam import Vector
+from pipeline.evaluation.cross_validation import Vector
 from pipeline.table.contract import BY_NAME, FEATURES, TARGET, Kind
 
 BATCH_ROWS: Final = 64

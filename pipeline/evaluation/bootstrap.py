@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pipeline.base.policies import ExamPlan
 from pipeline.base.records import Estimate
-from pipeline.core.exam import Vector
+from pipeline.evaluation.cross_validation import Vector
 
 Outcomes = npt.NDArray[Any]
 # Outcome and answer of each patient, (rows,), and weights, (samples, rows), to (samples,).

@@ -13,15 +13,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from pipeline.base.names import Family, Metric
 from pipeline.base.policies import ExamPlan
 from pipeline.base.records import Estimate, Record
-from pipeline.core.behaviour import Behaviour, Leaks
-from pipeline.core.clinical import (
-    calibration_intercept,
-    calibration_slope,
-    negative_predictive_value,
-    positive_predictive_value,
-)
-from pipeline.core.exam import Vector
-from pipeline.core.resampling import (
+from pipeline.evaluation.behaviour import Behaviour, Leaks
+from pipeline.evaluation.bootstrap import (
     ANYWHERE,
     Outcomes,
     bootstrap,
@@ -30,6 +23,13 @@ from pipeline.core.resampling import (
     weighted_brier,
     weighted_roc_auc,
 )
+from pipeline.evaluation.clinical import (
+    calibration_intercept,
+    calibration_slope,
+    negative_predictive_value,
+    positive_predictive_value,
+)
+from pipeline.evaluation.cross_validation import Vector
 from pipeline.table.contract import BY_NAME, HOSPITAL, TARGET
 
 FOLD_METRICS: Final[tuple[Metric, ...]] = (

@@ -14,8 +14,8 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from pipeline.base.records import Record
-from pipeline.core.exam import Vector
-from pipeline.core.resampling import Outcomes
+from pipeline.evaluation.bootstrap import Outcomes
+from pipeline.evaluation.cross_validation import Vector
 
 # Newton's method on two coefficients has long converged by then.
 NEWTON_STEPS: Final = 12
