@@ -18,10 +18,10 @@ from benchmarks import growth_process, measuring
 from benchmarks.findings import Curve
 from pipeline.base import artifacts, config
 from pipeline.base.names import FAMILIES, Family
-from pipeline.core import training
 from pipeline.evaluation import cross_validation
 from pipeline.table import parsing, source
 from pipeline.table.contract import FIELDS, TARGET, Kind
+from pipeline.training import fitting
 
 SIZES: Final[tuple[int, ...]] = (300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 QUICK_SIZES: Final[tuple[int, ...]] = (300, 3_000, 10_000)
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("rows", type=int)
     asked = parser.parse_args()
     plan = config.load().training
-    model = training.build(asked.family, plan)
+    model = fitting.build(asked.family, plan)
     # What is loaded at the first use belongs to no size.
     cross_validation.fit(model, patients(SIZES[0], plan.seed))
     before = psutil.Process().memory_info().rss

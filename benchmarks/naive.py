@@ -22,11 +22,11 @@ import pandas as pd
 from pipeline.base import artifacts, config
 from pipeline.base.names import FAMILIES, Family
 from pipeline.base.policies import TrainingPlan
-from pipeline.core import persistence, training
-from pipeline.core.training import Data, Fitted
 from pipeline.evaluation import metrics
 from pipeline.table import parsing, source
 from pipeline.table.contract import FEATURES
+from pipeline.training import fitting, persistence
+from pipeline.training.fitting import Data, Fitted
 
 REGISTRY: Final = "sqlite:///naive.db"
 EXPERIMENT: Final = "naive"
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data, plan = _data(), settings.training
     started = perf_counter()
     fitted = {
-        f: training.fit(f, data, plan, settings.workers, lambda answers, _: answers)
+        f: fitting.fit(f, data, plan, settings.workers, lambda answers, _: answers)
         for f in families
     }
     ended = perf_counter()

@@ -23,10 +23,10 @@ import pandas as pd
 
 from pipeline.base import artifacts
 from pipeline.base.names import ONNX, SKOPS
-from pipeline.core import persistence
 from pipeline.scoring.onnx_model import Matrix, OnnxModel
 from pipeline.table import parsing, source
 from pipeline.table.contract import FEATURES
+from pipeline.training import persistence
 
 CHUNK_ROWS: Final = 10_000
 ROUNDS: Final = 3

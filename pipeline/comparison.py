@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from pipeline import workspace
 from pipeline.adapters import mlflow_calls
 from pipeline.adapters.registry import Registry
 from pipeline.base import artifacts, cli, config, git
@@ -18,14 +17,15 @@ from pipeline.base.config import RegistrySettings, Settings
 from pipeline.base.errors import ArtifactError, NotPromotedError, RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, SERVED, Family
-from pipeline.core import model_report, training
+from pipeline.core import model_report
 from pipeline.core.comparison_figures import comparison_figures
 from pipeline.core.drawing import figure_bytes
 from pipeline.core.examiner import Examiner, Incumbent
 from pipeline.core.history import CHAMPION
 from pipeline.core.model_report import RANKING, ModelReport, Source, Standing
-from pipeline.core.trained_model import TrainedModel
-from pipeline.core.training import Data
+from pipeline.training import fitting, workspace
+from pipeline.training.fitting import Data
+from pipeline.training.trained_model import TrainedModel
 
 PAGES = ("model-report.md", "model-report.html")
 
@@ -66,14 +66,14 @@ def _current_models(settings: Settings, data: Data) -> dict[Family, TrainedModel
     except ArtifactError:
         return {}
     plan = settings.training
-    today = {family: training.parameters(family, plan, data.digest) for family in models}
+    today = {family: fitting.parameters(family, plan, data.digest) for family in models}
     return {f: model for f, model in models.items() if not today[f].differing(model.parameters)}
 
 
 def _train(family: Family, data: Data, settings: Settings) -> TrainedModel:
     plan, watch = settings.training, cli.watch(FAMILY_TITLES[family])
-    fitted = training.fit(family, data, plan, settings.workers, watch)
-    return training.describe(family, fitted, data, plan)
+    fitted = fitting.fit(family, data, plan, settings.workers, watch)
+    return fitting.describe(family, fitted, data, plan)
 
 
 def _standing(settings: RegistrySettings) -> Standing:

@@ -15,7 +15,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from pipeline import provenance, workspace
+from pipeline import provenance
 from pipeline.adapters import mlflow_model
 from pipeline.adapters.publishing import Submission
 from pipeline.adapters.registry import Registry, Version
@@ -32,13 +32,14 @@ from pipeline.base.names import (
     Metric,
     registered_name,
 )
-from pipeline.core import promotion, training
+from pipeline.core import promotion
 from pipeline.core.examiner import Examiner
 from pipeline.core.history import CHAMPION
 from pipeline.core.promotion import Verdict
-from pipeline.core.trained_model import TrainedModel
-from pipeline.core.training import Data
 from pipeline.table.contract import FEATURES
+from pipeline.training import fitting, workspace
+from pipeline.training.fitting import Data
+from pipeline.training.trained_model import TrainedModel
 
 Models = Mapping[Family, TrainedModel]
 Versions = Mapping[Family, Version]
@@ -105,7 +106,7 @@ def run(
 def _refuse_stale(models: Models, settings: Settings, data: Data) -> None:
     """Refuse models that a training today would not give again: their commit would be a lie."""
     for family, model in models.items():
-        today = training.parameters(family, settings.training, data.digest)
+        today = fitting.parameters(family, settings.training, data.digest)
         if changed := today.differing(model.parameters):
             raise ArtifactError(
                 f"{artifacts.MODELS / family} is of another time ({', '.join(changed)} changed "

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
-from pipeline import workspace
 from pipeline.base import artifacts, cli, config, kernel
 from pipeline.base import pages as report
 from pipeline.base.arithmetic import reproducible
@@ -12,14 +11,14 @@ from pipeline.base.config import Settings
 from pipeline.base.encoding import json_bytes
 from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES, Family, Metric
-from pipeline.core import training
 from pipeline.core.drawing import figure_bytes
-from pipeline.core.features import ENGINEERED
 from pipeline.core.model_figures import model_figures
-from pipeline.core.trained_model import TrainedModel
 from pipeline.evaluation.cross_validation import Watch
 from pipeline.evaluation.metrics import Ablation
 from pipeline.table.contract import EXTERNAL
+from pipeline.training import fitting, workspace
+from pipeline.training.features import ENGINEERED
+from pipeline.training.trained_model import TrainedModel
 
 PAGES = ("model-evaluation.md", "model-evaluation.html")
 
@@ -36,9 +35,9 @@ def run(settings: Settings) -> float:
     """
     data, plan = workspace.read_data(), settings.training
     started = perf_counter()
-    fitted = {f: training.fit(f, data, plan, settings.workers, _watch(f)) for f in FAMILIES}
+    fitted = {f: fitting.fit(f, data, plan, settings.workers, _watch(f)) for f in FAMILIES}
     ablations = [
-        training.ablate(
+        fitting.ablate(
             family,
             feature,
             fitted[family].answers,
@@ -53,7 +52,7 @@ def run(settings: Settings) -> float:
     ]
     seconds = perf_counter() - started
 
-    models = {family: training.describe(family, fitted[family], data, plan) for family in FAMILIES}
+    models = {family: fitting.describe(family, fitted[family], data, plan) for family in FAMILIES}
     figures = _figures(models, settings.evaluation.calibration_bins)
     pages = _pages(models, ablations, figures, settings)
     artifacts.write_folder(artifacts.MODELS, _files(models, ablations))

@@ -13,10 +13,11 @@ from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import ArtifactError, PackageError, RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.names import SERVED
-from pipeline.core import package, packaging, trained_model
+from pipeline.core import package, packaging
 from pipeline.core.package import Identity, Manifest
 from pipeline.table import parsing, source
 from pipeline.table.contract import FEATURES
+from pipeline.training import trained_model
 
 # What MLflow writes about the environment a model was logged in.
 SNAPSHOTS = ("requirements.txt", "conda.yaml", "python_env.yaml")

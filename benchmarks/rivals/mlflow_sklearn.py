@@ -13,8 +13,8 @@ from mlflow.types import ColSpec, Schema
 
 from pipeline.base import environment
 from pipeline.core.package import CODE, MODEL
-from pipeline.core.persistence import TRUSTED_TYPES
 from pipeline.table.contract import FEATURES
+from pipeline.training.persistence import TRUSTED_TYPES
 
 REQUIREMENTS: Final = ("numpy", "pandas", "scikit-learn", "scipy", "skops")
 

@@ -17,9 +17,9 @@ from mlflow.types import ColSpec, Schema
 from pipeline.base.artifacts import files_below
 from pipeline.base.manifest import Files
 from pipeline.base.names import ONNX, SKOPS
-from pipeline.core.persistence import TRUSTED_TYPES
 from pipeline.scoring.onnx_model import OUTPUT
 from pipeline.table.contract import FEATURES
+from pipeline.training.persistence import TRUSTED_TYPES
 
 # Needed to ask the ONNX file and to load the skops file; MLflow adds itself.
 REQUIREMENTS: Final = (

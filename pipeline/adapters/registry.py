@@ -40,10 +40,11 @@ from pipeline.base.manifest import Files
 from pipeline.base.names import HISTORY
 from pipeline.base.policies import Patience
 from pipeline.base.records import Record
-from pipeline.core import history, trained_model
+from pipeline.core import history
 from pipeline.core.diagnosis import DOUBLE
 from pipeline.core.examiner import Incumbent
 from pipeline.core.history import CHAMPION, PREVIOUS_CHAMPION, Crowning, Entry
+from pipeline.training import trained_model
 
 MANIFEST: Final = "manifest"
 COMPLETE: Final = "complete"

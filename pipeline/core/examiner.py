@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from pipeline.base.policies import TrainingPlan
-from pipeline.core import training
 from pipeline.core.promotion import Comparison
-from pipeline.core.trained_model import TrainedModel
-from pipeline.core.training import Data, Fitted
 from pipeline.evaluation import cross_validation, metrics
 from pipeline.evaluation.cross_validation import Watch
 from pipeline.evaluation.metrics import Evaluation
+from pipeline.training import fitting
+from pipeline.training.fitting import Data, Fitted
+from pipeline.training.trained_model import TrainedModel
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Examiner:
 
         """
         fitted = Fitted(self.examine(model, title), model.pipeline, model.evaluation.threshold)
-        return training.evaluate(model.evaluation.family, fitted, self.data, self.plan)
+        return fitting.evaluate(model.evaluation.family, fitted, self.data, self.plan)
 
     def challenge(self, challenger: TrainedModel, incumbent: Incumbent | None) -> Comparison | None:
         """Compare a challenger with whoever is champion; None when nobody is."""

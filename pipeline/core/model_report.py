@@ -15,9 +15,9 @@ from pipeline.base.records import Estimate, Record
 from pipeline.core import promotion
 from pipeline.core.examiner import Examiner, Incumbent
 from pipeline.core.promotion import Comparison, Outcome, Status, Verdict
-from pipeline.core.trained_model import TrainedModel
 from pipeline.evaluation.metrics import Evaluation, Group, GroupDifference
 from pipeline.table.contract import EXTERNAL
+from pipeline.training.trained_model import TrainedModel
 
 HEADLINES: Final[Mapping[Outcome, str]] = {
     Outcome.PROMOTE: "Promote",

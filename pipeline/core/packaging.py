@@ -16,7 +16,7 @@ from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, ONNX, SKOPS
 from pipeline.base.pages import render
 from pipeline.base.policies import RiskBands
-from pipeline.core import conversion, joblib_file, persistence
+from pipeline.core import joblib_file
 from pipeline.core.package import (
     CARD,
     CODE,
@@ -31,10 +31,11 @@ from pipeline.core.package import (
     Manifest,
     read_golden,
 )
-from pipeline.core.trained_model import TrainedModel
 from pipeline.evaluation import cross_validation
 from pipeline.scoring.onnx_model import UNUSABLE
 from pipeline.table.contract import EXTERNAL, FEATURES, patient_schema
+from pipeline.training import conversion, persistence
+from pipeline.training.trained_model import TrainedModel
 
 TEMPLATES: Final = {
     CARD: "package/MODEL_CARD.md.j2",

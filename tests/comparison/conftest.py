@@ -6,7 +6,6 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 
-from pipeline import workspace
 from pipeline.base import config
 from pipeline.base.names import FAMILIES
 from pipeline.base.policies import ExamPlan
@@ -14,7 +13,8 @@ from pipeline.core import model_report, promotion
 from pipeline.core.examiner import Examiner, Incumbent
 from pipeline.core.model_report import Champion, Lineage, ModelReport, Origin, Source, Standing
 from pipeline.core.promotion import Comparison
-from pipeline.core.trained_model import TrainedModel
+from pipeline.training import workspace
+from pipeline.training.trained_model import TrainedModel
 from tests import prepared
 from tests.task3_experiment_tracking.gate_cases import FIT, POLICY
 

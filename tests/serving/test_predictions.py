@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from pipeline.base.names import FAMILIES, SERVED, registered_name
-from pipeline.core import persistence
 from pipeline.evaluation import cross_validation
 from pipeline.serving import model
 from pipeline.table.contract import FEATURES, FIELDS, Kind
+from pipeline.training import persistence
 from tests.serving.conftest import Application
 
 PATIENTS = 10_000

@@ -5,10 +5,10 @@ import pytest
 
 from pipeline.base import config
 from pipeline.base.names import FAMILIES
-from pipeline.core import conversion, modeling
 from pipeline.evaluation import cross_validation
 from pipeline.table import parsing
 from pipeline.table.contract import FEATURES
+from pipeline.training import conversion, families
 from tests.conftest import QUICK, ROOT
 
 
@@ -51,7 +51,7 @@ def build(quick):
     """Return a function that builds the unfitted pipeline of a family."""
 
     def built(family, **more):
-        return modeling.build(family, quick.models, quick.features, quick.model_seed, **more)
+        return families.build(family, quick.models, quick.features, quick.model_seed, **more)
 
     return built
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from pipeline.base.names import FAMILIES
-from pipeline.core import conversion, features
 from pipeline.evaluation import cross_validation
 from pipeline.table.contract import FEATURES, FIELDS
+from pipeline.training import conversion, features
 
 TOLERANCE = 1e-5
 every_family = pytest.mark.parametrize("family", FAMILIES)

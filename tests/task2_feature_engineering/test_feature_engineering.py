@@ -16,11 +16,11 @@ from pipeline import data_acquisition_eda, feature_engineering
 from pipeline.base import artifacts, config, manifest
 from pipeline.base.errors import ArtifactError, ContractError
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES
-from pipeline.core import conversion, trained_model
-from pipeline.core.features import ENGINEERED
 from pipeline.dataset.tables import read_table, table_bytes
 from pipeline.evaluation import cross_validation
 from pipeline.evaluation.metrics import Ablation
+from pipeline.training import conversion, trained_model
+from pipeline.training.features import ENGINEERED
 from tests.conftest import QUICK, ROOT, lay_out
 
 PAGES = ["model-evaluation.html", "model-evaluation.md"]

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.core import features
-from pipeline.core.features import AGE_BANDS, ENGINEERED, HEART_RATE_SHARE, MISSING_FLAGS
 from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, Kind
+from pipeline.training import features
+from pipeline.training.features import AGE_BANDS, ENGINEERED, HEART_RATE_SHARE, MISSING_FLAGS
 
 MEASURED = ["age", "trestbps", "chol", "thalach", "oldpeak", "ca"]
 NULLABLE = [field.name for field in FIELDS if field.nullable]

@@ -9,8 +9,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from pipeline.base.names import FAMILIES
-from pipeline.core import modeling
 from pipeline.evaluation import cross_validation
+from pipeline.training import families
 
 CLASSES = {
     "random_forest": RandomForestClassifier,
@@ -33,8 +33,8 @@ def test_a_family_ends_in_its_classifier(build, family):
 
 def test_every_family_can_be_built():
     """No family is configured and then forgotten."""
-    assert set(modeling.CLASSIFIERS) == set(FAMILIES)
-    assert set(modeling.SCALED) <= set(FAMILIES)
+    assert set(families.CLASSIFIERS) == set(FAMILIES)
+    assert set(families.SCALED) <= set(FAMILIES)
 
 
 @every_family

@@ -17,9 +17,9 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from pipeline.base.errors import ArtifactError
 from pipeline.base.names import FAMILIES
-from pipeline.core import persistence
-from pipeline.core.transformers import ShareOfPrediction
 from pipeline.evaluation import cross_validation
+from pipeline.training import persistence
+from pipeline.training.blocks import ShareOfPrediction
 
 every_family = pytest.mark.parametrize("family", FAMILIES)
 
@@ -177,7 +177,7 @@ def test_a_type_cannot_be_smuggled_into_a_file_of_ours(dumped):
     """A renamed class in the schema of a real model is refused too."""
     _, files = members(dumped["logistic_regression"])
     schema = files["schema.json"].replace(b'"Bands"', b'"Popen"', 1)
-    schema = schema.replace(b'"pipeline.core.transformers"', b'"subprocess"')
+    schema = schema.replace(b'"pipeline.training.blocks"', b'"subprocess"')
 
     with pytest.raises(ArtifactError, match="is refused"):
         persistence.load(archived({**files, "schema.json": schema}))

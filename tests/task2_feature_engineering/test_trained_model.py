@@ -7,9 +7,9 @@ import pytest
 
 from pipeline.base import manifest
 from pipeline.base.errors import ArtifactError
-from pipeline.core import trained_model
-from pipeline.core.training import Data, Fitted, describe
 from pipeline.evaluation import cross_validation
+from pipeline.training import trained_model
+from pipeline.training.fitting import Data, Fitted, describe
 
 NAMES = ["answers.parquet", "metrics.json", "model.onnx", "model.skops", "parameters.json"]
 

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from pipeline.core.transformers import Bands, MissingFlags, ShareOfPrediction
+from pipeline.training.blocks import Bands, MissingFlags, ShareOfPrediction
 
 NAN = np.nan
 SHARE, BANDS, FLAGS = ShareOfPrediction(220), Bands((45.0, 55.0, 65.0)), MissingFlags()

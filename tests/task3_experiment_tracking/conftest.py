@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline import workspace
 from pipeline.adapters.registry import Registry
 from pipeline.base import config
-from pipeline.core import training
+from pipeline.training import fitting, workspace
 from tests import prepared
 from tests.prepared import be_in
 from tests.registries import EXPERIMENT, Store, empty
@@ -35,8 +34,8 @@ def weak(trained):
     one_tree = plan.model_copy(
         update={"models": plan.models.model_copy(update={"random_forest": forest})}
     )
-    fitted = training.fit("random_forest", data, one_tree, 1, lambda items, _: items)
-    tree = training.describe("random_forest", fitted, data, one_tree)
+    fitted = fitting.fit("random_forest", data, one_tree, 1, lambda items, _: items)
+    tree = fitting.describe("random_forest", fitted, data, one_tree)
     planted = {
         family: replace(
             tree,

@@ -13,9 +13,9 @@ import yaml
 from pipeline.adapters.registry import Registry
 from pipeline.base import artifacts
 from pipeline.base.names import FAMILIES, registered_name
-from pipeline.core import conversion, persistence
 from pipeline.dataset.tables import read_table
 from pipeline.table.contract import FEATURES
+from pipeline.training import conversion, persistence
 from tests.conftest import ROOT
 
 READ = """

@@ -8,13 +8,14 @@ from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
 
 from pipeline.base import config
-from pipeline.core import promotion, training
+from pipeline.core import promotion
 from pipeline.core.promotion import Comparison, Outcome
 from pipeline.evaluation import behaviour, cross_validation
 from pipeline.evaluation import metrics as evaluation
 from pipeline.evaluation.metrics import Evaluation
 from pipeline.table import parsing
 from pipeline.table.contract import FEATURES, TARGET
+from pipeline.training import fitting
 
 pytestmark = pytest.mark.once
 
@@ -108,7 +109,7 @@ def examine(settings, tables):
 @pytest.fixture(scope="module")
 def good(settings, examine):
     """Return the answers and the evaluation of the real logistic regression."""
-    return examine(training.build("logistic_regression", settings.training))
+    return examine(fitting.build("logistic_regression", settings.training))
 
 
 def failed(verdict):
@@ -131,7 +132,7 @@ def test_the_real_model_is_fit_to_serve(settings, good):
 )
 def test_a_planted_bad_model_is_refused(settings, examine, distortion, caught_by):
     """It is refused by the check that is there for it."""
-    model = Distorted(training.build("logistic_regression", settings.training), **distortion)
+    model = Distorted(fitting.build("logistic_regression", settings.training), **distortion)
     _, found = examine(model)
     verdict = promotion.decide(found, None, settings.promotion)
     assert verdict.outcome is Outcome.REFUSE
@@ -149,7 +150,7 @@ def test_a_constant_is_refused(settings, examine):
 def test_bad_for_women_only_is_good_on_average(settings, examine):
     """The men alone would carry it past a floor: it is the slice that tells."""
     model = Distorted(
-        training.build("logistic_regression", settings.training), answer=wrong_for_women
+        fitting.build("logistic_regression", settings.training), answer=wrong_for_women
     )
     _, found = examine(model)
     male = next(group for group in found.slices if group.name == "male")
@@ -169,10 +170,10 @@ def compare(settings, tables, challenger, champion):
 def test_a_planted_better_model_is_promoted(settings, tables, examine, good):
     """The champion knows age and sex alone."""
     poor = make_pipeline(
-        training.build("logistic_regression", settings.training)[0].set_params(
+        fitting.build("logistic_regression", settings.training)[0].set_params(
             transformers=[("few", "passthrough", ["age", "sex"])]
         ),
-        training.build("logistic_regression", settings.training)[1],
+        fitting.build("logistic_regression", settings.training)[1],
     )
     champion, _ = examine(poor)
     comparison = compare(settings, tables, good[0], champion)
@@ -187,7 +188,7 @@ def test_the_same_recipe_with_another_seed_keeps_the_champion(settings, tables, 
         settings.training.model_copy(update={"models": models, "seed": seed}) for seed in (1, 2)
     ]
     (challenger, found), (champion, _) = (
-        examine(training.build("random_forest", plan)) for plan in plans
+        examine(fitting.build("random_forest", plan)) for plan in plans
     )
     comparison = compare(settings, tables, challenger, champion)
     assert promotion.decide(found, comparison, settings.promotion).outcome is Outcome.KEEP

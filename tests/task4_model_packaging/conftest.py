@@ -13,10 +13,10 @@ import pytest
 from pipeline import data_acquisition_eda, experiment_tracking, feature_engineering
 from pipeline.base import artifacts, config
 from pipeline.base.names import FAMILIES, SERVED, registered_name
-from pipeline.core import trained_model
 from pipeline.model_packaging import ModelPackager
 from pipeline.table import parsing
 from pipeline.table.contract import FEATURES
+from pipeline.training import trained_model
 from tests.conftest import QUICK, ROOT, lay_out
 
 QUICKER = {**QUICK, "EVALUATION__FOLDS": "3", "EVALUATION__THRESHOLD_FOLDS": "2"}

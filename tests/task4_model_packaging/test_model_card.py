@@ -6,9 +6,9 @@ import pytest
 
 from pipeline.base.names import METRIC_TITLES
 from pipeline.core.package import Manifest
-from pipeline.core.trained_model import Parameters
 from pipeline.evaluation.metrics import Evaluation
 from pipeline.table.contract import EXTERNAL
+from pipeline.training.trained_model import Parameters
 
 SECTIONS = (
     "Use",

@@ -18,9 +18,10 @@ from pipeline.base import archives
 from pipeline.base.errors import ConversionError
 from pipeline.base.names import FAMILIES, registered_name
 from pipeline.base.policies import RiskBands
-from pipeline.core import joblib_file, package, packaging, persistence
+from pipeline.core import joblib_file, package, packaging
 from pipeline.evaluation import cross_validation
 from pipeline.table.contract import FEATURES
+from pipeline.training import persistence
 from tests.conftest import ROOT
 
 TOLERANCE = 1e-5

@@ -31,7 +31,7 @@ from tests.registry_branch.conftest import remote_at
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 IMAGE = github.REPOSITORY.lower()
 WAIT_SECONDS = 60
-FEATURES = "pipeline/core/features.py"
+FEATURES = "pipeline/training/features.py"
 PROFILE = "pipeline/table/profile.py"
 CONTRACT = "pipeline/table/contract.py"
 CLEVELAND = "data/raw/processed.cleveland.data"

@@ -23,9 +23,9 @@ SCHEMA: Final = "schema.json"
 # files is never read: a crafted model would trust itself.
 TRUSTED_TYPES: Final = (
     "numpy.dtype",
-    "pipeline.core.transformers.Bands",
-    "pipeline.core.transformers.MissingFlags",
-    "pipeline.core.transformers.ShareOfPrediction",
+    "pipeline.training.blocks.Bands",
+    "pipeline.training.blocks.MissingFlags",
+    "pipeline.training.blocks.ShareOfPrediction",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.tree._tree.Tree",

@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 
 from pipeline.base.names import Family
 from pipeline.base.policies import FeatureRecipe, ModelParameters
-from pipeline.core.features import preprocessing
+from pipeline.training.features import preprocessing
 
 
 def _forest(parameters: Mapping[str, Any], seed: int) -> RandomForestClassifier:

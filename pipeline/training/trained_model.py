@@ -20,9 +20,9 @@ from pipeline.base.manifest import Files
 from pipeline.base.names import ONNX, SKOPS
 from pipeline.base.policies import ExamPlan, FeatureRecipe
 from pipeline.base.records import Record
-from pipeline.core import persistence
 from pipeline.dataset.tables import read_table, table_bytes
 from pipeline.evaluation.metrics import Evaluation
+from pipeline.training import persistence
 
 METRICS: Final = "metrics.json"
 PARAMETERS: Final = "parameters.json"

@@ -2,11 +2,11 @@
 
 from pipeline.base import artifacts, manifest
 from pipeline.base.names import FAMILIES, Family
-from pipeline.core import trained_model
-from pipeline.core.trained_model import TrainedModel
-from pipeline.core.training import Data
 from pipeline.dataset.tables import read_table
 from pipeline.table import rules
+from pipeline.training import trained_model
+from pipeline.training.fitting import Data
+from pipeline.training.trained_model import TrainedModel
 
 
 def read_data() -> Data:

@@ -23,9 +23,9 @@ from skl2onnx.common.data_types import FloatTensorType
 from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
 from sklearn.pipeline import Pipeline
 
-from pipeline.core.transformers import Bands, MissingFlags, ShareOfPrediction
 from pipeline.scoring.onnx_model import INPUT, OUTPUT, OnnxModel
 from pipeline.table.contract import FEATURES
+from pipeline.training.blocks import Bands, MissingFlags, ShareOfPrediction
 
 OPSET: Final = 18
 

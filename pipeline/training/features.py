@@ -13,8 +13,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from pipeline.base.policies import FeatureRecipe
-from pipeline.core.transformers import Bands, MissingFlags, ShareOfPrediction
 from pipeline.table.contract import FIELDS, Kind
+from pipeline.training.blocks import Bands, MissingFlags, ShareOfPrediction
 
 MEASURED: Final = [f.name for f in FIELDS if f.kind in {Kind.CONTINUOUS, Kind.COUNT}]
 BINARY: Final = [f.name for f in FIELDS if f.kind is Kind.BINARY]

@@ -13,11 +13,11 @@ from threadpoolctl import threadpool_limits
 from pipeline.base import arithmetic, manifest
 from pipeline.base.names import Family
 from pipeline.base.policies import TrainingPlan
-from pipeline.core import conversion, modeling, persistence
-from pipeline.core.trained_model import Parameters, TrainedModel
 from pipeline.evaluation import behaviour, cross_validation, metrics
 from pipeline.evaluation.cross_validation import Watch
 from pipeline.evaluation.metrics import Ablation, Evaluation
+from pipeline.training import conversion, families, persistence
+from pipeline.training.trained_model import Parameters, TrainedModel
 
 
 class Data(NamedTuple):
@@ -38,7 +38,7 @@ class Fitted(NamedTuple):
 
 def build(family: Family, plan: TrainingPlan, without: Collection[str] = ()) -> Pipeline:
     """Return the unfitted pipeline of a family, without the named engineered features."""
-    return modeling.build(family, plan.models, plan.features, plan.seed, without)
+    return families.build(family, plan.models, plan.features, plan.seed, without)
 
 
 def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Parameters:
