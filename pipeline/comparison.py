@@ -20,9 +20,9 @@ from pipeline.base.names import FAMILIES, FAMILY_TITLES, SERVED, Family
 from pipeline.core import model_report
 from pipeline.core.comparison_figures import comparison_figures
 from pipeline.core.drawing import figure_bytes
-from pipeline.core.examiner import Examiner, Incumbent
 from pipeline.core.history import CHAMPION
 from pipeline.core.model_report import RANKING, ModelReport, Source, Standing
+from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.training import fitting, workspace
 from pipeline.training.fitting import Data
 from pipeline.training.trained_model import TrainedModel

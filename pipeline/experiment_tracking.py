@@ -32,10 +32,10 @@ from pipeline.base.names import (
     Metric,
     registered_name,
 )
-from pipeline.core import promotion
-from pipeline.core.examiner import Examiner
 from pipeline.core.history import CHAMPION
-from pipeline.core.promotion import Verdict
+from pipeline.gate import decision as promotion
+from pipeline.gate.decision import Verdict
+from pipeline.gate.examiner import Examiner
 from pipeline.table.contract import FEATURES
 from pipeline.training import fitting, workspace
 from pipeline.training.fitting import Data

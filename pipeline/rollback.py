@@ -14,7 +14,7 @@ from pipeline.base.errors import RegistryError
 from pipeline.base.names import SERVED
 from pipeline.core import history
 from pipeline.core.history import CHAMPION, PREVIOUS_CHAMPION
-from pipeline.core.promotion import Outcome
+from pipeline.gate.decision import Outcome
 
 COLUMNS = ("version", "family", "ROC-AUC", "from (UTC)", "until", "commit", "why")
 

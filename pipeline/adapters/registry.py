@@ -42,8 +42,8 @@ from pipeline.base.policies import Patience
 from pipeline.base.records import Record
 from pipeline.core import history
 from pipeline.core.diagnosis import DOUBLE
-from pipeline.core.examiner import Incumbent
 from pipeline.core.history import CHAMPION, PREVIOUS_CHAMPION, Crowning, Entry
+from pipeline.gate.examiner import Incumbent
 from pipeline.training import trained_model
 
 MANIFEST: Final = "manifest"

@@ -12,10 +12,10 @@ from pipeline.base.names import FAMILY_TITLES, LOWER_IS_BETTER, METRIC_TITLES, F
 from pipeline.base.pages import NONE
 from pipeline.base.policies import ExamPlan, PromotionPolicy
 from pipeline.base.records import Estimate, Record
-from pipeline.core import promotion
-from pipeline.core.examiner import Examiner, Incumbent
-from pipeline.core.promotion import Comparison, Outcome, Status, Verdict
 from pipeline.evaluation.metrics import Evaluation, Group, GroupDifference
+from pipeline.gate import decision
+from pipeline.gate.decision import Comparison, Outcome, Status, Verdict
+from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.table.contract import EXTERNAL
 from pipeline.training.trained_model import TrainedModel
 
@@ -170,13 +170,13 @@ def build(
     champion = standing.champion
     evaluations = {family: model.evaluation for family, model in models.items()}
     comparisons = {family: examiner.challenge(model, champion) for family, model in models.items()}
-    winner = promotion.best_family(evaluations, policy)
+    winner = decision.best_family(evaluations, policy)
     return ModelReport(
         winner=winner,
         evaluations=evaluations,
         comparisons=comparisons,
         verdicts={
-            family: promotion.decide(evaluations[family], comparisons[family], policy)
+            family: decision.decide(evaluations[family], comparisons[family], policy)
             for family in models
         },
         champion=_champion(standing, comparisons[winner], examiner),
@@ -340,7 +340,7 @@ def _group_rows(
             roc_auc=_pair("roc_auc", group, theirs.get(group.name), gaps.get(group.name)),
             brier=_pair("brier", group, theirs.get(group.name), gaps.get(group.name)),
             limit=limits.get(group.name),
-            few=promotion.too_small(group, report.policy),
+            few=decision.too_small(group, report.policy),
         )
         for group in challenger
     ]

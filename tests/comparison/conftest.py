@@ -9,10 +9,11 @@ import pytest
 from pipeline.base import config
 from pipeline.base.names import FAMILIES
 from pipeline.base.policies import ExamPlan
-from pipeline.core import model_report, promotion
-from pipeline.core.examiner import Examiner, Incumbent
+from pipeline.core import model_report
 from pipeline.core.model_report import Champion, Lineage, ModelReport, Origin, Source, Standing
-from pipeline.core.promotion import Comparison
+from pipeline.gate import decision
+from pipeline.gate.decision import Comparison
+from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.training import workspace
 from pipeline.training.trained_model import TrainedModel
 from tests import prepared
@@ -49,7 +50,7 @@ def report_of(evaluation=FIT, comparison=None, policy=None, **changes):
     """
     rules = POLICY.model_copy(update=policy or {})
     found = Comparison(**comparison) if comparison else None
-    verdict = promotion.decide(evaluation, found, rules)
+    verdict = decision.decide(evaluation, found, rules)
     report = ModelReport(
         winner="svm",
         evaluations={f: evaluation.model_copy(update={"family": f}) for f in FAMILIES},

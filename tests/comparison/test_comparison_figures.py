@@ -14,8 +14,8 @@ from sklearn.pipeline import make_pipeline
 from pipeline.core import comparison_figures, model_report
 from pipeline.core.comparison_figures import FEW, LIMIT, THRESHOLDS
 from pipeline.core.drawing import BLUE, VERMILLION, figure_bytes
-from pipeline.core.examiner import Incumbent
 from pipeline.evaluation import clinical
+from pipeline.gate.examiner import Incumbent
 from pipeline.table.profile import wilson_interval
 from tests.comparison.conftest import FIGURES
 

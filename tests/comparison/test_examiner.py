@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.core.examiner import Examiner, Incumbent
+from pipeline.gate.examiner import Examiner, Incumbent
 
 
 def unwatched(title):

@@ -13,10 +13,10 @@ from types import ModuleType
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from pipeline.core import promotion
+from pipeline.gate import decision
 from tests.task3_experiment_tracking import gate_cases
 
-GATE = Path(promotion.__file__)
+GATE = Path(decision.__file__)
 
 OPPOSITE = {
     ast.Lt: ast.GtE,
@@ -111,7 +111,7 @@ def caught_by(mutant: ast.Module) -> str:
 
 def main() -> int:
     """Print every mutant and what caught it."""
-    if case := gate_cases.misjudged(promotion):
+    if case := gate_cases.misjudged(decision):
         sys.exit(f"the gate itself fails: {case}")
     survivors = 0
     for what, mutant in mutants():

@@ -16,7 +16,7 @@ from pipeline import experiment_tracking
 from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
 from pipeline.base import config, kernel
 from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
-from pipeline.core import promotion
+from pipeline.gate import decision
 from tests.conftest import ROOT
 from tests.prepared import be_in
 from tests.registries import counts
@@ -236,7 +236,7 @@ def test_a_losing_version_is_recorded_with_its_verdict(story):
     second = Registry(story.uri, "heart-disease").version("heart_disease_logistic_regression", 2)
     assert second.tags["gate_outcome"] == "keep"
     assert second.tags["gate_reason"].startswith("the same model as")
-    verdict = promotion.Verdict.model_validate_json(second.tags["gate_verdict"])
+    verdict = decision.Verdict.model_validate_json(second.tags["gate_verdict"])
     assert verdict.outcome == "keep"
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.core import promotion
-from pipeline.core.promotion import Comparison, Status, Verdict
+from pipeline.gate import decision
+from pipeline.gate.decision import Comparison, Status, Verdict
 from tests.task3_experiment_tracking import gate_cases
 from tests.task3_experiment_tracking.gate_cases import FIT, POLICY, around, fit_but, group
 
@@ -13,7 +13,7 @@ CASES = list(gate_cases.cases())
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_the_gate_decides_as_the_table_says(case):
     """Outcome, reason and effect of each case are written down."""
-    assert not gate_cases.complaint(promotion, case)
+    assert not gate_cases.complaint(decision, case)
 
 
 def test_the_table_has_no_case_twice():
@@ -25,14 +25,14 @@ def test_the_table_has_no_case_twice():
 def test_a_refusal_names_every_failed_check():
     """Whoever reads it can mend everything at once."""
     unfit = fit_but(brier=around(0.3), log_loss=around(0.9))
-    reason = promotion.decide(unfit, None, POLICY).reason
+    reason = decision.decide(unfit, None, POLICY).reason
     assert "Brier score: 0.300" in reason
     assert "Log loss: 0.900" in reason
 
 
 def test_a_check_carries_its_limit_figure_interval_and_reason():
     """The report shows them without knowing the rule."""
-    check = promotion.decide(FIT, None, POLICY).checks[0]
+    check = decision.decide(FIT, None, POLICY).checks[0]
     assert check.model_dump() == {
         "name": "ROC-AUC",
         "limit": ">= 0.85",
@@ -46,7 +46,7 @@ def test_a_check_carries_its_limit_figure_interval_and_reason():
 def test_a_slice_that_is_too_small_is_not_judged_and_says_why():
     """It neither passes nor fails."""
     small = FIT.model_copy(update={"slices": (group("female", 0.2, rows=30, positives=4),)})
-    verdict = promotion.decide(small, None, POLICY)
+    verdict = decision.decide(small, None, POLICY)
     (check,) = [check for check in verdict.checks if check.status is Status.NOT_JUDGED]
     assert check.name == "ROC-AUC, female"
     assert check.reason == "4 patients of one outcome, 10 needed"
@@ -54,24 +54,24 @@ def test_a_slice_that_is_too_small_is_not_judged_and_says_why():
 
 def test_a_verdict_can_be_written_and_read_back():
     """The tag on a version holds the whole of it."""
-    verdict = promotion.decide(FIT, Comparison(**gate_cases.WON), POLICY)
+    verdict = decision.decide(FIT, Comparison(**gate_cases.WON), POLICY)
     assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
 
 
 def test_directions_are_reported_and_judge_nothing():
     """A model may disagree with the textbook: the report says how often."""
     assert FIT.behaviour.directions[0].holds < 0.5
-    assert promotion.decide(FIT, None, POLICY).outcome == "promote"
+    assert decision.decide(FIT, None, POLICY).outcome == "promote"
 
 
 @pytest.mark.parametrize("name", gate_cases.ELECTIONS)
 def test_the_winner_is(name):
     """A family that ranks best but fails a check does not stand for election."""
     candidates, winner = gate_cases.ELECTIONS[name]
-    assert promotion.best_family(candidates, POLICY) == winner
+    assert decision.best_family(candidates, POLICY) == winner
 
 
 def test_every_check_shows_its_limit():
     """The table of the report needs no knowledge of the rules."""
-    checks = promotion.decide(FIT, Comparison(**gate_cases.WON), POLICY).checks
+    checks = decision.decide(FIT, Comparison(**gate_cases.WON), POLICY).checks
     assert {check.name: check.limit for check in checks} == gate_cases.SHOWN

@@ -8,11 +8,11 @@ from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
 
 from pipeline.base import config
-from pipeline.core import promotion
-from pipeline.core.promotion import Comparison, Outcome
 from pipeline.evaluation import behaviour, cross_validation
 from pipeline.evaluation import metrics as evaluation
 from pipeline.evaluation.metrics import Evaluation
+from pipeline.gate import decision
+from pipeline.gate.decision import Comparison, Outcome
 from pipeline.table import parsing
 from pipeline.table.contract import FEATURES, TARGET
 from pipeline.training import fitting
@@ -114,12 +114,12 @@ def good(settings, examine):
 
 def failed(verdict):
     """Return the names of the checks that failed."""
-    return {check.name for check in verdict.checks_with(promotion.Status.FAILED)}
+    return {check.name for check in verdict.checks_with(decision.Status.FAILED)}
 
 
 def test_the_real_model_is_fit_to_serve(settings, good):
     """Without this, refusing everything would pass the tests below."""
-    assert promotion.decide(good[1], None, settings.promotion).outcome is Outcome.PROMOTE
+    assert decision.decide(good[1], None, settings.promotion).outcome is Outcome.PROMOTE
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_planted_bad_model_is_refused(settings, examine, distortion, caught_by
     """It is refused by the check that is there for it."""
     model = Distorted(fitting.build("logistic_regression", settings.training), **distortion)
     _, found = examine(model)
-    verdict = promotion.decide(found, None, settings.promotion)
+    verdict = decision.decide(found, None, settings.promotion)
     assert verdict.outcome is Outcome.REFUSE
     assert caught_by in failed(verdict)
 
@@ -142,7 +142,7 @@ def test_a_planted_bad_model_is_refused(settings, examine, distortion, caught_by
 def test_a_constant_is_refused(settings, examine):
     """It ranks nobody, and has no calibration line."""
     _, found = examine(make_pipeline(DummyClassifier(strategy="prior")))
-    verdict = promotion.decide(found, None, settings.promotion)
+    verdict = decision.decide(found, None, settings.promotion)
     assert verdict.outcome is Outcome.REFUSE
     assert {"ROC-AUC", "Calibration slope"} <= failed(verdict)
 
@@ -177,7 +177,7 @@ def test_a_planted_better_model_is_promoted(settings, tables, examine, good):
     )
     champion, _ = examine(poor)
     comparison = compare(settings, tables, good[0], champion)
-    assert promotion.decide(good[1], comparison, settings.promotion).outcome is Outcome.PROMOTE
+    assert decision.decide(good[1], comparison, settings.promotion).outcome is Outcome.PROMOTE
 
 
 def test_the_same_recipe_with_another_seed_keeps_the_champion(settings, tables, examine):
@@ -191,7 +191,7 @@ def test_the_same_recipe_with_another_seed_keeps_the_champion(settings, tables, 
         examine(fitting.build("random_forest", plan)) for plan in plans
     )
     comparison = compare(settings, tables, challenger, champion)
-    assert promotion.decide(found, comparison, settings.promotion).outcome is Outcome.KEEP
+    assert decision.decide(found, comparison, settings.promotion).outcome is Outcome.KEEP
 
 
 def fold_aucs(folds, log_odds):
@@ -227,7 +227,7 @@ def test_an_identical_model_is_promoted_by_chance_in_at_most_one_of_forty(settin
             "log_loss": even,
         }
         comparison = Comparison(champion="heart_disease/1", differences=differences)
-        verdict = promotion.decide(found, comparison, settings.promotion)
+        verdict = decision.decide(found, comparison, settings.promotion)
         promoted += verdict.outcome is Outcome.PROMOTE
     assert 0 < promoted <= HIGHEST_RATE * RESAMPLES
 
@@ -237,13 +237,13 @@ def test_answers_that_are_not_numbers_are_refused_and_not_raised(settings, table
     answers, found = good
     broken = answers.assign(probability=np.nan)
     metrics = evaluation.summarise(broken, settings.evaluation)
-    refused = promotion.decide(
+    refused = decision.decide(
         found.model_copy(update={"metrics": metrics}), None, settings.promotion
     )
     assert refused.outcome is Outcome.REFUSE
     assert "not a number" in refused.reason
     comparison = compare(settings, tables, answers, broken)
-    kept = promotion.decide(found, comparison, settings.promotion)
+    kept = decision.decide(found, comparison, settings.promotion)
     assert kept.outcome is Outcome.REFUSE
     assert "no difference in roc_auc" in kept.reason
 
@@ -252,7 +252,7 @@ def test_a_field_that_copies_the_outcome_raises_the_alarm(settings, tables, good
     """Even where it slipped past the data contract."""
     table = tables[0].assign(chol=tables[0][TARGET] * 10.0 + 200)
     leaking = good[1].model_copy(update={"leaks": behaviour.leaks(table)})
-    verdict = promotion.decide(leaking, None, settings.promotion)
+    verdict = decision.decide(leaking, None, settings.promotion)
     assert failed(verdict) == {"Leak alarm: chol alone"}
 
 
@@ -261,5 +261,5 @@ def test_a_patient_who_stands_there_twice_raises_the_alarm(settings, tables, goo
     table = pd.concat([tables[0], tables[0].head(1)], ignore_index=True)
     leaking = good[1].model_copy(update={"leaks": behaviour.leaks(table)})
     assert behaviour.leaks(table[[*FEATURES, TARGET]]).repeated_rows == 2
-    verdict = promotion.decide(leaking, None, settings.promotion)
+    verdict = decision.decide(leaking, None, settings.promotion)
     assert failed(verdict) == {"Leak alarm: repeated rows"}

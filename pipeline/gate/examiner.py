@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from pipeline.base.policies import TrainingPlan
-from pipeline.core.promotion import Comparison
 from pipeline.evaluation import cross_validation, metrics
 from pipeline.evaluation.cross_validation import Watch
 from pipeline.evaluation.metrics import Evaluation
+from pipeline.gate.decision import Comparison
 from pipeline.training import fitting
 from pipeline.training.fitting import Data, Fitted
 from pipeline.training.trained_model import TrainedModel
