@@ -39,7 +39,7 @@ serve: setup ## serve the newest package of the champion at http://127.0.0.1:300
 report: setup ## compare the work tree's models with the live champion
 	$(BIN)/python -m pipeline.comparison $(ARGS)
 doctor: setup ## look at the whole registry; ARGS=--repair mends it
-	$(BIN)/python -m pipeline.registry_doctor $(ARGS)
+	$(BIN)/python -m pipeline.registry doctor $(ARGS)
 bench: setup ## measure everything beside what others use; ARGS=serving one part; needs wrk
 	$(BIN)/python -m benchmarks $(ARGS)
 bench-quick: setup ## the same in a few rounds; writes nothing

@@ -24,13 +24,13 @@ from typing import Final
 from benchmarks import growth_store
 from benchmarks.growth_store import CROWNING, Lineage, Row
 from benchmarks.measuring import MEGABYTE
-from pipeline import registry_branch
-from pipeline.adapters.git_branch import GitBranch
-from pipeline.adapters.registry import Registry, Version
 from pipeline.base import config, git_settings
 from pipeline.base.git import Remote
 from pipeline.base.names import FAMILIES, HISTORY, SERVED
 from pipeline.base.policies import RetentionPolicy
+from pipeline.registry import branch as registry_branch
+from pipeline.registry.client import Registry, Version
+from pipeline.registry.git_branch import GitBranch
 
 # Bytes of a version's files and of its run's figures, as the pipeline writes them.
 MODEL: Final = {

@@ -17,12 +17,12 @@ from typing import Final
 
 from benchmarks import growth_store, measuring
 from benchmarks.growth_store import CROWNING, Lineage, Row
-from pipeline import registry_doctor
-from pipeline.adapters.publishing import Submission
-from pipeline.adapters.registry import Registry, Version
 from pipeline.base import config
 from pipeline.base.config import Settings
 from pipeline.base.names import HISTORY, SERVED, Family, registered_name
+from pipeline.registry import doctor as registry_doctor
+from pipeline.registry.client import Registry, Version
+from pipeline.registry.publishing import Submission
 
 CALL_ROUNDS: Final = 5
 DOCTOR_ROUNDS: Final = 3

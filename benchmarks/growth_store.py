@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.adapters.publishing import KEY, Submission
-from pipeline.adapters.registry import AFTER, MANIFEST, PRUNED, VERSION, Version
 from pipeline.base.names import Family, registered_name
-from pipeline.core.history import Crowning
+from pipeline.registry.client import AFTER, MANIFEST, PRUNED, VERSION, Version
+from pipeline.registry.history import Crowning
+from pipeline.registry.publishing import KEY, Submission
 
 # Bytes of a version's verdict, and the numbers of its figures and settings, as the pipeline
 # writes them.

@@ -43,7 +43,6 @@ from benchmarks.rivals.results import (
 )
 from benchmarks.rivals.servers import Server
 from pipeline.adapters.docker import Engine
-from pipeline.adapters.registry import Registry
 from pipeline.base import artifacts, cli, config
 from pipeline.base.config import Settings
 from pipeline.base.errors import ImageError
@@ -51,6 +50,7 @@ from pipeline.base.names import SERVED, registered_name
 from pipeline.core import package
 from pipeline.core.package import SERVED_MODEL, GoldenPatient, Manifest
 from pipeline.packager import ModelPackager
+from pipeline.registry.client import Registry
 
 FOREST: Final = "random_forest"
 CORES: Final = os.cpu_count() or 1

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from pipeline.adapters import mlflow_calls
-from pipeline.adapters.registry import Registry
 from pipeline.base import artifacts, cli, config, git
 from pipeline.base import pages as report
 from pipeline.base.arithmetic import reproducible
@@ -20,9 +18,11 @@ from pipeline.base.names import FAMILIES, FAMILY_TITLES, SERVED, Family
 from pipeline.core import model_report
 from pipeline.core.comparison_figures import comparison_figures
 from pipeline.core.drawing import figure_bytes
-from pipeline.core.history import CHAMPION
 from pipeline.core.model_report import RANKING, ModelReport, Source, Standing
 from pipeline.gate.examiner import Examiner, Incumbent
+from pipeline.registry import mlflow_calls
+from pipeline.registry.client import Registry
+from pipeline.registry.history import CHAMPION
 from pipeline.training import fitting, workspace
 from pipeline.training.fitting import Data
 from pipeline.training.trained_model import TrainedModel

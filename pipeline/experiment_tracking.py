@@ -15,10 +15,6 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from pipeline import provenance
-from pipeline.adapters import mlflow_model
-from pipeline.adapters.publishing import Submission
-from pipeline.adapters.registry import Registry, Version
 from pipeline.base import artifacts, cli, config, environment, git, pages
 from pipeline.base.arithmetic import reproducible
 from pipeline.base.config import Settings
@@ -32,10 +28,13 @@ from pipeline.base.names import (
     Metric,
     registered_name,
 )
-from pipeline.core.history import CHAMPION
 from pipeline.gate import decision as promotion
 from pipeline.gate.decision import Verdict
 from pipeline.gate.examiner import Examiner
+from pipeline.registry import mlflow_model, provenance
+from pipeline.registry.client import Registry, Version
+from pipeline.registry.history import CHAMPION
+from pipeline.registry.publishing import Submission
 from pipeline.table.contract import FEATURES
 from pipeline.training import fitting, workspace
 from pipeline.training.fitting import Data

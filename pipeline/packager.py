@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.adapters.registry import Registry, Version
 from pipeline.base import archives, artifacts, config, environment
 from pipeline.base.config import Settings
 from pipeline.base.encoding import json_bytes
@@ -15,6 +14,7 @@ from pipeline.base.manifest import Files
 from pipeline.base.names import SERVED
 from pipeline.core import package, packaging
 from pipeline.core.package import Identity, Manifest
+from pipeline.registry.client import Registry, Version
 from pipeline.table import parsing, source
 from pipeline.table.contract import FEATURES
 from pipeline.training import trained_model

@@ -17,7 +17,6 @@ from pipeline import imaging
 from pipeline.adapters import osv, syft
 from pipeline.adapters.docker import Engine, login, saved_id
 from pipeline.adapters.oci import Repository
-from pipeline.adapters.registry import Registry, Version
 from pipeline.base import archives, artifacts, cli, config, git, manifest
 from pipeline.base.artifacts import RELEASE
 from pipeline.base.config import Settings
@@ -31,6 +30,7 @@ from pipeline.core import bill, package, release
 from pipeline.core.package import Manifest
 from pipeline.core.release import Plan
 from pipeline.packager import ModelPackager
+from pipeline.registry.client import Registry, Version
 
 MAIN: Final = "refs/remotes/origin/main"
 PLAN: Final = "plan.json"

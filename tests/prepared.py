@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import data_acquisition_eda, experiment_tracking, feature_engineering
-from pipeline.adapters.registry import Registry
 from pipeline.base import config
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.model_packaging import ModelPackager
+from pipeline.registry.client import Registry
 from tests.conftest import QUICK, lay_out
 
 QUICKER = QUICK | {"EVALUATION__THRESHOLD_FOLDS": "2", "MODELS__RANDOM_FOREST__N_ESTIMATORS": "10"}

@@ -17,8 +17,8 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.adapters.mlflow_admin import MlflowAdmin
-from pipeline.adapters.registry import Submission
 from pipeline.core import access
+from pipeline.registry.client import Submission
 from tests.containers import free_port
 
 SECONDS_TO_START = 60

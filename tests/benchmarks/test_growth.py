@@ -5,10 +5,10 @@ import pytest
 from benchmarks import growth, growth_branch, growth_process, growth_training
 from benchmarks.growth import Growth
 from benchmarks.growth_registry import FAMILY_MODEL, Grown
-from pipeline import registry_doctor
-from pipeline.adapters.registry import Registry
 from pipeline.base import config
 from pipeline.base.names import SERVED
+from pipeline.registry import doctor
+from pipeline.registry.client import Registry
 from pipeline.table import rules
 from pipeline.table.contract import TRAINING
 
@@ -22,7 +22,7 @@ def grown(workspace):
 def test_a_grown_registry_is_one_that_its_own_code_could_have_made(grown, capsys):
     """The doctor reads every file of it and finds nothing."""
     grown.grow(5, files=5)
-    registry_doctor.run(grown.settings("5"), grace=0)
+    doctor.run(grown.settings("5"), grace=0)
     assert "healthy" in capsys.readouterr().out
 
 

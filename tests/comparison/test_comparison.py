@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from pipeline import comparison, experiment_tracking
-from pipeline.adapters import mlflow_calls
-from pipeline.adapters.registry import CHAMPION, Registry
 from pipeline.base import artifacts, config, manifest
 from pipeline.base.errors import ArtifactError, NotPromotedError
 from pipeline.base.names import SERVED
+from pipeline.registry import mlflow_calls
+from pipeline.registry.client import CHAMPION, Registry
 from tests.conftest import ROOT
 from tests.registries import counts
 

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from pipeline.adapters.git_branch import GitBranch
 from pipeline.base.git import Remote
+from pipeline.registry.git_branch import GitBranch
 from tests.conftest import ROOT, lay_out
 
 

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline.adapters.git_branch import GitBranch
 from pipeline.base import git_settings
 from pipeline.base.errors import RegistryError, RegistryUnavailableError
+from pipeline.registry.git_branch import GitBranch
 from tests.registry_branch.conftest import remote_at, run_git
 
 NAME = "mlflow-registry"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.base.policies import RetentionPolicy
-from pipeline.core.retention import Stored, expired
+from pipeline.registry.retention import Stored, expired
 
 POLICY = RetentionPolicy(versions=2, runs=1)
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.adapters.registry import Registry
 from pipeline.base import config
-from pipeline.core.history import Crowning
+from pipeline.registry.client import Registry
+from pipeline.registry.history import Crowning
 from tests.registries import Store, empty, submission
 
 NAME = "heart_disease_svm"

@@ -7,13 +7,13 @@ import uuid
 
 import pytest
 
-from pipeline import provenance, registry_doctor
-from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION
-from pipeline.adapters.registry_care import RegistryCare
 from pipeline.base import config
 from pipeline.base.errors import RegistryError
 from pipeline.base.names import HISTORY
-from pipeline.core.diagnosis import Finding
+from pipeline.registry import doctor, provenance
+from pipeline.registry.care import RegistryCare
+from pipeline.registry.client import CHAMPION, PREVIOUS_CHAMPION
+from pipeline.registry.diagnosis import Finding
 from tests.conftest import ROOT
 from tests.registries import submission
 from tests.registry_doctor.conftest import NAME, SERVED
@@ -37,7 +37,7 @@ def everything(client):
 def examine(**options):
     """Return what the doctor complains of, or nothing; everything is old enough."""
     try:
-        registry_doctor.run(config.load(), grace=0, **options)
+        doctor.run(config.load(), grace=0, **options)
     except RegistryError as error:
         return str(error)
     return ""
@@ -276,7 +276,7 @@ def test_what_may_be_under_way_is_left_alone(world):
     version_that_was_never_verified(world)
     world.client.set_registered_model_alias(SERVED, CHAMPION, "2")
 
-    registry_doctor.run(config.load(), grace=3600)
+    doctor.run(config.load(), grace=3600)
 
 
 # --- the command
@@ -285,7 +285,7 @@ def test_what_may_be_under_way_is_left_alone(world):
 def command(uri, *arguments):
     """Ask the doctor as a person does."""
     return subprocess.run(
-        [sys.executable, "-m", "pipeline.registry_doctor", *arguments],
+        [sys.executable, "-m", "pipeline.registry", "doctor", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": uri, "COLUMNS": "200"},
         capture_output=True,
         text=True,

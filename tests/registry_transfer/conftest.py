@@ -9,13 +9,13 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.adapters.mlflow_calls import MlflowCalls
-from pipeline.adapters.registry import Registry
 from pipeline.base import config
 from pipeline.base.names import HISTORY, SERVED
 from pipeline.base.policies import Patience
-from pipeline.core.history import Crowning
-from pipeline.core.transfer import MODELS, ORIGIN
+from pipeline.registry.client import Registry
+from pipeline.registry.history import Crowning
+from pipeline.registry.inventory import MODELS, ORIGIN
+from pipeline.registry.mlflow_calls import MlflowCalls
 from tests.conftest import ROOT
 from tests.registries import submission
 

@@ -4,8 +4,8 @@ import pytest
 
 from pipeline.base.errors import RegistryError
 from pipeline.base.names import HISTORY, SERVED
-from pipeline.core import transfer
-from pipeline.core.transfer import (
+from pipeline.registry import inventory as transfer
+from pipeline.registry.inventory import (
     ORIGIN,
     PLACEHOLDER,
     Inventory,

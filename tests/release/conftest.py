@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from pipeline.adapters.registry import Registry
 from pipeline.base import archives, artifacts, config, manifest
 from pipeline.base.names import SERVED
 from pipeline.core import package
 from pipeline.core.release import Plan
 from pipeline.packager import ModelPackager
+from pipeline.registry.client import Registry
 from tests import github_api, osv_api, prepared
 from tests.conftest import ROOT, lay_out
 from tests.containers import registry_of_images

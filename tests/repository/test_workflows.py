@@ -248,7 +248,7 @@ def test_what_a_person_types_into_the_rollback_stays_text(version, tmp_path):
     python.parent.mkdir(parents=True)
     python.write_text("#!/usr/bin/env bash\nprintf '%s\\n' \"$@\"\n")
     python.chmod(0o755)
-    (run,) = (run for run in FILES[ROLLBACK].runs if "pipeline.rollback" in run)
+    (run,) = (run for run in FILES[ROLLBACK].runs if "pipeline.registry.rollback" in run)
     reason = "--help; `touch broken` $(touch broken) * \"'"
     environment = {**os.environ, "REASON": reason, "VERSION": version}
     done = subprocess.run(

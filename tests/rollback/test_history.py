@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core import history
-from pipeline.core.history import Crowning, Entry, Reign
+from pipeline.registry import history
+from pipeline.registry.history import Crowning, Entry, Reign
 
 
 def crowned(minute, action="promoted"):

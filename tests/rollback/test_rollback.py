@@ -7,11 +7,11 @@ import sys
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import rollback
-from pipeline.adapters.registry import PREVIOUS_CHAMPION, Registry, Submission
 from pipeline.base import config
 from pipeline.base.errors import NoChampionError, RegistryError
-from pipeline.core.history import Crowning
+from pipeline.registry import rollback
+from pipeline.registry.client import PREVIOUS_CHAMPION, Registry, Submission
+from pipeline.registry.history import Crowning
 from tests.conftest import ROOT, lay_out
 
 SERVED = "heart_disease"
@@ -228,7 +228,7 @@ def test_a_reason_is_required(tmp_path):
     """The audit trail is not optional."""
     lay_out(tmp_path)
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.rollback"],
+        [sys.executable, "-m", "pipeline.registry", "rollback"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.adapters.registry import Registry
 from pipeline.base import config
+from pipeline.registry.client import Registry
 from pipeline.training import fitting, workspace
 from tests import prepared
 from tests.prepared import be_in

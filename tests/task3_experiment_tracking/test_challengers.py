@@ -14,12 +14,12 @@ from typing import NamedTuple
 import pytest
 
 from pipeline import experiment_tracking
-from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
 from pipeline.base import artifacts, config
 from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import ArtifactError, RegistryError
 from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
 from pipeline.dataset.tables import read_table, table_bytes
+from pipeline.registry.client import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
 from tests.conftest import ROOT
 from tests.prepared import be_in
 from tests.registries import counts

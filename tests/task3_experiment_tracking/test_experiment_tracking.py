@@ -13,10 +13,10 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline import experiment_tracking
-from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
 from pipeline.base import config, kernel
 from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
 from pipeline.gate import decision
+from pipeline.registry.client import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
 from tests.conftest import ROOT
 from tests.prepared import be_in
 from tests.registries import counts

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline.adapters.registry import Registry
 from pipeline.base import artifacts
 from pipeline.base.names import FAMILIES, registered_name
 from pipeline.dataset.tables import read_table
+from pipeline.registry.client import Registry
 from pipeline.table.contract import FEATURES
 from pipeline.training import conversion, persistence
 from tests.conftest import ROOT

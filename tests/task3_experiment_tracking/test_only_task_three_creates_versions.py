@@ -3,9 +3,9 @@
 import pytest
 
 from pipeline import data_acquisition_eda, experiment_tracking, feature_engineering, model_packaging
-from pipeline.adapters.registry import Registry
 from pipeline.base import config
 from pipeline.model_packaging import ModelPackager
+from pipeline.registry.client import Registry
 from tests.registries import counts
 
 # The shortest training there is.

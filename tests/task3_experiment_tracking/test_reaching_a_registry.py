@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from pipeline.adapters.registry import Registry
 from pipeline.base.errors import RegistryError, RegistryUnavailableError
+from pipeline.registry.client import Registry
 from tests.conftest import ROOT
 from tests.containers import free_port
 
@@ -18,7 +18,7 @@ NAME = "heart_disease_svm"
 def command(uri):
     """Ask the registry at ``uri`` for the champion as a task does, in a process of its own."""
     code = (
-        "from pipeline import cli\nfrom pipeline.adapters.registry import Registry\n"
+        "from pipeline import cli\nfrom pipeline.registry.client import Registry\n"
         "def ask() -> None:\n  'Ask.'\n"
         f"  print(Registry({str(uri)!r}, 'e').champion('heart_disease'))\ncli.run(ask)"
     )

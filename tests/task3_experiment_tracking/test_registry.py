@@ -3,10 +3,10 @@
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.adapters.registry import CHAMPION, PREVIOUS_CHAMPION, Registry
 from pipeline.base.errors import NoChampionError, OvertakenError, RegistryError
 from pipeline.base.names import HISTORY
-from pipeline.core.history import Crowning
+from pipeline.registry.client import CHAMPION, PREVIOUS_CHAMPION, Registry
+from pipeline.registry.history import Crowning
 from tests.registries import counts, submission
 
 NAME = "heart_disease_svm"

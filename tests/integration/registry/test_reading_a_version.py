@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.rivals import mlflow_sklearn
-from pipeline import registry_doctor
-from pipeline.adapters.registry import Registry
 from pipeline.base import config
 from pipeline.base.artifacts import files_below
 from pipeline.base.errors import RegistryError
 from pipeline.base.names import SERVED
 from pipeline.model_packaging import ModelPackager
+from pipeline.registry import doctor
+from pipeline.registry.client import Registry
 from tests import prepared
 from tests.conftest import ROOT
 from tests.containers import free_port
@@ -69,7 +69,7 @@ def test_the_registry_stays_healthy_when_a_person_reads_the_champion(settings, w
     """Whether or not the code of this repository can be imported there."""
     python(COMMANDS[way], ROOT, settings.registry.tracking_uri)
 
-    registry_doctor.run(settings)
+    doctor.run(settings)
     assert "healthy" in capsys.readouterr().out
 
 
@@ -102,7 +102,7 @@ def test_the_registry_stays_healthy_when_a_server_reads_it(
         process.terminate()
         process.wait(timeout=30)
 
-    registry_doctor.run(settings)
+    doctor.run(settings)
     assert "healthy" in capsys.readouterr().out
 
 

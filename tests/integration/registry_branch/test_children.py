@@ -6,11 +6,10 @@ import sys
 import psutil
 import pytest
 
-from pipeline import registry_branch
-from pipeline.adapters import mlflow_server
-from pipeline.adapters.registry import Registry
 from pipeline.base import config
 from pipeline.base.names import SERVED
+from pipeline.registry import branch, mlflow_server
+from pipeline.registry.client import Registry
 
 DEAD = "http://127.0.0.1:1"
 PROXIES = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"), DEAD)
@@ -56,7 +55,7 @@ def test_a_command_works_with_the_registry_where_all_else_goes_through_a_proxy(
     seen = tmp_path / "seen.json"
     command = [sys.executable, "-c", COMMAND, str(seen)]
 
-    assert registry_branch.run(config.load(), command) == 0
+    assert branch.run(config.load(), command) == 0
 
     environ = json.loads(seen.read_text())
     assert environ["NO_PROXY"] == environ["no_proxy"] == "corp.example,127.0.0.1,localhost,::1"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.adapters.git_branch import GitBranch
 from pipeline.base import git
 from pipeline.base.errors import RegistryUnavailableError
+from pipeline.registry.git_branch import GitBranch
 from tests.registry_branch.conftest import run_git
 from tests.root import as_root
 
@@ -227,7 +227,7 @@ def test_the_branch_has_the_object_format_of_the_remote(
 
 def hook_of(folder, name):
     """Make a hook that runs a command with the registry, as a team may want it at each commit."""
-    command = f"{sys.executable} -m pipeline.registry_branch --read-only -- true"
+    command = f"{sys.executable} -m pipeline.registry branch --read-only -- true"
     script(folder / ".git" / "hooks" / name, f"exec {command} </dev/null >&2")
 
 

@@ -8,10 +8,10 @@ from http.server import ThreadingHTTPServer
 
 import pytest
 
-from pipeline.adapters.git_branch import GitBranch
 from pipeline.base import git, git_settings
 from pipeline.base.errors import RegistryUnavailableError
-from pipeline.registry_branch import authorized
+from pipeline.registry.branch import authorized
+from pipeline.registry.git_branch import GitBranch
 from tests import stand_ins
 from tests.registry_branch.conftest import run_git
 

@@ -7,13 +7,12 @@ import sys
 
 import pytest
 
-from pipeline import registry_branch
-from pipeline.adapters import mlflow_server
-from pipeline.adapters.git_branch import GitBranch
-from pipeline.adapters.registry import Registry
 from pipeline.base import config
 from pipeline.base.errors import RegistryError
 from pipeline.base.names import FAMILIES, SERVED, registered_name
+from pipeline.registry import branch, mlflow_server
+from pipeline.registry.client import Registry
+from pipeline.registry.git_branch import GitBranch
 from tests import prepared
 from tests.conftest import ROOT
 from tests.registry_branch.conftest import remote_at, run_git
@@ -53,7 +52,7 @@ def seen(remote, tmp_path):
     """Return what a reader who comes later sees: versions by model, champion, and its files."""
     later = GitBranch(remote_at(remote), "mlflow-registry", tmp_path / "later")
     later.read()
-    registry_branch.unpack(later.folder)
+    branch.unpack(later.folder)
     with mlflow_server.serving(later.folder) as address:
         registry = Registry(address, "tests")
         versions = {name: registry.versions(name) for name in (*NAMES, SERVED)}
@@ -67,9 +66,9 @@ def test_a_first_run_makes_the_branch_and_a_repeated_one_leaves_it(clone, remote
     # MLflow sets the variable of its address in this process.
     settings = config.load()
 
-    assert registry_branch.run(settings, train("one")) == 0
+    assert branch.run(settings, train("one")) == 0
     first = run_git(remote, "rev-parse", "mlflow-registry")
-    assert registry_branch.run(settings, train("one")) == 0
+    assert branch.run(settings, train("one")) == 0
     versions, champion, files = seen(remote, tmp_path)
 
     assert {name: len(found) for name, found in versions.items()} == dict.fromkeys(versions, 1)
@@ -90,12 +89,12 @@ def test_what_was_lost_to_another_clone_is_done_again_on_top_of_it(clone, remote
         "outside = {k: v for k, v in os.environ.items() if k != 'MLFLOW_TRACKING_URI'}\n"
         "if not done.exists():\n"
         "    done.touch()\n"
-        "    subprocess.run([sys.executable, '-m', 'pipeline.registry_branch', '--', *"
+        "    subprocess.run([sys.executable, '-m', 'pipeline.registry.branch', '--', *"
         f"{train('bob')!r}], cwd={str(bob)!r}, env=outside, check=True)\n"
         f"sys.exit(subprocess.run({train('ann')!r}).returncode)\n"
     )
 
-    assert registry_branch.run(config.load(), [PYTHON, str(meanwhile)]) == 0
+    assert branch.run(config.load(), [PYTHON, str(meanwhile)]) == 0
     versions, champion, _ = seen(remote, tmp_path)
 
     for name in NAMES:
@@ -108,7 +107,7 @@ def test_a_command_that_fails_publishes_nothing_and_hands_its_code_on(clone, rem
     clone("ann")
     command = ["sh", "-c", f"{' '.join(train('one'))} && exit 7"]
 
-    assert registry_branch.run(config.load(), command) == 7
+    assert branch.run(config.load(), command) == 7
     assert run_git(remote, "for-each-ref") == ""
 
 
@@ -116,7 +115,7 @@ def test_a_reader_publishes_nothing(clone, remote):
     """Pull requests have no right to, and the command may do what it likes."""
     clone("ann")
 
-    assert registry_branch.run(config.load(), train("one"), read_only=True) == 0
+    assert branch.run(config.load(), train("one"), read_only=True) == 0
     assert run_git(remote, "for-each-ref") == ""
 
 
@@ -129,7 +128,7 @@ def test_what_is_not_consistent_is_not_published(clone, remote):
     with pytest.raises(
         RegistryError, match=r"/1 is not what was published: model\.onnx has changed"
     ):
-        registry_branch.run(config.load(), command)
+        branch.run(config.load(), command)
     assert run_git(remote, "for-each-ref") == ""
 
 
@@ -142,7 +141,7 @@ def test_old_versions_stay_without_their_files_and_champions_keep_theirs(
     monkeypatch.setenv("PIPELINE__REGISTRY_BRANCH__KEEP__RUNS", "1")
     settings = config.load()
     for key in ("one", "two", "three"):
-        assert registry_branch.run(settings, train(key)) == 0
+        assert branch.run(settings, train(key)) == 0
 
     kept = list((folder / ".registry" / "artifacts").glob("*/models/*"))
     versions, champion, files = seen(remote, tmp_path)
@@ -170,7 +169,7 @@ def test_with_a_server_the_command_is_run_with_it_and_no_branch_is_made(
         "import os; print(os.environ['MLFLOW_TRACKING_URI'], file=open('x','w'))",
     ]
 
-    assert registry_branch.run(config.load(), command) == 0
+    assert branch.run(config.load(), command) == 0
     assert (tmp_path / "ann" / "x").read_text() == "http://127.0.0.1:9\n"
     assert run_git(remote, "for-each-ref") == ""
 
@@ -181,7 +180,7 @@ def test_a_clone_without_a_remote_is_one_line(clone):
     run_git(folder, "remote", "remove", "origin")
 
     with pytest.raises(RegistryError, match=r"no remote named origin.*MLFLOW_TRACKING_URI"):
-        registry_branch.run(config.load(), ["true"])
+        branch.run(config.load(), ["true"])
 
 
 def test_a_database_that_is_cut_is_refused(clone, remote, tmp_path):
@@ -193,13 +192,13 @@ def test_a_database_that_is_cut_is_refused(clone, remote, tmp_path):
     other.replace("", "by hand")
 
     with pytest.raises(RegistryError, match=r"mlflow\.db\.gz of the branch is damaged"):
-        registry_branch.run(config.load(), ["true"])
+        branch.run(config.load(), ["true"])
 
 
 def test_the_command_line_shows_one_line_and_the_exit_code(clone):
     """As a workflow runs it."""
     folder = clone("ann")
-    command = [PYTHON, "-m", "pipeline.registry_branch", "--read-only", "--", "false"]
+    command = [PYTHON, "-m", "pipeline.registry", "branch", "--read-only", "--", "false"]
     done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, check=False)
 
     assert done.returncode == 1

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from pipeline import registry_branch
 from pipeline.base import config
+from pipeline.registry import branch
 from tests.conftest import ROOT
 from tests.registry_branch.conftest import run_git
 from tests.registry_transfer.conftest import census
@@ -32,18 +32,18 @@ def clone(place, tmp_path, git_of_nobody, monkeypatch):
 
 def move(*arguments):
     """Return the command that moves a registry."""
-    return [sys.executable, "-m", "pipeline.registry_transfer", *arguments]
+    return [sys.executable, "-m", "pipeline.registry", "transfer", *arguments]
 
 
 @pytest.mark.once
 def test_everything_goes_through_the_branch_as_it_was(origin, clone):
     """One clone fills it by a push, another one reads it, and nothing is pushed then."""
     ours = clone("ours")
-    assert registry_branch.run(config.load(), move("--from", origin.uri)) == 0
+    assert branch.run(config.load(), move("--from", origin.uri)) == 0
     pushed = run_git(ours.folder, "ls-remote", "origin", "mlflow-registry")
 
     theirs = clone("theirs")
-    assert registry_branch.run(config.load(), move("--to", theirs.uri), read_only=True) == 0
+    assert branch.run(config.load(), move("--to", theirs.uri), read_only=True) == 0
 
     assert pushed == run_git(theirs.folder, "ls-remote", "origin", "mlflow-registry")
     assert census(theirs.uri) == census(origin.uri)

@@ -8,11 +8,11 @@ import requests
 from mlflow import MlflowClient
 from mlflow.tracking._model_registry.client import ModelRegistryClient
 
-from pipeline import registry_transfer
-from pipeline.adapters.registry import Registry
 from pipeline.base import cli, config
 from pipeline.base.errors import RegistryError
 from pipeline.base.names import HISTORY, SERVED
+from pipeline.registry import transfer
+from pipeline.registry.client import Registry
 from tests.databases import running
 from tests.registries import submission
 from tests.registry_transfer.conftest import FOREST, SVM, census, counts
@@ -30,7 +30,7 @@ PLAIN = ("set_registered_model_alias",)
 
 def move(source, destination):
     """Move a registry."""
-    registry_transfer.run(config.load(), source, destination)
+    transfer.run(config.load(), source, destination)
 
 
 @pytest.fixture(scope="session")
@@ -341,7 +341,7 @@ def command(monkeypatch, capsys):
         monkeypatch.setenv("PIPELINE__REGISTRY__PATIENCE__ATTEMPTS", "1")
         monkeypatch.setattr("sys.argv", ["registry_transfer", *arguments])
         with pytest.raises(SystemExit) as ended:
-            cli.run(registry_transfer.main)
+            cli.run(transfer.main)
         return ended.value.code, capsys.readouterr().err
 
     return run

@@ -9,10 +9,10 @@ import time
 import pytest
 
 from pipeline import team_server
-from pipeline.adapters.registry import Registry
 from pipeline.base import archives, artifacts, manifest
 from pipeline.base.errors import RegistryError
 from pipeline.core import access
+from pipeline.registry.client import Registry
 from tests.conftest import ROOT
 from tests.integration.team_server.routes import API, API_3, FILE, FOREIGN, OWN, PROXY, ROUTES
 from tests.registries import submission

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from pipeline.adapters.registry import Registry, Submission
 from pipeline.base.errors import OvertakenError
 from pipeline.base.policies import Patience
-from pipeline.core.history import Crowning
+from pipeline.registry.client import Registry, Submission
+from pipeline.registry.history import Crowning
 
 FAMILIES = {"svm": 0.91, "tree": 0.88}
 BASE_SCORE = 0.85

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import NamedTuple
 
-from pipeline.adapters.registry import Registry
 from pipeline.base.errors import OvertakenError, RegistryError
+from pipeline.registry.client import Registry
 from tests.nightly.faults.promotion import (
     BASE_SCORE,
     DECISIONS,

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.adapters.mlflow_calls import MlflowCalls
-from pipeline.adapters.registry import Registry
 from pipeline.base import manifest
 from pipeline.base.errors import RegistryError, RegistryUnavailableError
+from pipeline.registry.client import Registry
+from pipeline.registry.mlflow_calls import MlflowCalls
 from tests.nightly.faults.breaking import FAULTS, KILLS, hang_before
 from tests.nightly.faults.matrix import LOST, Cell, sample
 from tests.nightly.faults.promotion import HURRIED, Names, submission

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from pipeline.core import history
+from pipeline.registry import history
 from tests.nightly.faults.race import Races, Readers
 
 SEEDS = range(9)

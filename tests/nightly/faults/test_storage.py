@@ -6,8 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from pipeline.adapters.registry import Registry
 from pipeline.base.errors import RegistryError
+from pipeline.registry.client import Registry
 from tests.containers import needs
 from tests.databases import Server, sqlite
 from tests.nightly.faults.promotion import HURRIED, PATIENT, Names, submission

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import docker
 from mlflow import MlflowClient
 
-from pipeline import registry_branch
-from pipeline.adapters.git_branch import GitBranch
-from pipeline.adapters.mlflow_server import DATABASE
 from pipeline.base.names import HISTORY
+from pipeline.registry import branch as registry_branch
+from pipeline.registry.git_branch import GitBranch
+from pipeline.registry.mlflow_server import DATABASE
 from tests.containers import registry_of_images
 from tests.nightly.workflows import github, machine
 from tests.nightly.workflows.github import ROOT, GitHub, Pull, Run, git

@@ -23,11 +23,11 @@ from mlflow.entities import (
     Run,
 )
 
-from pipeline.adapters.mlflow_calls import MlflowCalls, first, unless_there
 from pipeline.base.artifacts import write_file
 from pipeline.base.errors import RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.records import Record
+from pipeline.registry.mlflow_calls import MlflowCalls, first, unless_there
 
 KEY: Final = "key"
 # Which call made a logged model: MLflow gives it no name of its own.

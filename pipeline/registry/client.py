@@ -1,6 +1,6 @@
 """The MLflow registry: runs, versions, aliases. It does what it is told, and decides nothing.
 
-Who is champion is for `pipeline.core.history` to say; here the aliases are made to follow.
+Who is champion is for `pipeline.registry.history` to say; here the aliases are made to follow.
 
 A version is published in stages: its files are uploaded, downloaded again and compared with their
 manifest, and only then is it tagged complete. Whoever reads a version's files gets them verified.
@@ -18,15 +18,6 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from pipeline.adapters.mlflow_calls import MlflowCalls, every_page, first, plain, unless_there
-from pipeline.adapters.publishing import (
-    KEY,
-    Submission,
-    experiment_id,
-    log_model,
-    log_run,
-    upload,
-)
 from pipeline.base import manifest
 from pipeline.base.artifacts import files_below
 from pipeline.base.errors import (
@@ -40,10 +31,12 @@ from pipeline.base.manifest import Files
 from pipeline.base.names import HISTORY
 from pipeline.base.policies import Patience
 from pipeline.base.records import Record
-from pipeline.core import history
-from pipeline.core.diagnosis import DOUBLE
-from pipeline.core.history import CHAMPION, PREVIOUS_CHAMPION, Crowning, Entry
 from pipeline.gate.examiner import Incumbent
+from pipeline.registry import history
+from pipeline.registry.diagnosis import DOUBLE
+from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION, Crowning, Entry
+from pipeline.registry.mlflow_calls import MlflowCalls, every_page, first, plain, unless_there
+from pipeline.registry.publishing import KEY, Submission, experiment_id, log_model, log_run, upload
 from pipeline.training import trained_model
 
 MANIFEST: Final = "manifest"
@@ -500,7 +493,7 @@ class Registry:
             if champion is None:
                 raise RegistryError(
                     f"{model_name}/{last.version} is champion by the history and was deleted: "
-                    "run `python -m pipeline.registry_doctor --repair`"
+                    "run `python -m pipeline.registry doctor --repair`"
                 )
             wanted = {CHAMPION: champion.version}
             if before is not None:

@@ -7,13 +7,13 @@ from typing import Final
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from pipeline.adapters.mlflow_calls import every_page
-from pipeline.adapters.publishing import KEY
-from pipeline.adapters.registry import COMPLETE, Registry, Version
 from pipeline.base import manifest
 from pipeline.base.errors import RegistryError, RegistryUnavailableError
-from pipeline.core.diagnosis import DOUBLE, Finding, ModelState, RunState, VersionState
-from pipeline.core.history import Crowning
+from pipeline.registry.client import COMPLETE, Registry, Version
+from pipeline.registry.diagnosis import DOUBLE, Finding, ModelState, RunState, VersionState
+from pipeline.registry.history import Crowning
+from pipeline.registry.mlflow_calls import every_page
+from pipeline.registry.publishing import KEY
 
 # The source of a version that is a copy of another one.
 COPY: Final = re.compile(r"models:/[^/]+/\d+")

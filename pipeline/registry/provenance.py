@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.base import config, git
-from pipeline.core.history import Action, Crowning
+from pipeline.registry.history import Action, Crowning
 
 
 def lineage_tags() -> dict[str, str]:

@@ -12,25 +12,24 @@ from typing import Annotated, Final
 
 import typer
 
-from pipeline.adapters import mlflow_server
-from pipeline.adapters.git_branch import GitBranch
-from pipeline.adapters.mlflow_server import ARTIFACTS, DATABASE
-from pipeline.adapters.registry import Registry, Version
 from pipeline.base import artifacts, cli, command, config, git, git_settings
 from pipeline.base.config import TRACKING_URI, Settings
 from pipeline.base.errors import RegistryError
 from pipeline.base.git import Remote
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.base.policies import RetentionPolicy
-from pipeline.core import retention
-from pipeline.core.history import CHAMPION
-from pipeline.core.retention import Stored
+from pipeline.registry import mlflow_server, retention
+from pipeline.registry.client import Registry, Version
+from pipeline.registry.git_branch import GitBranch
+from pipeline.registry.history import CHAMPION
+from pipeline.registry.mlflow_server import ARTIFACTS, DATABASE
+from pipeline.registry.retention import Stored
 
 PACKED: Final = f"{DATABASE}.gz"
 README: Final = """\
 # The model registry of this repository
 
-`python -m pipeline.registry_branch` reads and writes this branch: the database of MLflow,
+`python -m pipeline.registry branch` reads and writes this branch: the database of MLflow,
 compressed, and the files of the models. It always holds one commit. Do not edit or merge it; to
 begin a new registry, delete it.
 """
@@ -194,9 +193,9 @@ def main(
     The command keeps your environment, without the account of another MLflow server.
 
     Examples:
-    - `python -m pipeline.registry_branch -- python -m pipeline.experiment_tracking --once-per KEY`
-    - `python -m pipeline.registry_branch --read-only -- python -m pipeline.comparison`
-    - `python -m pipeline.registry_branch -- python -m pipeline.rollback --reason "false alarms"`
+    - `python -m pipeline.registry branch -- python -m pipeline.experiment_tracking --once-per KEY`
+    - `python -m pipeline.registry branch --read-only -- python -m pipeline.comparison`
+    - `python -m pipeline.registry branch -- python -m pipeline.registry rollback --reason "false alarms"`
 
     """
     sys.exit(run(config.load(), asked, read_only=read_only))

@@ -6,15 +6,14 @@ from typing import Annotated
 
 import typer
 
-from pipeline import provenance
-from pipeline.adapters.registry import Registry, Version
 from pipeline.base import artifacts, cli, config, pages
 from pipeline.base.config import Settings
 from pipeline.base.errors import RegistryError
 from pipeline.base.names import SERVED
-from pipeline.core import history
-from pipeline.core.history import CHAMPION, PREVIOUS_CHAMPION
 from pipeline.gate.decision import Outcome
+from pipeline.registry import history, provenance
+from pipeline.registry.client import Registry, Version
+from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION
 
 COLUMNS = ("version", "family", "ROC-AUC", "from (UTC)", "until", "commit", "why")
 
@@ -106,9 +105,9 @@ def main(
     Exit codes: 0 done; 1 it could not be, and the champion stays; 4 the registry does not answer.
 
     Examples:
-    - `python -m pipeline.rollback --list` shows who was champion when
-    - `python -m pipeline.rollback --reason "false alarms since Monday"` takes the one before
-    - `python -m pipeline.rollback --to 3 --reason "false alarms"` takes version 3
+    - `python -m pipeline.registry rollback --list` shows who was champion when
+    - `python -m pipeline.registry rollback --reason "false alarms since Monday"` takes the one before
+    - `python -m pipeline.registry rollback --to 3 --reason "false alarms"` takes version 3
 
     """
     settings = config.load()

@@ -9,8 +9,8 @@ from typing import Literal
 
 from pipeline.base import manifest
 from pipeline.base.records import Record
-from pipeline.core import history
-from pipeline.core.history import CHAMPION, PREVIOUS_CHAMPION, Entry
+from pipeline.registry import history
+from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION, Entry
 
 Mend = Literal[
     "end the run",

@@ -8,14 +8,14 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from pipeline.adapters.mlflow_calls import is_made
-from pipeline.adapters.registry_transfer import RegistryTransfer
 from pipeline.base import cli, config
 from pipeline.base.addresses import shown
 from pipeline.base.config import TRACKING_URI, Settings
 from pipeline.base.errors import RegistryError, RegistryUnavailableError
-from pipeline.core import transfer
-from pipeline.core.transfer import Inventory, StoredVersion
+from pipeline.registry import inventory
+from pipeline.registry.inventory import Inventory, StoredVersion
+from pipeline.registry.mlflow_calls import is_made
+from pipeline.registry.transport import RegistryTransfer
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,14 +36,14 @@ def run(settings: Settings, source: str, destination: str) -> None:
         raise RegistryError(f"there is no registry at {shown(source)}: name another with --from")
     with tempfile.TemporaryDirectory() as folder:
         box, left = Path(folder), _registry(settings, source)
-        here = transfer.departing(_inventory(left, "Reading"))
+        here = inventory.departing(_inventory(left, "Reading"))
         if not here.versions:
             raise RegistryError(f"{left.address} holds no version that could be moved")
         _pack(left, here, box)
         # From here on MLflow means the destination by every address.
         right = _registry(settings, destination)
-        there = transfer.arrived(_inventory(right, "Looking at"))
-        remaining = transfer.remaining(here, there)
+        there = inventory.arrived(_inventory(right, "Looking at"))
+        remaining = inventory.remaining(here, there)
         _write(right, here, remaining, box)
     files = _prove(right, here)
     cli.say(
@@ -65,11 +65,11 @@ def _real(versions: Sequence[StoredVersion]) -> int:
 
 def _inventory(registry: RegistryTransfer, description: str) -> Inventory:
     versions = registry.stored_versions()
-    runs = _each(transfer.run_ids(versions), f"{description} runs", registry.stored_run)
+    runs = _each(inventory.run_ids(versions), f"{description} runs", registry.stored_run)
     logged = [
         model
         for model in _each(
-            transfer.logged_ids(versions, runs),
+            inventory.logged_ids(versions, runs),
             f"{description} models",
             registry.stored_logged_model,
         )
@@ -93,7 +93,7 @@ def _pack(registry: RegistryTransfer, here: Inventory, box: Path) -> None:
 
     """
     damaged: list[str] = []
-    folders = transfer.roots(here)
+    folders = inventory.roots(here)
 
     def pack(version: StoredVersion) -> None:
         try:
@@ -103,7 +103,7 @@ def _pack(registry: RegistryTransfer, here: Inventory, box: Path) -> None:
         except RegistryError as error:
             damaged.append(str(error))
 
-    _each(transfer.complete_first(here.versions), "Packing models", pack)
+    _each(inventory.complete_first(here.versions), "Packing models", pack)
     if damaged:
         raise RegistryError(f"{'; '.join(damaged)}; nothing was moved")
     figures = [run.id for run in here.runs]
@@ -117,17 +117,17 @@ def _write(
 
     def receive_run(id_: str) -> str:
         run = runs[id_]
-        return registry.receive_run(run, transfer.own_metrics(here, run), _folder(box, id_))
+        return registry.receive_run(run, inventory.own_metrics(here, run), _folder(box, id_))
 
     def receive_model(id_: str, lender: str) -> str:
-        model = transfer.logged_model(here, id_, lender)
+        model = inventory.logged_model(here, id_, lender)
         return registry.receive_logged_model(
             model, runs[model.run], receive_run(model.run), _folder(box, id_)
         )
 
     def write(version: StoredVersion) -> None:
         run = receive_run(version.run)
-        copied = transfer.is_copy(version)
+        copied = inventory.is_copy(version)
         model_id = "" if copied else receive_model(version.origin, version.run)
         registry.receive_version(version, run, model_id)
 
@@ -148,8 +148,8 @@ def _prove(registry: RegistryTransfer, here: Inventory) -> int:
     _each(here.models, "Pointing aliases", registry.point)
     placeholders = [one for one in registry.stored_versions() if one.is_placeholder]
     _each(placeholders, "Deleting placeholders", registry.delete)
-    there = transfer.arrived(_inventory(registry, "Comparing"))
-    if found := transfer.differences(here, there):
+    there = inventory.arrived(_inventory(registry, "Comparing"))
+    if found := inventory.differences(here, there):
         raise RegistryError(f"not everything has arrived as it left: {'; '.join(found)}")
     return sum(files)
 
@@ -185,11 +185,11 @@ def main(
     anything is written. The source is only read. Keep others out of both meanwhile.
 
     Examples:
-    - `python -m pipeline.registry_transfer --to https://mlflow.example.org`
-    - `python -m pipeline.registry_transfer --from https://mlflow.example.org --to sqlite:///new.db`
-    - `python -m pipeline.registry_branch --read-only -- python -m pipeline.registry_transfer
+    - `python -m pipeline.registry transfer --to https://mlflow.example.org`
+    - `python -m pipeline.registry transfer --from https://mlflow.example.org --to sqlite:///new.db`
+    - `python -m pipeline.registry branch --read-only -- python -m pipeline.registry transfer
       --to https://mlflow.example.org` moves the branch to a server that asks for no account
-    - `python -m pipeline.registry_branch -- python -m pipeline.registry_transfer
+    - `python -m pipeline.registry branch -- python -m pipeline.registry transfer
       --from https://mlflow.example.org` moves such a server to the branch
 
     """

@@ -15,16 +15,14 @@ from mlflow.entities import (
     Param,
 )
 
-from pipeline.adapters.mlflow_calls import every_page, first
-from pipeline.adapters.publishing import link, logged_model
-from pipeline.adapters.registry import Registry, Version, download
 from pipeline.base import manifest
 from pipeline.base.artifacts import files_below, write_file
 from pipeline.base.errors import RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.names import HISTORY
 from pipeline.base.policies import Patience
-from pipeline.core.transfer import (
+from pipeline.registry.client import Registry, Version, download
+from pipeline.registry.inventory import (
     MODELS,
     ORIGIN,
     LoggedModel,
@@ -35,6 +33,8 @@ from pipeline.core.transfer import (
     StoredVersion,
     metrics_of,
 )
+from pipeline.registry.mlflow_calls import every_page, first
+from pipeline.registry.publishing import link, logged_model
 
 FIGURES: Final = "figures"
 # MLflow takes so many at once.

@@ -6,16 +6,14 @@ from typing import Annotated
 
 import typer
 
-from pipeline import provenance
-from pipeline.adapters import mlflow_calls
-from pipeline.adapters.registry_care import RegistryCare
 from pipeline.base import cli, config
 from pipeline.base.addresses import shown
 from pipeline.base.config import Settings
 from pipeline.base.errors import RegistryError, RegistryUnavailableError
 from pipeline.base.names import FAMILIES, SERVED, registered_name
-from pipeline.core import diagnosis
-from pipeline.core.diagnosis import Finding
+from pipeline.registry import diagnosis, mlflow_calls, provenance
+from pipeline.registry.care import RegistryCare
+from pipeline.registry.diagnosis import Finding
 
 MODELS = (*map(registered_name, FAMILIES), SERVED)
 COLUMNS = ("what", "is wrong", "mended by", "otherwise")
@@ -108,9 +106,9 @@ def main(
     answer.
 
     Examples:
-    - `python -m pipeline.registry_doctor`
-    - `python -m pipeline.registry_doctor --repair`
-    - `python -m pipeline.registry_doctor --repair --grace 0` when nothing is under way
+    - `python -m pipeline.registry doctor`
+    - `python -m pipeline.registry doctor --repair`
+    - `python -m pipeline.registry doctor --repair --grace 0` when nothing is under way
 
     """
     run(config.load(), repair=repair, grace=grace * 60)
