@@ -28,7 +28,7 @@ from pipeline.base import cli
 from pipeline.base.errors import PipelineError
 from pipeline.base.names import FAMILIES, SERVED
 from pipeline.core.drawing import figure_bytes
-from pipeline.packager import ModelPackager
+from pipeline.packaging.packager import ModelPackager
 
 VERSIONS: Final = (10, 100, 1_000, 10_000)
 LOOKED_AT: Final = (10, 100, 1_000)

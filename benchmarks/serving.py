@@ -47,9 +47,9 @@ from pipeline.base import artifacts, cli, config
 from pipeline.base.config import Settings
 from pipeline.base.errors import ImageError
 from pipeline.base.names import SERVED, registered_name
-from pipeline.core import package
-from pipeline.core.package import SERVED_MODEL, GoldenPatient, Manifest
-from pipeline.packager import ModelPackager
+from pipeline.packaging import package
+from pipeline.packaging.package import SERVED_MODEL, GoldenPatient, Manifest
+from pipeline.packaging.packager import ModelPackager
 from pipeline.registry.client import Registry
 
 FOREST: Final = "random_forest"

@@ -9,9 +9,9 @@ from pipeline import imaging
 from pipeline.adapters.docker import Engine, Image
 from pipeline.base import artifacts, cli, config
 from pipeline.base.config import Settings
-from pipeline.core.package import Manifest
 from pipeline.imaging import verify
-from pipeline.packager import ModelPackager
+from pipeline.packaging.package import Manifest
+from pipeline.packaging.packager import ModelPackager
 
 MEGABYTE: Final = 1_000_000
 

@@ -15,10 +15,11 @@ from pipeline.base import artifacts, cli, config, git, manifest
 from pipeline.base.config import Settings
 from pipeline.base.errors import ImageError
 from pipeline.base.manifest import Files
-from pipeline.core import hostile, package, verification
-from pipeline.core.package import GoldenPatient, Manifest
+from pipeline.core import hostile, verification
 from pipeline.core.verification import Check
-from pipeline.packager import ModelPackager
+from pipeline.packaging import package
+from pipeline.packaging.package import GoldenPatient, Manifest
+from pipeline.packaging.packager import ModelPackager
 
 DOCKERFILE: Final = Path("docker/Dockerfile")
 LOCK: Final = Path("requirements-serving.txt")

@@ -8,8 +8,8 @@ import typer
 from pipeline.base import cli, config
 from pipeline.base.config import Settings
 from pipeline.base.names import SERVED
-from pipeline.core.package import Manifest
-from pipeline.packager import ModelPackager
+from pipeline.packaging.package import Manifest
+from pipeline.packaging.packager import ModelPackager
 
 __all__ = ["ModelPackager", "run"]
 

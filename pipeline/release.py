@@ -26,10 +26,11 @@ from pipeline.base.github import GitHub
 from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, SERVED
 from pipeline.base.pages import render
 from pipeline.base.records import Draft, Release
-from pipeline.core import bill, package, release
-from pipeline.core.package import Manifest
+from pipeline.core import bill, release
 from pipeline.core.release import Plan
-from pipeline.packager import ModelPackager
+from pipeline.packaging import package
+from pipeline.packaging.package import Manifest
+from pipeline.packaging.packager import ModelPackager
 from pipeline.registry.client import Registry, Version
 
 MAIN: Final = "refs/remotes/origin/main"

@@ -19,7 +19,7 @@ from benchmarks.rivals.servers import Dialect
 from pipeline import imaging
 from pipeline.base import artifacts
 from pipeline.base.manifest import Files
-from pipeline.core import package
+from pipeline.packaging import package
 
 HERE: Final = Path(__file__).parent
 REPOSITORY: Final = "heart-disease-bench"

@@ -12,7 +12,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
 from pipeline.base import environment
-from pipeline.core.package import CODE, MODEL
+from pipeline.packaging.package import CODE, MODEL
 from pipeline.table.contract import FEATURES
 from pipeline.training.persistence import TRUSTED_TYPES
 

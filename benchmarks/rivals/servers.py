@@ -23,7 +23,7 @@ from benchmarks.rivals import mlflow_sklearn
 from pipeline.adapters.docker import Engine, Running
 from pipeline.adapters.http import JSON, Service
 from pipeline.base.errors import ImageError
-from pipeline.core.package import MODEL, SERVED_MODEL, GoldenPatient
+from pipeline.packaging.package import MODEL, SERVED_MODEL, GoldenPatient
 from pipeline.table.contract import FEATURES
 
 HERE: Final = Path(__file__).parent

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pipeline.base.policies import RiskBand
 from pipeline.base.records import Record
 from pipeline.core.hostile import Probe
-from pipeline.core.package import GoldenPatient, Manifest
+from pipeline.packaging.package import GoldenPatient, Manifest
 
 WRONG_SHOWN: Final = 3
 # The labels that say which model an image holds.

@@ -21,8 +21,9 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.base.errors import PackageError
-from pipeline.core import package, patients
+from pipeline.core import patients
 from pipeline.core.patients import RefusedError
+from pipeline.packaging import package
 from pipeline.serving import openapi, problem
 from pipeline.serving.metrics import CONTENT_TYPE, Metrics
 from pipeline.serving.model import ServedModel

@@ -14,7 +14,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from pipeline.core.package import Manifest
+from pipeline.packaging.package import Manifest
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds. One patient takes a fraction of the first, a thousand of a large forest about the last.

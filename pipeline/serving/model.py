@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from pipeline.base.errors import PackageError
 from pipeline.base.manifest import Files
-from pipeline.core import package
-from pipeline.core.package import GoldenPatient, Manifest
+from pipeline.packaging import package
+from pipeline.packaging.package import GoldenPatient, Manifest
 from pipeline.scoring.onnx_model import UNUSABLE, Matrix, OnnxModel
 from pipeline.table.contract import FEATURES
 

@@ -6,8 +6,8 @@ from types import MappingProxyType
 from typing import Any, Final, get_args
 
 from pipeline.base.policies import RiskBand
-from pipeline.core.package import GoldenPatient, Manifest
 from pipeline.core.patients import BREACHES_SHOWN, MAXIMUM_PATIENTS
+from pipeline.packaging.package import GoldenPatient, Manifest
 from pipeline.serving import problem
 from pipeline.table.contract import patient_schema
 

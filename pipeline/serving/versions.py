@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from pipeline.core.package import PACKAGED_WITH
+from pipeline.packaging.package import PACKAGED_WITH
 
 COMPUTING: Final = ("numpy", "onnxruntime")
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipeline.core import hostile, verification
-from pipeline.core.package import GoldenPatient, Manifest
+from pipeline.packaging.package import GoldenPatient, Manifest
 
 ABOUT = Manifest(
     model_name="heart_disease",

@@ -11,9 +11,9 @@ import requests
 
 from pipeline.base import archives, artifacts, config, manifest
 from pipeline.base.names import SERVED
-from pipeline.core import package
 from pipeline.core.release import Plan
-from pipeline.packager import ModelPackager
+from pipeline.packaging import package
+from pipeline.packaging.packager import ModelPackager
 from pipeline.registry.client import Registry
 from tests import github_api, osv_api, prepared
 from tests.conftest import ROOT, lay_out

@@ -124,7 +124,7 @@ HOMES = {
     "pickle.loads": set(),
     "pickle.Unpickler": set(),
     # The one module that writes a pickle, for people whose tools expect one.
-    "pickle": {"pipeline.core.joblib_file"},
+    "pickle": {"pipeline.packaging.joblib_file"},
 }
 
 

@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.base.manifest import sha256
 from pipeline.base.names import FAMILIES, registered_name
-from pipeline.core import package
 from pipeline.core.hostile import PAGES, WORD
+from pipeline.packaging import package
 from pipeline.serving import model
 from pipeline.table.contract import FIELDS
 from tests.serving.conftest import Application

@@ -12,8 +12,8 @@ from pipeline.base import manifest
 from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import PackageError
 from pipeline.base.names import FAMILIES, registered_name
-from pipeline.core import package
-from pipeline.core.package import GOLDEN, MANIFEST, SERVED, SERVED_MODEL
+from pipeline.packaging import package
+from pipeline.packaging.package import GOLDEN, MANIFEST, SERVED, SERVED_MODEL
 from pipeline.serving import model
 from tests.conftest import ROOT
 

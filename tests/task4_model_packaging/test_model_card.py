@@ -5,8 +5,8 @@ import re
 import pytest
 
 from pipeline.base.names import METRIC_TITLES
-from pipeline.core.package import Manifest
 from pipeline.evaluation.metrics import Evaluation
+from pipeline.packaging.package import Manifest
 from pipeline.table.contract import EXTERNAL
 from pipeline.training.trained_model import Parameters
 

@@ -13,7 +13,7 @@ from pipeline.base import artifacts, config
 from pipeline.base.errors import ConversionError, NoChampionError, RegistryError
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.model_packaging import ModelPackager
-from pipeline.packager import PROMOTION_TAGS
+from pipeline.packaging.packager import PROMOTION_TAGS
 from tests.conftest import ROOT
 from tests.task4_model_packaging.conftest import PACKAGED, TREE, only_line
 

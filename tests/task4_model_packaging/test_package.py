@@ -18,8 +18,8 @@ from pipeline.base import archives
 from pipeline.base.errors import ConversionError
 from pipeline.base.names import FAMILIES, registered_name
 from pipeline.base.policies import RiskBands
-from pipeline.core import joblib_file, package, packaging
 from pipeline.evaluation import cross_validation
+from pipeline.packaging import build, joblib_file, package
 from pipeline.table.contract import FEATURES
 from pipeline.training import persistence
 from tests.conftest import ROOT
@@ -43,12 +43,12 @@ def model(request, trained):
 @pytest.fixture
 def golden(model, patients):
     """Return a model's golden patients."""
-    return packaging.golden_patients(model, patients, GOLDEN, BANDS).patients
+    return build.golden_patients(model, patients, GOLDEN, BANDS).patients
 
 
 def test_onnx_answers_like_scikit_learn_on_all_patients(model, patients):
     """On each of the 920, and the greatest difference is what is returned."""
-    found = packaging.greatest_difference(model.pipeline, model.onnx, patients, TOLERANCE)
+    found = build.greatest_difference(model.pipeline, model.onnx, patients, TOLERANCE)
 
     assert len(patients) == 920
     assert 0 < found < TOLERANCE
@@ -59,15 +59,15 @@ def test_the_onnx_form_of_another_model_is_refused(trained, patients):
     forest, boosting = trained["random_forest"], trained["gradient_boosting"]
 
     with pytest.raises(ConversionError, match=r"differ by up to 0\.\d+ on \d+ of 920 patients"):
-        packaging.greatest_difference(forest.pipeline, boosting.onnx, patients, TOLERANCE)
+        build.greatest_difference(forest.pipeline, boosting.onnx, patients, TOLERANCE)
 
 
 def test_the_limit_itself_is_not_allowed(model, patients):
     """A difference must be below it."""
-    found = packaging.greatest_difference(model.pipeline, model.onnx, patients, TOLERANCE)
+    found = build.greatest_difference(model.pipeline, model.onnx, patients, TOLERANCE)
 
     with pytest.raises(ConversionError, match=r"on \d+ of 920 patients .*the first is row \d+"):
-        packaging.greatest_difference(model.pipeline, model.onnx, patients, found)
+        build.greatest_difference(model.pipeline, model.onnx, patients, found)
 
 
 def answering_nan():
@@ -93,7 +93,7 @@ def answering_nan():
 def test_an_onnx_model_that_answers_no_number_is_refused(trained, patients):
     """NaN is not within any tolerance."""
     with pytest.raises(ConversionError, match=r"up to nan on 920 of 920"):
-        packaging.greatest_difference(trained["svm"].pipeline, answering_nan(), patients, TOLERANCE)
+        build.greatest_difference(trained["svm"].pipeline, answering_nan(), patients, TOLERANCE)
 
 
 def test_golden_patients_are_as_many_as_asked_for(golden):
@@ -138,7 +138,7 @@ def test_the_golden_patients_of_the_package_are_these(files, trained, patients):
     found = package.GoldenPatients.model_validate_json(files["golden_patients.json"])
     about = package.check(files, "package")
 
-    assert found == packaging.golden_patients(trained[about.family], patients, GOLDEN, BANDS)
+    assert found == build.golden_patients(trained[about.family], patients, GOLDEN, BANDS)
 
 
 @settings(max_examples=50)

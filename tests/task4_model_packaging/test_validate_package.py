@@ -11,7 +11,7 @@ from pipeline import model_packaging
 from pipeline.base import artifacts, manifest
 from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import PackageError
-from pipeline.core import package
+from pipeline.packaging import package
 from tests.task4_model_packaging.conftest import TREE, only_line
 
 SEALED = tuple(name for name in TREE if name != "manifest.json")

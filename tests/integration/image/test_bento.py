@@ -14,7 +14,8 @@ from pipeline.adapters import bento
 from pipeline.adapters.http import Service
 from pipeline.base import artifacts, config
 from pipeline.base.errors import ImageError
-from pipeline.core import package, verification
+from pipeline.core import verification
+from pipeline.packaging import package
 from tests.containers import free_port
 
 LOCK = """\

@@ -13,8 +13,8 @@ from pipeline.adapters.docker import HARDENED, Engine
 from pipeline.adapters.http import Service
 from pipeline.base import artifacts, config
 from pipeline.base.errors import ImageError, PackageError
-from pipeline.core import package
 from pipeline.model_packaging import ModelPackager
+from pipeline.packaging import package
 from tests.conftest import ROOT
 from tests.containers import compose, free_port
 from tests.integration.image.conftest import TESTED, ours

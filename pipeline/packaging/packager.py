@@ -12,8 +12,8 @@ from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import ArtifactError, PackageError, RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.names import SERVED
-from pipeline.core import package, packaging
-from pipeline.core.package import Identity, Manifest
+from pipeline.packaging import build, package
+from pipeline.packaging.package import Identity, Manifest
 from pipeline.registry.client import Registry, Version
 from pipeline.table import parsing, source
 from pipeline.table.contract import FEATURES
@@ -104,7 +104,7 @@ class ModelPackager:
         model = trained_model.read(registered, chosen.title)
         snapshot = _snapshot(registered)
         settings, identity = self._settings.packaging, _identity(chosen)
-        files = packaging.build(
+        files = build.build(
             identity,
             model,
             registered,
@@ -136,7 +136,7 @@ class ModelPackager:
         except ArtifactError as error:
             raise PackageError(f"{folder}: {error}") from error
         manifest = package.check(files, str(folder))
-        packaging.check_answers(files, str(folder), self._settings.packaging.tolerance)
+        build.check_answers(files, str(folder), self._settings.packaging.tolerance)
         return manifest
 
     def _choose(self, model_name: str, version: int | None) -> Version:

@@ -16,8 +16,9 @@ from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, ONNX, SKOPS
 from pipeline.base.pages import render
 from pipeline.base.policies import RiskBands
-from pipeline.core import joblib_file
-from pipeline.core.package import (
+from pipeline.evaluation import cross_validation
+from pipeline.packaging import joblib_file
+from pipeline.packaging.package import (
     CARD,
     CODE,
     ENVIRONMENT,
@@ -31,7 +32,6 @@ from pipeline.core.package import (
     Manifest,
     read_golden,
 )
-from pipeline.evaluation import cross_validation
 from pipeline.scoring.onnx_model import UNUSABLE
 from pipeline.table.contract import EXTERNAL, FEATURES, patient_schema
 from pipeline.training import conversion, persistence
