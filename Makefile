@@ -37,7 +37,7 @@ serve: setup ## serve the newest package of the champion at http://127.0.0.1:300
 	@package=$$(ls -dt packages/heart_disease_model_v*/ 2>/dev/null | head -n 1); \
 	$(BIN)/python -m pipeline.serving --package "$${package:?make one first: make model_packaging}" $(ARGS)
 report: setup ## compare the work tree's models with the live champion
-	$(BIN)/python -m pipeline.comparison $(ARGS)
+	$(BIN)/python -m pipeline.report $(ARGS)
 doctor: setup ## look at the whole registry; ARGS=--repair mends it
 	$(BIN)/python -m pipeline.registry doctor $(ARGS)
 bench: setup ## measure everything beside what others use; ARGS=serving one part; needs wrk

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Self
 from benchmarks import ending, plots
 from benchmarks.findings import BenchmarkError, Section, Table, number
 from benchmarks.measuring import last_line
-from pipeline.core import drawing
+from pipeline.report import drawing
 
 RECORD: Final = Path("reports/tests.xml")
 PLAY: Final = (sys.executable, "-m", "tests.nightly.workflows.verdict")

@@ -27,8 +27,8 @@ from benchmarks.growth_training import Trained
 from pipeline.base import cli
 from pipeline.base.errors import PipelineError
 from pipeline.base.names import FAMILIES, SERVED
-from pipeline.core.drawing import figure_bytes
 from pipeline.packaging.packager import ModelPackager
+from pipeline.report.drawing import figure_bytes
 
 VERSIONS: Final = (10, 100, 1_000, 10_000)
 LOOKED_AT: Final = (10, 100, 1_000)

@@ -30,10 +30,10 @@ from pipeline.adapters.docker import Engine, Image
 from pipeline.base import artifacts, cli, config
 from pipeline.base.errors import ImageError
 from pipeline.base.manifest import Files
-from pipeline.core import drawing
 from pipeline.packaging import package
 from pipeline.packaging.package import GoldenPatient, Manifest
 from pipeline.packaging.packager import ModelPackager
+from pipeline.report import drawing
 
 BARE: Final = "bare endpoint"
 SIZE: Final = "MB over base"

@@ -6,7 +6,7 @@ from statistics import median
 from matplotlib.figure import Figure
 
 from benchmarks.findings import Curve, Samples, number
-from pipeline.core import drawing
+from pipeline.report import drawing
 
 
 @drawing.styled

@@ -25,7 +25,7 @@ from benchmarks.findings import (
 )
 from benchmarks.measuring import Usage
 from pipeline.base import artifacts
-from pipeline.core.drawing import figure_bytes
+from pipeline.report.drawing import figure_bytes
 
 TASKS: Final = (
     "data_acquisition_eda",

@@ -8,9 +8,9 @@ from pipeline.base import artifacts, cli, config, manifest
 from pipeline.base import pages as report
 from pipeline.base.config import Settings
 from pipeline.base.manifest import Files
-from pipeline.core.data_figures import data_figures
-from pipeline.core.drawing import figure_bytes
 from pipeline.dataset import tables
+from pipeline.report.data_figures import data_figures
+from pipeline.report.drawing import figure_bytes
 from pipeline.table import parsing, profile, source
 from pipeline.table.contract import BY_NAME, FIELDS
 from pipeline.table.profile import Profile

@@ -11,10 +11,10 @@ from pipeline.base.config import Settings
 from pipeline.base.encoding import json_bytes
 from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES, Family, Metric
-from pipeline.core.drawing import figure_bytes
-from pipeline.core.model_figures import model_figures
 from pipeline.evaluation.cross_validation import Watch
 from pipeline.evaluation.metrics import Ablation
+from pipeline.report.drawing import figure_bytes
+from pipeline.report.model_figures import model_figures
 from pipeline.table.contract import EXTERNAL
 from pipeline.training import fitting, workspace
 from pipeline.training.features import ENGINEERED

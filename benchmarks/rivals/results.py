@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 from benchmarks import plots
 from benchmarks.findings import Goal, Samples, Table, number, ratios, spread
 from benchmarks.rivals.load import Cell, Sample
-from pipeline.core import drawing
+from pipeline.report import drawing
 
 OURS: Final = "ours"
 BARE: Final = "bare"

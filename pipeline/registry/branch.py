@@ -194,7 +194,7 @@ def main(
 
     Examples:
     - `python -m pipeline.registry branch -- python -m pipeline.experiment_tracking --once-per KEY`
-    - `python -m pipeline.registry branch --read-only -- python -m pipeline.comparison`
+    - `python -m pipeline.registry branch --read-only -- python -m pipeline.report`
     - `python -m pipeline.registry branch -- python -m pipeline.registry rollback --reason "false alarms"`
 
     """

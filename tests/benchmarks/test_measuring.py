@@ -7,7 +7,7 @@ import pytest
 from benchmarks import measuring
 from benchmarks.findings import BenchmarkError, Curve
 from benchmarks.plots import bars, curves
-from pipeline.core import drawing
+from pipeline.report import drawing
 
 WORK = """
 import subprocess, sys, time

@@ -9,9 +9,9 @@ import cmarkgfm
 import pytest
 from cmarkgfm.cmark import Options
 
-from pipeline import comparison
 from pipeline.base import config
-from pipeline.core.comment import MARKER
+from pipeline.report import comparison
+from pipeline.report.comment import MARKER
 from tests import github_api, prepared
 
 REPOSITORY = "Acme/heart"

@@ -4,7 +4,7 @@ import os
 import socket
 from pathlib import Path
 
-from pipeline.core.comment import MARKER, REPORT
+from pipeline.report.comment import MARKER, REPORT
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u180e\U000e0041\U000e007f"

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from pipeline import comment
 from pipeline.base import pages
 from pipeline.base.errors import GitHubError, SettingsError
 from pipeline.base.records import Comment, PullRequest
-from pipeline.core.comment import AUTHOR, MARKER, MOST_BYTES, choose, inert, ours, page
+from pipeline.report import posting
+from pipeline.report.comment import AUTHOR, MARKER, MOST_BYTES, choose, inert, ours, page
 from tests import github_api
 from tests.comment.conftest import NUMBER, REPOSITORY, RUN, SHA, Page, check_harmless
 from tests.conftest import ROOT
@@ -33,7 +33,7 @@ def changes(github):
 
 def test_the_first_report_makes_a_comment(github, folder):
     """With the report in it, and our mark before it."""
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
 
     (made,) = github.comments[NUMBER]
     assert made["body"].startswith(f"{MARKER}\n{REPORT}")
@@ -42,11 +42,11 @@ def test_the_first_report_makes_a_comment(github, folder):
 
 def test_the_next_report_edits_that_comment(github, folder, capsys):
     """Also after a push, which is another commit."""
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
     github.pull(REPOSITORY, NUMBER, OTHER)
     (folder / "model-report.md").write_text(REPORT.replace("promote", "keep"))
 
-    comment.run(folder, OTHER)
+    posting.run(folder, OTHER)
 
     (one,) = github.comments[NUMBER]
     assert "Model report: keep" in one["body"]
@@ -56,10 +56,10 @@ def test_the_next_report_edits_that_comment(github, folder, capsys):
 
 def test_a_report_that_is_missing_takes_the_place_of_the_one_before(github, folder):
     """An old report beside new code would be believed."""
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
     (folder / "model-report.md").unlink()
 
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
 
     (one,) = github.comments[NUMBER]
     assert "Model report: none" in one["body"]
@@ -72,7 +72,7 @@ def test_a_comment_is_found_behind_hundreds_of_others(github, folder):
         github.comment(NUMBER, f"opinion {number}", "somebody")
     ours_before = github.comment(NUMBER, f"{MARKER}\nold")
 
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
 
     assert ours_before["body"].startswith(f"{MARKER}\n{REPORT}")
     assert len(github.comments[NUMBER]) == 251
@@ -83,7 +83,7 @@ def test_nobody_else_can_make_a_comment_ours(github, folder, login):
     """A comment with our mark by another author is left alone."""
     forged = github.comment(NUMBER, f"{MARKER}\nforged", login)
 
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
 
     assert forged["body"] == f"{MARKER}\nforged"
     assert [one["user"]["login"] for one in github.comments[NUMBER][1:]] == [AUTHOR]
@@ -93,7 +93,7 @@ def test_a_comment_of_ours_without_the_mark_is_another_one(github, folder):
     """Other workflows comment with the same token; a mark within the text is a quotation."""
     other = github.comment(NUMBER, f"coverage\n{MARKER}")
 
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
 
     assert other["body"] == f"coverage\n{MARKER}"
     assert len(github.comments[NUMBER]) == 2
@@ -105,7 +105,7 @@ def test_of_two_comments_one_is_left(github, folder):
     github.comment(NUMBER, "an opinion", "somebody")
     github.comment(NUMBER, f"{MARKER}\nb")
 
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
 
     assert [one["user"]["login"] for one in github.comments[NUMBER]] == [AUTHOR, "somebody"]
     assert first["body"].startswith(f"{MARKER}\n{REPORT}")
@@ -125,7 +125,7 @@ def test_without_an_open_pull_request_of_that_head_nothing_is_posted(github, fol
     """The report of an older commit must not replace that of the newer one."""
     github.pull(*pull)
 
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
 
     assert changes(github) == []
     assert capsys.readouterr().out.startswith("comment       none: no open pull request has the")
@@ -137,7 +137,7 @@ def test_a_pull_request_is_found_behind_hundreds_of_others(github, folder):
     for number in range(1, 301):
         github.pull(REPOSITORY, number, f"{number:040x}")
 
-    comment.run(folder, f"{290:040x}")
+    posting.run(folder, f"{290:040x}")
 
     assert list(github.comments) == [290]
 
@@ -146,7 +146,7 @@ def test_of_two_pull_requests_with_one_head_the_older_one_is_meant(github, folde
     """Whoever opens another with a copy of the commit takes nobody's comment away."""
     github.pull(REPOSITORY, NUMBER + 1, SHA)
 
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
 
     assert list(github.comments) == [NUMBER]
 
@@ -168,19 +168,19 @@ def test_the_name_of_the_repository_may_have_capitals(github, folder, monkeypatc
     """GitHub does not tell them apart."""
     monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY.lower())
 
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
 
     assert list(github.comments) == [NUMBER]
 
 
 def test_the_token_is_sent_and_nowhere_shown(github, folder, capfd):
     """Neither in the output nor in an error."""
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
     assert all(call.authorized for call in github.calls)
 
     github.fail_at = github.changes + 1
     with pytest.raises(GitHubError) as found:
-        comment.run(folder, SHA)
+        posting.run(folder, SHA)
     assert github_api.TOKEN not in f"{found.value!r} {capfd.readouterr()}"
 
 
@@ -192,7 +192,7 @@ def test_a_refusal_is_one_line_with_the_reason(github, folder):
         GitHubError,
         match=r"^GitHub answered 418 to POST /repos/Acme/heart/issues/12/comments: injected by",
     ):
-        comment.run(folder, SHA)
+        posting.run(folder, SHA)
 
 
 def test_nothing_of_the_report_is_in_an_error(github, folder):
@@ -201,7 +201,7 @@ def test_nothing_of_the_report_is_in_an_error(github, folder):
     github.fail_at = 1
 
     with pytest.raises(GitHubError) as found:
-        comment.run(folder, SHA)
+        posting.run(folder, SHA)
     assert "of the report" not in str(found.value)
 
 
@@ -209,11 +209,11 @@ def test_a_creation_without_an_answer_is_not_repeated(github, folder):
     """It may have been done, also where reading would be repeated; the next run edits it."""
     github.fail_at, github.done_before, github.failure = 1, True, 502
     with pytest.raises(GitHubError, match=r"gave no answer to POST .*: 502"):
-        comment.run(folder, SHA)
+        posting.run(folder, SHA)
     assert [method for method, _ in changes(github)] == ["POST"]
     github.fail_at = 0
 
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
 
     assert len(github.comments[NUMBER]) == 1
     assert [method for method, _ in changes(github)] == ["POST", "PATCH"]
@@ -225,13 +225,13 @@ def test_outside_of_ci_what_is_missing_is_named(github, folder, monkeypatch, mis
     monkeypatch.delenv(missing)
 
     with pytest.raises(SettingsError, match=f"^{missing} must be set"):
-        comment.run(folder, SHA)
+        posting.run(folder, SHA)
     assert github.calls == []
 
 
 def test_the_comment_names_the_commit_and_leads_to_the_run(github, folder):
     """The one link in it is ours."""
-    comment.run(folder, SHA, "77")
+    posting.run(folder, SHA, "77")
 
     body = github.comments[NUMBER][0]["body"]
     check_harmless(body)
@@ -241,7 +241,7 @@ def test_the_comment_names_the_commit_and_leads_to_the_run(github, folder):
 def asked(folder, *options, **variables):
     """Run the command in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "pipeline.comment", str(folder), *options],
+        [sys.executable, "-m", "pipeline.report", "comment", str(folder), *options],
         cwd=ROOT,
         env={**os.environ, **variables},
         capture_output=True,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import comment
-from pipeline.core.comment import MARKER, MOST_CHARACTERS, REPORT, inert, page
+from pipeline.report import posting
+from pipeline.report.comment import MARKER, MOST_CHARACTERS, REPORT, inert, page
 from tests.comment.conftest import NUMBER, RUN, SHA, check_harmless
 from tests.comment.hostile import ACTIVE, FOLDERS, SECRET, reports
 
@@ -43,7 +43,7 @@ def test_a_hostile_report_becomes_a_harmless_comment(github, folder, capfd, cont
     """One comment, where it belongs; nothing in it acts, and the log shows nothing of it."""
     (folder / REPORT).write_bytes(content)
 
-    comment.run(folder, SHA, RUN_ID)
+    posting.run(folder, SHA, RUN_ID)
 
     check_harmless(posted(github))
     shown = capfd.readouterr()
@@ -56,7 +56,7 @@ def test_a_hostile_folder_becomes_a_comment_that_says_so(github, folder, capfd, 
     """Nothing is followed, waited for, or read further than it may be."""
     make(folder)
 
-    comment.run(folder, SHA, RUN_ID)
+    posting.run(folder, SHA, RUN_ID)
 
     body = posted(github)
     check_harmless(body)
@@ -77,7 +77,7 @@ def test_a_folder_that_is_none_becomes_a_comment_that_says_so(github, folder, tm
     elif kind == "a file":
         other.write_text(SECRET)
 
-    comment.run(other, SHA, RUN_ID)
+    posting.run(other, SHA, RUN_ID)
 
     body = posted(github)
     check_harmless(body)
@@ -92,7 +92,7 @@ def test_what_lies_beside_the_report_is_not_looked_at(github, folder):
             make(folder)
     (folder / REPORT).write_text("## Model report: as it should be\n")
 
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
 
     assert "## Model report: as it should be" in posted(github)
     assert SECRET not in posted(github)
@@ -127,7 +127,7 @@ def test_a_report_that_is_too_long_says_where_it_was_cut(github, folder):
     """And keeps the beginning, in whole lines."""
     (folder / REPORT).write_text("| row | of a table |\n" * 10_000)
 
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
 
     body = posted(github)
     assert MOST_CHARACTERS - 1000 < len(body) <= MOST_CHARACTERS
@@ -149,6 +149,6 @@ def test_the_mark_is_only_ever_at_the_beginning(github, folder):
     """A report that holds it cannot make a second comment of ours."""
     (folder / REPORT).write_text(f"{MARKER}\n" * 3)
 
-    comment.run(folder, SHA)
+    posting.run(folder, SHA)
 
     assert posted(github).count(MARKER) == 1

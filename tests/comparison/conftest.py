@@ -9,11 +9,11 @@ import pytest
 from pipeline.base import config
 from pipeline.base.names import FAMILIES
 from pipeline.base.policies import ExamPlan
-from pipeline.core import model_report
-from pipeline.core.model_report import Champion, Lineage, ModelReport, Origin, Source, Standing
 from pipeline.gate import decision
 from pipeline.gate.decision import Comparison
 from pipeline.gate.examiner import Examiner, Incumbent
+from pipeline.report import model_report
+from pipeline.report.model_report import Champion, Lineage, ModelReport, Origin, Source, Standing
 from pipeline.training import workspace
 from pipeline.training.trained_model import TrainedModel
 from tests import prepared

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import comparison, experiment_tracking
+from pipeline import experiment_tracking
 from pipeline.base import artifacts, config, manifest
 from pipeline.base.errors import ArtifactError, NotPromotedError
 from pipeline.base.names import SERVED
 from pipeline.registry import mlflow_calls
 from pipeline.registry.client import CHAMPION, Registry
+from pipeline.report import comparison
 from tests.conftest import ROOT
 from tests.registries import counts
 
@@ -256,7 +257,7 @@ def test_without_data_the_command_says_what_to_run(clone):
 def test_the_command_line_ends_with_three(clone):
     """When a promotion was required; the error is one line, and the last one."""
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.comparison", "--require-promotion"],
+        [sys.executable, "-m", "pipeline.report", "--require-promotion"],
         cwd=clone,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -5,10 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pipeline import comparison
 from pipeline.base.names import METRIC_TITLES
-from pipeline.core import model_report
-from pipeline.core.model_report import DECIDING, RANKING, Champion
+from pipeline.report import comparison, model_report
+from pipeline.report.model_report import DECIDING, RANKING, Champion
 from tests.comparison.conftest import FIGURES, report_of
 from tests.task3_experiment_tracking import gate_cases
 from tests.task3_experiment_tracking.gate_cases import FIT, WON, between, fit_but, won_but

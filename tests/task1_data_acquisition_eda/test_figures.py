@@ -6,8 +6,8 @@ import matplotlib as mpl
 import pytest
 from matplotlib.image import imread
 
-from pipeline.core import data_figures, drawing
-from pipeline.core.drawing import figure_bytes
+from pipeline.report import data_figures, drawing
+from pipeline.report.drawing import figure_bytes
 from pipeline.table.contract import BY_NAME, FEATURES
 
 NAMES = ["distributions.png", "outcome-by-category.png", "correlations.png", "missingness.png"]

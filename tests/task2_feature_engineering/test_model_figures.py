@@ -9,9 +9,9 @@ from matplotlib.colors import to_hex
 from matplotlib.image import imread
 
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES
-from pipeline.core import model_figures
-from pipeline.core.drawing import figure_bytes
 from pipeline.evaluation import metrics
+from pipeline.report import model_figures
+from pipeline.report.drawing import figure_bytes
 
 NAMES = ["roc.png", "precision_recall.png", "calibration.png", "confusion.png"]
 every_figure = pytest.mark.parametrize("name", NAMES)

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import pytest
 from matplotlib.image import imread
 
-from pipeline import comparison
-from pipeline.core.comparison_figures import comparison_figures
-from pipeline.core.drawing import figure_bytes
+from pipeline.report import comparison
+from pipeline.report.comparison_figures import comparison_figures
+from pipeline.report.drawing import figure_bytes
 from tests.comparison.conftest import FIGURES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -8,7 +8,7 @@ thing that came out of it.
 import pytest
 
 from pipeline.base.names import FAMILIES, HISTORY, registered_name
-from pipeline.core.comment import AUTHOR
+from pipeline.report.comment import AUTHOR
 from tests.nightly.workflows import github
 from tests.nightly.workflows.story import REASON
 

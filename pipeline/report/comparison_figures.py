@@ -15,8 +15,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from pipeline.base.records import Estimate
-from pipeline.core.drawing import GREY, INK, SERIES, headline, styled
-from pipeline.core.model_figures import (
+from pipeline.evaluation.clinical import decision_curve
+from pipeline.evaluation.cross_validation import Vector
+from pipeline.report.drawing import GREY, INK, SERIES, headline, styled
+from pipeline.report.model_figures import (
     DASHES,
     Answers,
     described,
@@ -25,9 +27,7 @@ from pipeline.core.model_figures import (
     roc,
     square,
 )
-from pipeline.core.model_report import GroupRow, ModelReport, hospital_rows, slice_rows
-from pipeline.evaluation.clinical import decision_curve
-from pipeline.evaluation.cross_validation import Vector
+from pipeline.report.model_report import GroupRow, ModelReport, hospital_rows, slice_rows
 from pipeline.table.profile import wilson_interval
 
 MARKS: Final = ((SERIES[0], "o"), (SERIES[1], "D"))

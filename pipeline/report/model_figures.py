@@ -16,7 +16,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, Family, Metric
 from pipeline.base.records import Estimate
-from pipeline.core.drawing import GREY, INK, SERIES, bare, headline, styled
+from pipeline.report.drawing import GREY, INK, SERIES, bare, headline, styled
 from pipeline.table.contract import TRAINING
 
 Summary = Mapping[Metric, Estimate]

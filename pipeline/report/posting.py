@@ -9,11 +9,10 @@ from typing import Annotated
 
 import typer
 
-from pipeline.adapters import untrusted
 from pipeline.base import cli, config
 from pipeline.base.errors import ArtifactError
 from pipeline.base.github import GitHub
-from pipeline.core import comment
+from pipeline.report import comment, untrusted
 
 
 def run(folder: Path, head_sha: str, run_id: str = "", author: str = comment.AUTHOR) -> None:
@@ -75,7 +74,7 @@ def main(
     the folder has no say in it. `GITHUB_REPOSITORY` and `GITHUB_TOKEN` say where.
 
     Examples:
-    - `HEAD_SHA=$(git rev-parse HEAD) python -m pipeline.comment reports`
+    - `HEAD_SHA=$(git rev-parse HEAD) python -m pipeline.report comment reports`
 
     """
     if not comment.SHA.fullmatch(head_sha):

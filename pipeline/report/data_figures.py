@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from pipeline.core.drawing import BLUE, GREY, INK, VERMILLION, bare, headline, styled
+from pipeline.report.drawing import BLUE, GREY, INK, VERMILLION, bare, headline, styled
 from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, TARGET, TRAINING, Field, Kind
 from pipeline.table.parsing import ParsedFile
 from pipeline.table.profile import CategoryFacts, outcome_by_category, outcome_rate

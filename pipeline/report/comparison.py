@@ -15,14 +15,14 @@ from pipeline.base.config import RegistrySettings, Settings
 from pipeline.base.errors import ArtifactError, NotPromotedError, RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, SERVED, Family
-from pipeline.core import model_report
-from pipeline.core.comparison_figures import comparison_figures
-from pipeline.core.drawing import figure_bytes
-from pipeline.core.model_report import RANKING, ModelReport, Source, Standing
 from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.registry import mlflow_calls
 from pipeline.registry.client import Registry
 from pipeline.registry.history import CHAMPION
+from pipeline.report import model_report
+from pipeline.report.comparison_figures import comparison_figures
+from pipeline.report.drawing import figure_bytes
+from pipeline.report.model_report import RANKING, ModelReport, Source, Standing
 from pipeline.training import fitting, workspace
 from pipeline.training.fitting import Data
 from pipeline.training.trained_model import TrainedModel
@@ -129,8 +129,8 @@ def main(
     and `--require-promotion` is set.
 
     Examples:
-    - `python -m pipeline.comparison`
-    - `python -m pipeline.comparison --require-promotion` fails unless the champion would change
+    - `python -m pipeline.report`
+    - `python -m pipeline.report --require-promotion` fails unless the champion would change
 
     """
     run(config.load(), require_promotion=require_promotion)
