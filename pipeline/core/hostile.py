@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Final
 
 from pipeline.base.records import Record
-from pipeline.core.patients import MAXIMUM_PATIENTS, REQUIRED
+from pipeline.serving.patients import MAXIMUM_PATIENTS, REQUIRED
 from pipeline.table.contract import FIELDS, Field, Kind
 
 WORD: Final = "quetzal"

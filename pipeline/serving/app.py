@@ -21,12 +21,11 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.base.errors import PackageError
-from pipeline.core import patients
-from pipeline.core.patients import RefusedError
 from pipeline.packaging import package
-from pipeline.serving import openapi, problem
+from pipeline.serving import openapi, patients, problem
 from pipeline.serving.metrics import CONTENT_TYPE, Metrics
 from pipeline.serving.model import ServedModel
+from pipeline.serving.patients import RefusedError
 
 MAXIMUM_BODY: Final = 2**20
 # Requests to /predict that may be under way at once; the next is asked to come back.

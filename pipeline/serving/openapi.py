@@ -6,9 +6,9 @@ from types import MappingProxyType
 from typing import Any, Final, get_args
 
 from pipeline.base.policies import RiskBand
-from pipeline.core.patients import BREACHES_SHOWN, MAXIMUM_PATIENTS
 from pipeline.packaging.package import GoldenPatient, Manifest
 from pipeline.serving import problem
+from pipeline.serving.patients import BREACHES_SHOWN, MAXIMUM_PATIENTS
 from pipeline.table.contract import patient_schema
 
 # What every response carries, beside what its route says.

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from pipeline.core.patients import Breach
+from pipeline.serving.patients import Breach
 
 MEDIA_TYPE: Final = "application/problem+json"
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from pipeline.core import patients
-from pipeline.core.patients import BREACHES_SHOWN, MAXIMUM_PATIENTS, REQUIRED, RefusedError
+from pipeline.serving import patients
+from pipeline.serving.patients import BREACHES_SHOWN, MAXIMUM_PATIENTS, REQUIRED, RefusedError
 from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, Kind, patient_schema
 
 VALIDATOR = Draft202012Validator(patient_schema())
