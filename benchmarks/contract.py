@@ -16,9 +16,9 @@ from pathlib import Path
 from signal import SIGINT
 from typing import Any, Final, NamedTuple
 
-from pipeline.adapters.http import Service
 from pipeline.base import artifacts, cli
 from pipeline.base.errors import PipelineError
+from pipeline.image.http import Service
 
 EXAMPLES: Final = """
 examples:

@@ -25,11 +25,11 @@ from benchmarks.recipes import containers, contexts
 from benchmarks.recipes.containers import Contained
 from benchmarks.recipes.contexts import BASE, OURS, OURS_IMAGE, OURS_PYTHON, Recipe
 from benchmarks.rivals import servers
-from pipeline import imaging
-from pipeline.adapters.docker import Engine, Image
 from pipeline.base import artifacts, cli, config
 from pipeline.base.errors import ImageError
 from pipeline.base.manifest import Files
+from pipeline.image import build
+from pipeline.image.docker import Engine, Image
 from pipeline.packaging import package
 from pipeline.packaging.package import GoldenPatient, Manifest
 from pipeline.packaging.packager import ModelPackager
@@ -172,7 +172,7 @@ def _build_all(
 ) -> list[Recipe]:
     """Build everything, ours first, and return the rivals that could be built."""
     run = uuid.uuid4().hex
-    context, arguments = contexts.base(run, imaging.base_image(subject.folder))
+    context, arguments = contexts.base(run, build.base_image(subject.folder))
     base = engine.build(context, BASE, arguments, {}, _say_nothing)
     built = []
     for recipe in recipes:

@@ -42,11 +42,11 @@ from benchmarks.rivals.results import (
     Found,
 )
 from benchmarks.rivals.servers import Server
-from pipeline.adapters.docker import Engine
 from pipeline.base import artifacts, cli, config
 from pipeline.base.config import Settings
 from pipeline.base.errors import ImageError
 from pipeline.base.names import SERVED, registered_name
+from pipeline.image.docker import Engine
 from pipeline.packaging import package
 from pipeline.packaging.package import SERVED_MODEL, GoldenPatient, Manifest
 from pipeline.packaging.packager import ModelPackager

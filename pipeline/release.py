@@ -13,9 +13,7 @@ from typing import Annotated, Final
 import typer
 from pydantic import ValidationError
 
-from pipeline import imaging
-from pipeline.adapters import osv, syft
-from pipeline.adapters.docker import Engine, login, saved_id
+from pipeline.adapters import osv
 from pipeline.adapters.oci import Repository
 from pipeline.base import archives, artifacts, cli, config, git, manifest
 from pipeline.base.artifacts import RELEASE
@@ -28,6 +26,9 @@ from pipeline.base.pages import render
 from pipeline.base.records import Draft, Release
 from pipeline.core import bill, release
 from pipeline.core.release import Plan
+from pipeline.image import build as imaging
+from pipeline.image import sbom
+from pipeline.image.docker import Engine, login, saved_id
 from pipeline.packaging import package
 from pipeline.packaging.package import Manifest
 from pipeline.packaging.packager import ModelPackager
@@ -170,7 +171,7 @@ def build(
 def _take(engine: Engine, plan: Plan) -> str:
     engine.pull(plan.pinned)
     engine.tag(plan.pinned, plan.versioned)
-    artifacts.write_file(BILL, syft.bill_of_materials(plan.versioned))
+    artifacts.write_file(BILL, sbom.bill_of_materials(plan.versioned))
     return plan.base
 
 

@@ -11,8 +11,8 @@ import docker
 import pytest
 
 from pipeline.adapters.compose import program
-from pipeline.adapters.docker import Engine
 from pipeline.base.errors import ImageError, RegistryError
+from pipeline.image.docker import Engine
 
 
 def needs(reason):

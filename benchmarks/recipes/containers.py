@@ -14,7 +14,7 @@ from benchmarks.measuring import MEGABYTE
 from benchmarks.recipes.contexts import REPOSITORY, Recipe
 from benchmarks.rivals import servers
 from benchmarks.rivals.servers import Dialect, Server
-from pipeline.adapters.docker import Engine, Running
+from pipeline.image.docker import Engine, Running
 
 COUNT: Final = "from importlib import metadata; print(len([*metadata.distributions()]))"
 # A gigabyte of small files takes its time.

@@ -16,9 +16,9 @@ from typing import Final
 from benchmarks import measuring
 from benchmarks.rivals import mlflow_sklearn, servers
 from benchmarks.rivals.servers import Dialect
-from pipeline import imaging
 from pipeline.base import artifacts
 from pipeline.base.manifest import Files
+from pipeline.image import build
 from pipeline.packaging import package
 
 HERE: Final = Path(__file__).parent
@@ -64,12 +64,12 @@ def base(run: str, image: str) -> tuple[Files, Mapping[str, str]]:
 
 def ours(files: Files) -> Recipe:
     """Return what `python -m pipeline.image` builds of a package."""
-    bento = artifacts.files_below(imaging.build_bento(files))
+    bento = artifacts.files_below(build.build_bento(files))
     return Recipe(
         name=OURS,
         dialect=servers.OURS,
-        port=imaging.PORT,
-        context={**bento, DOCKERFILE: imaging.DOCKERFILE.read_bytes()},
+        port=build.PORT,
+        context={**bento, DOCKERFILE: build.DOCKERFILE.read_bytes()},
         code="src/pipeline/serving/app.py",
         arguments={"BASE_IMAGE": BASE},
     )

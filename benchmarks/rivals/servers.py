@@ -20,9 +20,9 @@ from benchmarks import ending
 from benchmarks.findings import BenchmarkError
 from benchmarks.measuring import MEGABYTE, last_line
 from benchmarks.rivals import mlflow_sklearn
-from pipeline.adapters.docker import Engine, Running
-from pipeline.adapters.http import JSON, Service
 from pipeline.base.errors import ImageError
+from pipeline.image.docker import Engine, Running
+from pipeline.image.http import JSON, Service
 from pipeline.packaging.package import MODEL, SERVED_MODEL, GoldenPatient
 from pipeline.table.contract import FEATURES
 

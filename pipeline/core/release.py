@@ -13,7 +13,7 @@ from pipeline.base import manifest
 from pipeline.base.errors import ReleaseError
 from pipeline.base.manifest import Files
 from pipeline.base.records import Asset, Record, Release
-from pipeline.core.verification import MODEL_NAME, MODEL_VERSION
+from pipeline.image.checks import MODEL_NAME, MODEL_VERSION
 from pipeline.packaging.package import Manifest
 
 STAGING: Final = "staging"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipeline.core import hostile, verification
+from pipeline.image import checks, hostile
 from pipeline.packaging.package import GoldenPatient, Manifest
 
 ABOUT = Manifest(
@@ -53,7 +53,7 @@ def answer(changed=None, model=("heart_disease", 3), dropped=0, **changes):
 )
 def test_the_champion_s_answers_pass(response):
     """Also where a rounding lies between them."""
-    assert verification.check_answers(ABOUT, GOLDEN, response).passed
+    assert checks.check_answers(ABOUT, GOLDEN, response).passed
 
 
 @pytest.mark.parametrize(
@@ -73,20 +73,20 @@ def test_the_champion_s_answers_pass(response):
 )
 def test_other_answers_fail_and_the_check_says_how(response, found):
     """One thing at a time."""
-    check = verification.check_answers(ABOUT, GOLDEN, response)
+    check = checks.check_answers(ABOUT, GOLDEN, response)
 
     assert not check.passed
     assert found in check.found
 
 
-@pytest.mark.parametrize("label", verification.MODEL_LABELS)
+@pytest.mark.parametrize("label", checks.MODEL_LABELS)
 def test_each_label_must_name_the_model(label):
     """Missing or of another model."""
-    right = verification.model_labels(ABOUT)
+    right = checks.model_labels(ABOUT)
 
-    assert verification.check_labels(ABOUT, {**right, "more": "x"}).passed
+    assert checks.check_labels(ABOUT, {**right, "more": "x"}).passed
     for wrong in ({**right, label: "x"}, {k: v for k, v in right.items() if k != label}):
-        check = verification.check_labels(ABOUT, wrong)
+        check = checks.check_labels(ABOUT, wrong)
         assert not check.passed
         assert label in check.found
 
@@ -96,9 +96,9 @@ def test_info_must_be_the_manifest_s(name):
     """What is there agrees, and what is needed is there."""
     right = ABOUT.model_dump(mode="json")
 
-    assert verification.check_info(ABOUT, right).passed
+    assert checks.check_info(ABOUT, right).passed
     for wrong in ({**right, name: "x"}, {k: v for k, v in right.items() if k != name}):
-        check = verification.check_info(ABOUT, wrong)
+        check = checks.check_info(ABOUT, wrong)
         assert not check.passed
         assert name in check.found
 
@@ -106,19 +106,19 @@ def test_info_must_be_the_manifest_s(name):
 @pytest.mark.parametrize("user", ["", "0", "root", "0:0", "root:10001"])
 def test_an_image_for_root_fails(user):
     """Named or not."""
-    assert not verification.check_user(user).passed
+    assert not checks.check_user(user).passed
 
 
 @pytest.mark.parametrize("user", ["10001", "10001:10001", "service"])
 def test_an_image_for_another_user_passes(user):
     """With a group or without."""
-    assert verification.check_user(user).passed
+    assert checks.check_user(user).passed
 
 
 @pytest.mark.parametrize(("code", "passed"), [(0, True), (1, False), (137, False), (143, False)])
 def test_a_service_must_end_by_itself_with_0(code, passed):
     """137 is what the engine kills with, 143 an end without a way of stopping."""
-    assert verification.check_stop(code, 5.3).passed is passed
+    assert checks.check_stop(code, 5.3).passed is passed
 
 
 def test_every_hostile_request_must_get_its_own_status():
@@ -127,8 +127,8 @@ def test_every_hostile_request_must_get_its_own_status():
     first = hostile.REFUSED[0].name
     silent = {name: status for name, status in right.items() if name != first}
 
-    assert verification.check_refusals(hostile.REFUSED, right).passed
+    assert checks.check_refusals(hostile.REFUSED, right).passed
     for wrong, why in (({**right, first: 500}, "500, not"), (silent, "no answer, not")):
-        check = verification.check_refusals(hostile.REFUSED, wrong)
+        check = checks.check_refusals(hostile.REFUSED, wrong)
         assert not check.passed
         assert f"{first}: {why}" in check.found

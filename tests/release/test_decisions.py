@@ -7,8 +7,9 @@ from semver import Version
 
 from pipeline.base.errors import ReleaseError
 from pipeline.base.records import Asset, Release
-from pipeline.core import release, verification
+from pipeline.core import release
 from pipeline.core.release import Found, Shipped
+from pipeline.image import checks
 
 IMAGE = "ghcr.io/acme/heart:1.2.3"
 REVISION = "a" * 40
@@ -164,8 +165,8 @@ def found(revision=REVISION, version="4", name="heart_disease"):
     """Return an image in a registry."""
     labels = {
         release.REVISION: revision,
-        verification.MODEL_VERSION: version,
-        verification.MODEL_NAME: name,
+        checks.MODEL_VERSION: version,
+        checks.MODEL_NAME: name,
     }
     return Found(digest=DIGEST, image_id="sha256:c", labels={k: v for k, v in labels.items() if v})
 

@@ -67,9 +67,9 @@ EXCEPTIONS = {("pipeline.base.pages", "PackageLoader")}
 
 # The homes of each outside thing.
 HOMES = {
-    "http.client": {"pipeline.adapters.http", "pipeline.serving.probe"},
+    "http.client": {"pipeline.image.http", "pipeline.serving.probe"},
     "bentoml": {"pipeline.service"},
-    "docker": {"pipeline.adapters.docker"},
+    "docker": {"pipeline.image.docker"},
     "mlflow": {
         "pipeline.registry.mlflow_calls",
         "pipeline.registry.mlflow_model",
@@ -82,7 +82,7 @@ HOMES = {
     # MLflow and docker let the errors of requests through, so their adapters have to know them.
     "prometheus_client": {"pipeline.serving.metrics"},
     "requests": {
-        "pipeline.adapters.docker",
+        "pipeline.image.docker",
         "pipeline.registry.mlflow_calls",
         "pipeline.registry.mlflow_server",
         "pipeline.adapters.oci",
@@ -91,12 +91,12 @@ HOMES = {
     },
     "rich": {"pipeline.base.cli"},
     "subprocess": {
-        "pipeline.adapters.bento",
+        "pipeline.image.bento",
         "pipeline.base.command",
         "pipeline.base.git",
         "pipeline.registry.git_branch",
         "pipeline.registry.mlflow_server",
-        "pipeline.adapters.syft",
+        "pipeline.image.sbom",
     },
     "uvicorn": {"pipeline.serving.protocol", "pipeline.serving.server"},
     "urllib3": {"pipeline.table.source"},
@@ -104,12 +104,12 @@ HOMES = {
     "os.environ": {
         "pipeline",
         # They hand it on to a program.
-        "pipeline.adapters.bento",
+        "pipeline.image.bento",
         "pipeline.base.command",
         "pipeline.base.git",
         "pipeline.registry.git_branch",
         "pipeline.registry.mlflow_server",
-        "pipeline.adapters.syft",
+        "pipeline.image.sbom",
         # Their clients look for a proxy nowhere else.
         "pipeline.registry.mlflow_calls",
         "pipeline.base.proxies",

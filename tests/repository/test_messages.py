@@ -5,11 +5,11 @@ import subprocess
 import pytest
 
 from pipeline.adapters import osv
-from pipeline.adapters.docker import Engine
 from pipeline.adapters.mlflow_admin import MlflowAdmin
 from pipeline.base.errors import PipelineError
 from pipeline.base.policies import DownloadPlan, Patience
 from pipeline.core.bill import Component
+from pipeline.image.docker import Engine
 from pipeline.registry.client import Registry
 from pipeline.table import source
 from tests.conftest import ROOT

@@ -5,11 +5,11 @@ from http.server import ThreadingHTTPServer
 
 import pytest
 
-from pipeline.adapters.docker import Engine
 from pipeline.base import proxies
 from pipeline.base.errors import PipelineError, SourceError
 from pipeline.base.policies import DownloadPlan
 from pipeline.base.rest import Server
+from pipeline.image.docker import Engine
 from pipeline.table import source
 from tests import stand_ins
 

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.base.manifest import sha256
 from pipeline.base.names import FAMILIES, registered_name
-from pipeline.core.hostile import PAGES, WORD
+from pipeline.image.hostile import PAGES, WORD
 from pipeline.packaging import package
 from pipeline.serving import model
 from pipeline.table.contract import FIELDS

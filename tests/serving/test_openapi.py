@@ -6,7 +6,7 @@ import pytest
 import schemathesis
 from jsonschema import Draft202012Validator
 
-from pipeline.core import hostile
+from pipeline.image import hostile
 from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, patient_schema
 
 ROUTES = {"/predict", *hostile.PAGES}

@@ -5,9 +5,9 @@ import uuid
 
 import pytest
 
-from pipeline import image
-from pipeline.adapters.docker import Engine
 from pipeline.base import artifacts, config
+from pipeline.image import command
+from pipeline.image.docker import Engine
 from tests import prepared
 from tests.conftest import ROOT
 from tests.containers import client_of_engine, registry_of_images, remove_images
@@ -68,7 +68,9 @@ def built(factory, client):
     name = f"{TESTED}:{uuid.uuid4().hex[:12]}"
     with pytest.MonkeyPatch.context() as patch:
         prepared.be_in(factory, patch)
-        image.build(config.load(), chosen=factory / "packages" / "heart_disease_model_v1", tag=name)
+        command.build(
+            config.load(), chosen=factory / "packages" / "heart_disease_model_v1", tag=name
+        )
     return name
 
 

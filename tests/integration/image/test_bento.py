@@ -9,12 +9,10 @@ import sys
 import pytest
 import yaml
 
-from pipeline import image
-from pipeline.adapters import bento
-from pipeline.adapters.http import Service
 from pipeline.base import artifacts, config
 from pipeline.base.errors import ImageError
-from pipeline.core import verification
+from pipeline.image import bento, checks, command
+from pipeline.image.http import Service
 from pipeline.packaging import package
 from tests.containers import free_port
 
@@ -32,7 +30,7 @@ uvloop==0.23.0 \\
 @pytest.fixture
 def folder(champion):
     """Return the folder of the champion's Bento."""
-    image.build(config.load(), chosen=champion, only_bento=True)
+    command.build(config.load(), chosen=champion, only_bento=True)
     (found,) = (champion.parents[1] / ".bentoml" / "bentos" / "heart_disease").glob("v1-*")
     return found
 
@@ -67,7 +65,7 @@ def test_building_again_takes_the_bento_that_is_there(folder, champion):
     """The tag names the content."""
     before = (folder / "bento.yaml").stat().st_mtime_ns
 
-    image.build(config.load(), chosen=champion, only_bento=True)
+    command.build(config.load(), chosen=champion, only_bento=True)
 
     assert (folder / "bento.yaml").stat().st_mtime_ns == before
 
@@ -117,8 +115,8 @@ def test_bentoml_serves_the_bento_with_the_champion_s_answers(folder, place):
         about, golden = package.check(files, "", package.SERVED), package.read_golden(files)
         answer = service.post("/predict", [one.patient for one in golden])
 
-        assert verification.check_answers(about, golden, answer.body).passed
-        assert verification.check_info(about, service.get("/info").json()).passed
+        assert checks.check_answers(about, golden, answer.body).passed
+        assert checks.check_info(about, service.get("/info").json()).passed
         assert answer.headers["model-version"] == "heart_disease/1"
         assert service.post("/predict", {"age": 1000}).status == 422
     finally:

@@ -8,11 +8,11 @@ import sys
 import docker
 import pytest
 
-from pipeline import image
-from pipeline.adapters.docker import HARDENED, Engine
-from pipeline.adapters.http import Service
 from pipeline.base import artifacts, config
 from pipeline.base.errors import ImageError, PackageError
+from pipeline.image import command as image
+from pipeline.image.docker import HARDENED, Engine
+from pipeline.image.http import Service
 from pipeline.model_packaging import ModelPackager
 from pipeline.packaging import package
 from tests.conftest import ROOT

@@ -15,9 +15,9 @@ import pytest
 import requests
 
 from pipeline import release
-from pipeline.adapters.docker import Engine, saved_id
 from pipeline.base import config
 from pipeline.base.errors import ImageError, ReleaseError
+from pipeline.image.docker import Engine, saved_id
 from pipeline.registry.client import Registry
 from tests import github_api, osv_api
 from tests.containers import client_of_engine, registry_of_images, remove_images

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pipeline.adapters import http
-from pipeline.core import hostile
+from pipeline.image import hostile, http
 from tests.integration.serving import servers
 from tests.serving.conftest import document, package_folder, packages, served
 

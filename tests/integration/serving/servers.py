@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.core.hostile import PATIENT, WORD
+from pipeline.image.hostile import PATIENT, WORD
 from tests.conftest import ROOT
 
 ADDRESS = re.compile(r"answers at http://127\.0\.0\.1:(\d+)")

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import contract
 from pipeline.base.errors import PipelineError
-from pipeline.core.hostile import PAGES
+from pipeline.image.hostile import PAGES
 from tests.conftest import ROOT
 
 CASES = 300

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from jsonschema import Draft202012Validator
 
-from pipeline.core.hostile import ACCEPTED, MAXIMUM_BODY, NUMBER, PATIENT, REFUSED, WORD
+from pipeline.image.hostile import ACCEPTED, MAXIMUM_BODY, NUMBER, PATIENT, REFUSED, WORD
 from pipeline.table.contract import FEATURES
 
 # A number may come back in another form.

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline.core.hostile import PATIENT
+from pipeline.image.hostile import PATIENT
 from tests.integration.serving.servers import (
     BATCH,
     CHUNKED,

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from benchmarks import measuring
-from pipeline.adapters.docker import Engine
 from pipeline.base import config
 from pipeline.base.errors import ImageError
+from pipeline.image.docker import Engine
 from tests.conftest import QUICK, ROOT
 from tests.containers import needs
 

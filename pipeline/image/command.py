@@ -5,11 +5,11 @@ from typing import Annotated, Final
 
 import typer
 
-from pipeline import imaging
-from pipeline.adapters.docker import Engine, Image
 from pipeline.base import artifacts, cli, config
 from pipeline.base.config import Settings
-from pipeline.imaging import verify
+from pipeline.image import build as imaging
+from pipeline.image.build import verify
+from pipeline.image.docker import Engine, Image
 from pipeline.packaging.package import Manifest
 from pipeline.packaging.packager import ModelPackager
 

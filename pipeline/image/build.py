@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from pipeline.adapters import bento, syft
-from pipeline.adapters.docker import Engine, Image, Running
-from pipeline.adapters.http import Service
 from pipeline.base import artifacts, cli, config, git, manifest
 from pipeline.base.config import Settings
 from pipeline.base.errors import ImageError
 from pipeline.base.manifest import Files
-from pipeline.core import hostile, verification
-from pipeline.core.verification import Check
+from pipeline.image import bento, hostile, sbom
+from pipeline.image import checks as verification
+from pipeline.image.checks import Check
+from pipeline.image.docker import Engine, Image, Running
+from pipeline.image.http import Service
 from pipeline.packaging import package
 from pipeline.packaging.package import GoldenPatient, Manifest
 from pipeline.packaging.packager import ModelPackager
@@ -76,7 +76,7 @@ def build_image(  # noqa: PLR0913 (an image is made of these)
     finally:
         content = "".join(f"{line}\n" for line in lines).encode()
         artifacts.write_file(written / "build.log", content)
-    artifacts.write_file(written / BILL, syft.bill_of_materials(tag))
+    artifacts.write_file(written / BILL, sbom.bill_of_materials(tag))
     return built
 
 
