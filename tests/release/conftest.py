@@ -11,10 +11,10 @@ import requests
 
 from pipeline.base import archives, artifacts, config, manifest
 from pipeline.base.names import SERVED
-from pipeline.core.release import Plan
 from pipeline.packaging import package
 from pipeline.packaging.packager import ModelPackager
 from pipeline.registry.client import Registry
+from pipeline.release.plan import Plan
 from tests import github_api, osv_api, prepared
 from tests.conftest import ROOT, lay_out
 from tests.containers import registry_of_images

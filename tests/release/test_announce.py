@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import release
 from pipeline.base import config
 from pipeline.base.errors import GitHubError
 from pipeline.base.github import GitHub
+from pipeline.release import steps
 from tests import github_api
 from tests.comment.conftest import Page
 from tests.release.conftest import REPOSITORY, TAG
@@ -46,7 +46,7 @@ def test_a_release_is_a_draft_until_all_of_it_is_there(github, pushed):
     """The last call publishes it; nobody sees less than all."""
     assert pushed.plan.digest
 
-    release.announce()
+    steps.announce()
 
     check_whole(github)
     number = str(github.releases[0]["id"])
@@ -59,7 +59,7 @@ def test_a_release_is_a_draft_until_all_of_it_is_there(github, pushed):
 
 def test_the_release_says_where_it_comes_from(github, pushed):
     """The tag, the commit, the image by its digest, and how to check that."""
-    release.announce()
+    steps.announce()
 
     (found,) = github.releases
     plan, body = pushed.plan, found["body"]
@@ -76,7 +76,7 @@ def test_the_release_says_where_it_comes_from(github, pushed):
 def test_the_notes_are_what_they_look_like(github, pushed):
     """Two commands to copy and one table."""
     assert pushed.plan.digest
-    release.announce()
+    steps.announce()
 
     page = Page(github.releases[0]["body"])
     tags = [tag for tag, _ in page.tags]
@@ -88,7 +88,7 @@ def test_the_notes_are_what_they_look_like(github, pushed):
 def test_the_files_fit_their_checksums(github, pushed, tmp_path):
     """As a person checks them after a download."""
     assert pushed.plan.digest
-    release.announce()
+    steps.announce()
     folder = tmp_path / "download"
     folder.mkdir()
     for name, content in assets(github).items():
@@ -109,7 +109,7 @@ def test_only_the_highest_stable_release_is_the_latest(github, pushed, prereleas
     """GitHub would take the newest one."""
     pushed.change(prerelease=prerelease, highest=highest)
 
-    release.announce()
+    steps.announce()
 
     (found,) = github.releases
     assert found["prerelease"] is prerelease
@@ -118,7 +118,7 @@ def test_only_the_highest_stable_release_is_the_latest(github, pushed, prereleas
 
 def test_the_summary_leads_to_the_release(github, pushed, tmp_path, capsys):
     """And the log does."""
-    release.announce()
+    steps.announce()
 
     url = github.releases[0]["html_url"]
     assert pushed.plan.pinned in (tmp_path / "summary.md").read_text()
@@ -128,11 +128,11 @@ def test_the_summary_leads_to_the_release(github, pushed, tmp_path, capsys):
 
 def test_announcing_again_changes_nothing(github, pushed):
     """A published release is never touched."""
-    release.announce()
+    steps.announce()
     before = github.changes
     pushed.change(digest="sha256:" + "e" * 64)
 
-    release.announce()
+    steps.announce()
 
     assert github.changes == before
     check_whole(github)
@@ -149,14 +149,14 @@ def test_a_crash_at_any_call_is_made_good_by_the_next_run(github, pushed, number
     github.fail_at, github.done_before = number, done_before
 
     with pytest.raises(GitHubError, match="injected by the test"):
-        release.announce()
+        steps.announce()
 
     public = [one for one in github.releases if not one["draft"]]
     assert bool(public) == (done_before and number == CALLS)
     if public:
         check_whole(github)
     github.fail_at = 0
-    release.announce()
+    steps.announce()
     check_whole(github)
     assert github_api.TOKEN not in str(vars(github))
 
@@ -167,13 +167,13 @@ def test_two_crashes_in_a_row_are_made_good_as_well(github, pushed, first, secon
     assert pushed.plan.digest
     github.fail_at, github.done_before = first, True
     with pytest.raises(GitHubError):
-        release.announce()
+        steps.announce()
     github.fail_at, github.done_before = github.changes + second, False
     with pytest.raises(GitHubError):
-        release.announce()
+        steps.announce()
 
     github.fail_at = 0
-    release.announce()
+    steps.announce()
 
     check_whole(github)
 
@@ -183,11 +183,11 @@ def test_a_half_uploaded_file_is_uploaded_again(github, pushed):
     assert pushed.plan.digest
     github.fail_at, github.done_before = 3, True
     with pytest.raises(GitHubError):
-        release.announce()
+        steps.announce()
     github.releases[0]["assets"][1]["state"] = "starter"
     github.fail_at = 0
 
-    release.announce()
+    steps.announce()
 
     check_whole(github)
     assert ("DELETE", "4") not in changes(github)[:3]
@@ -200,7 +200,7 @@ def test_a_draft_of_another_attempt_is_brought_up_to_date(github, pushed):
     for name in ("heart_disease_model_v7.tar.gz", "SHA256SUMS"):
         by_hand(github, f"releases/{made['id']}/assets", b"old", name=name)
 
-    release.announce()
+    steps.announce()
 
     check_whole(github)
     assert pushed.plan.digest in github.releases[0]["body"]
@@ -232,7 +232,7 @@ def test_a_short_trouble_of_github_is_waited_for(github, pushed):
     assert pushed.plan.digest
     github.troubles = [502]
 
-    release.announce()
+    steps.announce()
 
     check_whole(github)
     assert [call.status for call in github.calls[:2]] == [502, 200]

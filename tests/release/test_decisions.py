@@ -7,9 +7,9 @@ from semver import Version
 
 from pipeline.base.errors import ReleaseError
 from pipeline.base.records import Asset, Release
-from pipeline.core import release
-from pipeline.core.release import Found, Shipped
 from pipeline.image import checks
+from pipeline.release import plan
+from pipeline.release.plan import Found, Shipped
 
 IMAGE = "ghcr.io/acme/heart:1.2.3"
 REVISION = "a" * 40
@@ -22,7 +22,7 @@ DIGEST = "sha256:" + "d" * 64
 )
 def test_a_version_of_semver_is_taken(tag):
     """Also before the first stable one."""
-    assert f"v{release.read_tag(tag)}" == tag
+    assert f"v{plan.read_tag(tag)}" == tag
 
 
 @pytest.mark.parametrize(
@@ -37,21 +37,21 @@ def test_a_version_of_semver_is_taken(tag):
 def test_what_is_no_version_of_semver_is_refused(tag):
     """In one line, with an example of what would do."""
     with pytest.raises(ReleaseError, match=r"SemVer 2\.0: tag like v1\.2\.3") as found:
-        release.read_tag(tag)
+        plan.read_tag(tag)
     assert "\n" not in str(found.value)
 
 
 def test_build_metadata_is_refused():
     """No image's tag can have a plus, and two builds of one version would be two images."""
     with pytest.raises(ReleaseError, match="build metadata"):
-        release.read_tag("v1.2.3+5")
+        plan.read_tag("v1.2.3+5")
 
 
 def test_a_version_that_is_too_long_for_a_tag_is_refused():
     """Registries take 128 characters."""
-    assert release.read_tag(f"v1.2.3-{'a' * 122}")
+    assert plan.read_tag(f"v1.2.3-{'a' * 122}")
     with pytest.raises(ReleaseError, match="too long"):
-        release.read_tag(f"v1.2.3-{'a' * 123}")
+        plan.read_tag(f"v1.2.3-{'a' * 123}")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_version_that_is_too_long_for_a_tag_is_refused():
 )
 def test_the_image_is_named_after_the_repository(registry, repository, name):
     """In small letters, which are all that registries know."""
-    assert release.image_name(registry, repository) == name
+    assert plan.image_name(registry, repository) == name
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_the_image_is_named_after_the_repository(registry, repository, name):
 def test_what_cannot_name_an_image_is_refused(registry, repository):
     """Before anything is asked."""
     with pytest.raises(ReleaseError, match="cannot be the name of an image: set REGISTRY"):
-        release.image_name(registry, repository)
+        plan.image_name(registry, repository)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_what_cannot_name_an_image_is_refused(registry, repository):
 )
 def test_short_tags_lead_to_the_highest_stable_version_they_can_mean(version, tags, moving):
     """Those of other lines, and pre-releases, move nothing that people pull."""
-    assert list(release.moving_tags(Version.parse(version), tags)) == moving
+    assert list(plan.moving_tags(Version.parse(version), tags)) == moving
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_short_tags_lead_to_the_highest_stable_version_they_can_mean(version, ta
 )
 def test_an_alias_follows_the_highest_release_of_its_kind(version, tags, highest):
     """Production the stable ones, staging those before."""
-    assert release.is_highest(Version.parse(version), tags) is highest
+    assert plan.is_highest(Version.parse(version), tags) is highest
 
 
 VERSIONS = st.builds(
@@ -147,7 +147,7 @@ def test_in_whatever_order_versions_come_the_short_tags_end_at_the_highest(versi
     tags, leads = set(), {}
     for version in versions:
         tags.add(str(version))
-        leads |= dict.fromkeys(release.moving_tags(version, tags), version)
+        leads |= dict.fromkeys(plan.moving_tags(version, tags), version)
 
     stable = [version for version in versions if not version.prerelease]
     assert leads.get("latest") == max(stable, default=None)
@@ -164,7 +164,7 @@ def github_release(*, draft=False):
 def found(revision=REVISION, version="4", name="heart_disease"):
     """Return an image in a registry."""
     labels = {
-        release.REVISION: revision,
+        plan.REVISION: revision,
         checks.MODEL_VERSION: version,
         checks.MODEL_NAME: name,
     }
@@ -175,9 +175,7 @@ def found(revision=REVISION, version="4", name="heart_disease"):
 @pytest.mark.parametrize("published", [None, github_release(draft=True)], ids=["none", "draft"])
 def test_a_tag_that_nobody_released_begins(published, listed):
     """A draft is nothing yet."""
-    got = release.begin(
-        "v1.2.3", REVISION, IMAGE, release=published, found=None, released_as=listed
-    )
+    got = plan.begin("v1.2.3", REVISION, IMAGE, release=published, found=None, released_as=listed)
     assert got is None
 
 
@@ -195,7 +193,7 @@ def test_a_tag_that_nobody_released_begins(published, listed):
 )
 def test_a_release_that_was_interrupted_is_taken_up_with_what_it_pushed(published, listed):
     """Whatever is champion by now."""
-    got = release.begin(
+    got = plan.begin(
         "v1.2.3", REVISION, IMAGE, release=published, found=found(), released_as=listed
     )
 
@@ -222,7 +220,7 @@ def test_a_release_that_was_interrupted_is_taken_up_with_what_it_pushed(publishe
 def test_what_was_released_is_never_replaced(published, image, listed, said):
     """One line that says what is in the way."""
     with pytest.raises(ReleaseError, match=said) as error:
-        release.begin("v1.2.3", REVISION, IMAGE, release=published, found=image, released_as=listed)
+        plan.begin("v1.2.3", REVISION, IMAGE, release=published, found=image, released_as=listed)
     assert "\n" not in str(error.value)
 
 
@@ -254,12 +252,12 @@ def test_a_draft_ends_with_exactly_its_files(assets, stale, missing):
     )
     draft = github_release(draft=True).model_copy(update={"assets": listed})
 
-    assert [one.name for one in release.stale(draft, FILES)] == stale
-    assert release.missing(draft, FILES) == missing
+    assert [one.name for one in plan.stale(draft, FILES)] == stale
+    assert plan.missing(draft, FILES) == missing
 
 
 def test_a_version_lists_each_of_its_releases_once():
     """In the order in which they were marked."""
-    assert release.releases_with("", "v1.0.0") == "v1.0.0"
-    assert release.releases_with("v1.0.0-rc.1", "v1.0.0") == "v1.0.0-rc.1 v1.0.0"
-    assert release.releases_with("v1.0.0-rc.1 v1.0.0", "v1.0.0") == "v1.0.0-rc.1 v1.0.0"
+    assert plan.releases_with("", "v1.0.0") == "v1.0.0"
+    assert plan.releases_with("v1.0.0-rc.1", "v1.0.0") == "v1.0.0-rc.1 v1.0.0"
+    assert plan.releases_with("v1.0.0-rc.1 v1.0.0", "v1.0.0") == "v1.0.0-rc.1 v1.0.0"

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from pipeline import release
-from pipeline.adapters import osv as adapter
 from pipeline.base.errors import ReleaseError, ScanError
-from pipeline.core.bill import Component, python_packages
+from pipeline.release import osv as adapter
+from pipeline.release import steps
+from pipeline.release.bill import Component, python_packages
 
 BILL = json.dumps(
     {
@@ -26,7 +26,7 @@ STARLETTE = Component(name="starlette", version="1.0.0")
 
 def test_the_python_packages_of_an_image_are_asked_about(osv, capsys):
     """Those that are in it, whatever a lock says."""
-    release.scan(BILL)
+    steps.scan(BILL)
 
     assert [(one["name"], one["version"]) for one in osv.asked] == [
         ("numpy", "2.4.6"),
@@ -40,18 +40,18 @@ def test_a_known_vulnerability_stops_the_release(osv):
     osv.known["starlette"] = ["GHSA-b", "GHSA-a"]
 
     with pytest.raises(ReleaseError, match=r"starlette 1\.0\.0: GHSA-a, GHSA-b: update require"):
-        release.scan(BILL)
+        steps.scan(BILL)
 
 
 def test_one_that_cannot_be_reached_can_be_accepted(osv, capsys):
     """By its name, which is then shown; another one still stops the release."""
     osv.known["starlette"] = ["GHSA-a"]
-    release.scan(BILL, ("GHSA-a",))
+    steps.scan(BILL, ("GHSA-a",))
     assert "GHSA-a accepted" in capsys.readouterr().out
 
     osv.known["starlette"] = ["GHSA-a", "GHSA-b"]
     with pytest.raises(ReleaseError, match=r"1\.0\.0: GHSA-b: update"):
-        release.scan(BILL, ("GHSA-a",))
+        steps.scan(BILL, ("GHSA-a",))
 
 
 def test_a_database_that_does_not_answer_stops_the_release(osv, capsys):
@@ -59,8 +59,8 @@ def test_a_database_that_does_not_answer_stops_the_release(osv, capsys):
     osv.troubles = [400, 400]
 
     with pytest.raises(ScanError, match=r"answered 400.*: try later, or insist with --allow-unsc"):
-        release.scan(BILL)
-    release.scan(BILL, allow_unscanned=True)
+        steps.scan(BILL)
+    steps.scan(BILL, allow_unscanned=True)
     assert capsys.readouterr().out.startswith("scan          NOT DONE: the database of vuln")
 
 

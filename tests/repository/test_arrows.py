@@ -85,7 +85,7 @@ HOMES = {
         "pipeline.image.docker",
         "pipeline.registry.mlflow_calls",
         "pipeline.registry.mlflow_server",
-        "pipeline.adapters.oci",
+        "pipeline.release.images",
         "pipeline.base.rest",
         "pipeline.table.source",
     },

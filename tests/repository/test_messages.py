@@ -4,13 +4,13 @@ import subprocess
 
 import pytest
 
-from pipeline.adapters import osv
 from pipeline.adapters.mlflow_admin import MlflowAdmin
 from pipeline.base.errors import PipelineError
 from pipeline.base.policies import DownloadPlan, Patience
-from pipeline.core.bill import Component
 from pipeline.image.docker import Engine
 from pipeline.registry.client import Registry
+from pipeline.release import osv
+from pipeline.release.bill import Component
 from pipeline.table import source
 from tests.conftest import ROOT
 

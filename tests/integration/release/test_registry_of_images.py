@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pipeline.adapters.oci import Repository, token_server
 from pipeline.base.errors import ImageError
 from pipeline.image.docker import login
+from pipeline.release.images import Repository, token_server
 from tests import stand_ins
 
 USER, PASSWORD = "ann", "secret-of-ann"

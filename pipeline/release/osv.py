@@ -6,7 +6,7 @@ from typing import Final
 from pipeline.base.addresses import shown
 from pipeline.base.errors import ScanError
 from pipeline.base.rest import Server
-from pipeline.core.bill import Component
+from pipeline.release.bill import Component
 
 ECOSYSTEM: Final = "PyPI"
 

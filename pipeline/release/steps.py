@@ -13,8 +13,6 @@ from typing import Annotated, Final
 import typer
 from pydantic import ValidationError
 
-from pipeline.adapters import osv
-from pipeline.adapters.oci import Repository
 from pipeline.base import archives, artifacts, cli, config, git, manifest
 from pipeline.base.artifacts import RELEASE
 from pipeline.base.config import Settings
@@ -24,8 +22,6 @@ from pipeline.base.github import GitHub
 from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, SERVED
 from pipeline.base.pages import render
 from pipeline.base.records import Draft, Release
-from pipeline.core import bill, release
-from pipeline.core.release import Plan
 from pipeline.image import build as imaging
 from pipeline.image import sbom
 from pipeline.image.docker import Engine, login, saved_id
@@ -33,6 +29,10 @@ from pipeline.packaging import package
 from pipeline.packaging.package import Manifest
 from pipeline.packaging.packager import ModelPackager
 from pipeline.registry.client import Registry, Version
+from pipeline.release import bill, osv
+from pipeline.release import plan as release
+from pipeline.release.images import Repository
+from pipeline.release.plan import Plan
 
 MAIN: Final = "refs/remotes/origin/main"
 PLAN: Final = "plan.json"

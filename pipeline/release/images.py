@@ -11,7 +11,7 @@ from requests.auth import HTTPBasicAuth
 from pipeline.base.addresses import may_take_secrets, origin, shown
 from pipeline.base.errors import ImageError
 from pipeline.base.rest import Bearer, Response, Server
-from pipeline.core.release import Found
+from pipeline.release.plan import Found
 
 MANIFESTS: Final = (
     "application/vnd.oci.image.manifest.v1+json",
