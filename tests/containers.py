@@ -10,9 +10,9 @@ from contextlib import closing, contextmanager
 import docker
 import pytest
 
-from pipeline.adapters.compose import program
 from pipeline.base.errors import ImageError, RegistryError
 from pipeline.image.docker import Engine
+from pipeline.team_server.compose import program
 
 
 def needs(reason):

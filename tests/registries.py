@@ -16,9 +16,9 @@ from typing import NamedTuple
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.adapters.mlflow_admin import MlflowAdmin
-from pipeline.core import access
 from pipeline.registry.client import Submission
+from pipeline.team_server import access
+from pipeline.team_server.mlflow_admin import MlflowAdmin
 from tests.containers import free_port
 
 SECONDS_TO_START = 60

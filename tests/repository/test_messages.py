@@ -4,7 +4,6 @@ import subprocess
 
 import pytest
 
-from pipeline.adapters.mlflow_admin import MlflowAdmin
 from pipeline.base.errors import PipelineError
 from pipeline.base.policies import DownloadPlan, Patience
 from pipeline.image.docker import Engine
@@ -12,6 +11,7 @@ from pipeline.registry.client import Registry
 from pipeline.release import osv
 from pipeline.release.bill import Component
 from pipeline.table import source
+from pipeline.team_server.mlflow_admin import MlflowAdmin
 from tests.conftest import ROOT
 
 PLACE = "http://127.0.0.1:9/path"

@@ -15,8 +15,8 @@ import pytest
 import requests
 from docker.errors import APIError, ImageNotFound
 
-from pipeline.adapters.compose import program
 from pipeline.base.errors import PipelineError
+from pipeline.team_server.compose import program
 from tests.conftest import ROOT
 from tests.containers import client_of_engine, free_port, needs
 from tests.integration.team_server.routes import PROXY, World

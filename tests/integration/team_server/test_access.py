@@ -4,11 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import team_server
 from pipeline.base import config
 from pipeline.base.errors import RegistryError
-from pipeline.core import access
-from pipeline.core.access import ACCOUNTS, ANY, CI, EXPERIMENT, MODELS, READER, Grant
+from pipeline.team_server import access, command
+from pipeline.team_server.access import ACCOUNTS, ANY, CI, EXPERIMENT, MODELS, READER, Grant
 
 GRANTS = st.sets(
     st.builds(
@@ -55,12 +54,12 @@ def test_the_changes_turn_what_is_held_into_what_is_asked_for(held, asked):
 def test_every_secret_is_written_once(tmp_path, capsys):
     """For its owner, long, and each another one."""
     folder = tmp_path / "secrets"
-    team_server.write_secrets(folder)
+    command.write_secrets(folder)
     first = {path.name: path.read_text() for path in folder.iterdir()}
-    team_server.write_secrets(folder)
+    command.write_secrets(folder)
 
     assert {path.name: path.read_text() for path in folder.iterdir()} == first
-    assert set(first) == {*team_server.PASSWORDS, team_server.FLASK_KEY}
+    assert set(first) == {*command.PASSWORDS, command.FLASK_KEY}
     assert len(set(first.values())) == len(first)
     assert min(map(len, first.values())) >= 32
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -71,7 +70,7 @@ def test_every_secret_is_written_once(tmp_path, capsys):
 def test_without_a_server_the_next_step_is_named(tmp_path):
     """The embedded registry has no accounts."""
     with pytest.raises(RegistryError, match="export MLFLOW_TRACKING_URI=http"):
-        team_server.set_users(config.load(), tmp_path)
+        command.set_users(config.load(), tmp_path)
 
 
 def test_a_missing_secret_names_the_command_that_writes_it(workspace, monkeypatch):
@@ -79,4 +78,4 @@ def test_a_missing_secret_names_the_command_that_writes_it(workspace, monkeypatc
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
 
     with pytest.raises(RegistryError, match=r"admin_password: .*team_server secrets` writes it"):
-        team_server.set_users(config.load(), workspace / "none")
+        command.set_users(config.load(), workspace / "none")

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from pipeline import team_server
 from pipeline.base import archives, artifacts, manifest
 from pipeline.base.errors import RegistryError
-from pipeline.core import access
 from pipeline.registry.client import Registry
+from pipeline.team_server import access
+from pipeline.team_server import command as team_server
 from tests.conftest import ROOT
 from tests.integration.team_server.routes import API, API_3, FILE, FOREIGN, OWN, PROXY, ROUTES
 from tests.registries import submission

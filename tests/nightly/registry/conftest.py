@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.base import config
-from pipeline.core import access
+from pipeline.team_server import access
 from tests import registries
 from tests.databases import postgres
 from tests.registries import Store

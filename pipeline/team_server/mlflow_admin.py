@@ -6,7 +6,7 @@ from typing import Any, Final
 from pipeline.base.addresses import shown
 from pipeline.base.errors import RegistryError
 from pipeline.base.rest import Response, Server
-from pipeline.core.access import ADMIN, Grant
+from pipeline.team_server.access import ADMIN, Grant
 
 _API: Final = "api/2.0/mlflow"
 _API_3: Final = "api/3.0/mlflow"

@@ -10,14 +10,14 @@ from typing import Annotated, Final
 
 import typer
 
-from pipeline.adapters.compose import Compose
-from pipeline.adapters.mlflow_admin import MlflowAdmin
 from pipeline.base import artifacts, cli, config, manifest
 from pipeline.base.addresses import shown
 from pipeline.base.config import TRACKING_URI, Settings
 from pipeline.base.errors import ArtifactError, RegistryError
-from pipeline.core import access
-from pipeline.core.access import ACCOUNTS, ADMIN
+from pipeline.team_server import access
+from pipeline.team_server.access import ACCOUNTS, ADMIN
+from pipeline.team_server.compose import Compose
+from pipeline.team_server.mlflow_admin import MlflowAdmin
 
 COMPOSE: Final = Path("docker/compose.yaml")
 SECRETS: Final = Path("docker/secrets")
@@ -62,7 +62,7 @@ def write_secrets(folder: Path) -> None:
 
 
 def set_users(settings: Settings, folder: Path) -> None:
-    """Make the accounts, the experiment and the models what `pipeline.core.access` says.
+    """Make the accounts, the experiment and the models what `pipeline.team_server.access` says.
 
     Run again, it changes only what differs: a password whose file was replaced, a grant that
     somebody added by hand.
