@@ -40,6 +40,10 @@ report: setup ## compare the work tree's models with the live champion
 	$(BIN)/python -m pipeline.report $(ARGS)
 doctor: setup ## look at the whole registry; ARGS=--repair mends it
 	$(BIN)/python -m pipeline.registry doctor $(ARGS)
+history: setup ## show who was champion when, and why
+	$(BIN)/python -m pipeline.registry history
+rollback: setup ## put the champion before back; ARGS='--reason "WHY"'
+	$(BIN)/python -m pipeline.registry rollback $(ARGS)
 bench: setup ## measure everything beside what others use; ARGS=serving one part; needs wrk
 	$(BIN)/python -m benchmarks $(ARGS)
 bench-quick: setup ## the same in a few rounds; writes nothing
@@ -81,4 +85,4 @@ lock: setup ## write requirements*.txt again from requirements*.in
 clean: ## remove what the commands made, except the registry
 	rm -rf data/processed figures reports models packages environments images .bench .bentoml .nox .coverage .coverage.* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report doctor bench bench-quick test test-fast test-pythons check workflow-lint workflows faults mlflow-ui lock clean
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report doctor history rollback bench bench-quick test test-fast test-pythons check workflow-lint workflows faults mlflow-ui lock clean

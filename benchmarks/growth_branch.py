@@ -28,7 +28,7 @@ from pipeline.base import config, git_settings
 from pipeline.base.git import Remote
 from pipeline.base.names import FAMILIES, HISTORY, SERVED
 from pipeline.base.policies import RetentionPolicy
-from pipeline.registry import branch as registry_branch
+from pipeline.registry.branch import PACKED, pack, prune
 from pipeline.registry.client import Registry, Version
 from pipeline.registry.git_branch import GitBranch
 
@@ -128,13 +128,13 @@ class Growing:
     def _prune(self) -> None:
         # An embedded registry keeps its files in another folder than the server of a branch.
         (self._folder / "mlruns").rename(self._folder / "artifacts")
-        registry_branch.prune(self._registry, self._folder, self._policy)
+        prune(self._registry, self._folder, self._policy)
         (self._folder / "artifacts").rename(self._folder / "mlruns")
 
     def _measure(self) -> dict[str, float]:
         copy = shutil.copytree(self._folder, self._scratch / "packed")
-        registry_branch.pack(copy)
-        packed = (copy / registry_branch.PACKED).stat().st_size
+        pack(copy)
+        packed = (copy / PACKED).stat().st_size
         remote = self._scratch / "remote.git"
         here = git_settings.reading(os.environ)
         subprocess.run(["git", "init", "--quiet", "--bare", remote], env=here, check=True)

@@ -20,8 +20,8 @@ from benchmarks.growth_store import CROWNING, Lineage, Row
 from pipeline.base import config
 from pipeline.base.config import Settings
 from pipeline.base.names import HISTORY, SERVED, Family, registered_name
-from pipeline.registry import doctor as registry_doctor
 from pipeline.registry.client import Registry, Version
+from pipeline.registry.doctor import run
 from pipeline.registry.publishing import Submission
 
 CALL_ROUNDS: Final = 5
@@ -130,7 +130,7 @@ def doctor(grown: Grown, sizes: list[int]) -> Figures:
     found: Figures = {DOCTOR: {size: [] for size in sizes}}
     for turn in measuring.in_turns([str(size) for size in sizes], DOCTOR_ROUNDS):
         settings = grown.settings(str(int(turn) // 2))
-        found[DOCTOR][int(turn)].append(_seconds(partial(registry_doctor.run, settings)))
+        found[DOCTOR][int(turn)].append(_seconds(partial(run, settings)))
     return found
 
 

@@ -172,7 +172,7 @@ def _build_all(
 ) -> list[Recipe]:
     """Build everything, ours first, and return the rivals that could be built."""
     run = uuid.uuid4().hex
-    context, arguments = contexts.base(run, build.base_image(subject.folder))
+    context, arguments = contexts.base(run, build.python_image(subject.folder))
     base = engine.build(context, BASE, arguments, {}, _say_nothing)
     built = []
     for recipe in recipes:

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.base import artifacts, cli, config, manifest
-from pipeline.base import pages as report
 from pipeline.base.config import Settings
 from pipeline.base.manifest import Files
+from pipeline.base.pages import percent, render
 from pipeline.dataset import tables
 from pipeline.report.data_figures import data_figures
 from pipeline.report.drawing import figure_bytes
@@ -51,7 +51,7 @@ def pages(facts: Profile, figures: Files) -> dict[str, str]:
         "meanings": profile.meanings,
         "figures": figures,
     }
-    return {name: report.render(f"{name}.j2", **values) for name in PAGES}
+    return {name: render(f"{name}.j2", **values) for name in PAGES}
 
 
 def _raw(settings: Settings, *, refresh: bool) -> dict[str, bytes]:
@@ -66,8 +66,8 @@ def _show(facts: Profile) -> None:
         (
             h.title,
             str(h.outcome.rows),
-            report.percent(h.outcome.rate),
-            report.percent(h.missing_share, 1),
+            percent(h.outcome.rate),
+            percent(h.missing_share, 1),
         )
         for h in facts.hospitals
     )

@@ -28,8 +28,7 @@ from pipeline.base.names import (
     Metric,
     registered_name,
 )
-from pipeline.gate import decision as promotion
-from pipeline.gate.decision import Verdict
+from pipeline.gate.decision import Verdict, best_family, decide
 from pipeline.gate.examiner import Examiner
 from pipeline.registry import mlflow_model, provenance
 from pipeline.registry.client import Registry, Version
@@ -243,10 +242,10 @@ def _decide(
     def verdict(family: Family, model_name: str) -> Verdict:
         champion = registry.incumbent(champions[model_name])
         comparison = examiner.challenge(models[family], champion)
-        return promotion.decide(evaluations[family], comparison, settings.promotion)
+        return decide(evaluations[family], comparison, settings.promotion)
 
     evaluations = {family: model.evaluation for family, model in models.items()}
-    winner = promotion.best_family(evaluations, settings.promotion)
+    winner = best_family(evaluations, settings.promotion)
     return Decision(
         families={family: verdict(family, registered_name(family)) for family in models},
         winner=winner,

@@ -5,12 +5,12 @@ from time import perf_counter
 from typing import Any
 
 from pipeline.base import artifacts, cli, config, kernel
-from pipeline.base import pages as report
 from pipeline.base.arithmetic import reproducible
 from pipeline.base.config import Settings
 from pipeline.base.encoding import json_bytes
 from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES, Family, Metric
+from pipeline.base.pages import estimate, render
 from pipeline.evaluation.cross_validation import Watch
 from pipeline.evaluation.metrics import Ablation
 from pipeline.report.drawing import figure_bytes
@@ -104,7 +104,7 @@ def _pages(
         "hospital_titles": {hospital.name: hospital.title for hospital in EXTERNAL},
         "figures": figures,
     }
-    return {name: report.render(f"{name}.j2", **values) for name in PAGES}
+    return {name: render(f"{name}.j2", **values) for name in PAGES}
 
 
 def _show(models: Models) -> None:
@@ -112,7 +112,7 @@ def _show(models: Models) -> None:
     rows = (
         (
             FAMILY_TITLES[family],
-            *(report.estimate(model.evaluation.metrics[metric]) for metric in shown),
+            *(estimate(model.evaluation.metrics[metric]) for metric in shown),
             f"{model.evaluation.threshold:.3f}",
         )
         for family, model in models.items()

@@ -1,1 +1,1 @@
-"""Decisions and computations: no file, no network, no clock, no environment."""
+"""The place at which models of earlier versions look for their blocks."""

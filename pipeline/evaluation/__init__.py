@@ -1,0 +1,1 @@
+"""Cross-validation and what is measured in it: metrics, intervals, slices, behaviour."""

@@ -1,36 +1,27 @@
-"""A package as a container image: how one is built, and how it is proven to answer like it."""
+"""A package as a container image: the Bento, and the image around it."""
 
 import json
-import time
-from collections.abc import Iterator
-from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from pipeline.base import artifacts, cli, config, git, manifest
 from pipeline.base.config import Settings
-from pipeline.base.errors import ImageError
 from pipeline.base.manifest import Files
-from pipeline.image import bento, hostile, sbom
-from pipeline.image import checks as verification
-from pipeline.image.checks import Check
-from pipeline.image.docker import Engine, Image, Running
-from pipeline.image.http import Service
+from pipeline.image import bento, sbom
+from pipeline.image.checks import model_labels
+from pipeline.image.docker import Engine, Image
 from pipeline.packaging import package
-from pipeline.packaging.package import GoldenPatient, Manifest
+from pipeline.packaging.package import Manifest
 from pipeline.packaging.packager import ModelPackager
 
+MEGABYTE: Final = 1_000_000
 DOCKERFILE: Final = Path("docker/Dockerfile")
 LOCK: Final = Path("requirements-serving.txt")
 BENTOFILE: Final = Path("bentofile.yaml")
-BILL: Final = "sbom.cdx.json"
-# Where the image has its package, and the port of its service.
-IN_IMAGE: Final = "/app/package"
+SBOM: Final = "sbom.cdx.json"
+# Of the service in the image.
 PORT: Final = 3000
-READY_SECONDS: Final = 60.0
-# The service promises to end within this after SIGTERM.
-STOP_SECONDS: Final = 10
 
 
 def build_bento(files: Files) -> Path:
@@ -49,7 +40,7 @@ def build_bento(files: Files) -> Path:
     return bento.build(artifacts.BENTOML_HOME, f"v{about.version}-{digest[:12]}", sources)
 
 
-def base_image(folder: Path) -> str:
+def python_image(folder: Path) -> str:
     """Return the image of the Python that a package was made with."""
     packaged = json.loads((folder / package.PACKAGED_WITH).read_bytes())
     return f"python:{'.'.join(packaged['python'].split('.')[:2])}-slim"
@@ -76,7 +67,7 @@ def build_image(  # noqa: PLR0913 (an image is made of these)
     finally:
         content = "".join(f"{line}\n" for line in lines).encode()
         artifacts.write_file(written / "build.log", content)
-    artifacts.write_file(written / BILL, sbom.bill_of_materials(tag))
+    artifacts.write_file(written / SBOM, sbom.bill_of_materials(tag))
     return built
 
 
@@ -90,77 +81,56 @@ def _labels(about: Manifest, tag: str) -> dict[str, str]:
     }
     return {
         **{f"org.opencontainers.image.{k}": value for k, value in opencontainers.items() if value},
-        **verification.model_labels(about),
+        **model_labels(about),
     }
 
 
-def verify(settings: Settings, name: str, chosen: Path | None = None) -> None:
-    """Run an image as users are told to, and compare what it does with the champion's package.
+def build(  # noqa: PLR0913 (each is an option of the command)
+    settings: Settings,
+    *,
+    chosen: Path | None = None,
+    tag: str = "",
+    base_image: str = "",
+    push: bool = False,
+    only_bento: bool = False,
+) -> None:
+    """Build the Bento of a package, by default the champion's, and the image over it.
 
     Raises:
-        ImageError: something differs; the table says what.
+        PackageError: a file of the package is not what was packaged; nothing is built.
+        ImageError: BentoML, the engine or the registry refused; the message says why.
 
     """
-    engine = Engine()
-    image = engine.image(name)
-    about, golden, origin = _truth(settings, engine, name, chosen)
-    with engine.running(name, PORT) as container:
-        checks = list(_checks(image, container, about, golden))
-    rows = ((check.name, check.found, "passed" if check.passed else "FAILED") for check in checks)
-    cli.show_table(f"{name} against {origin}", ("check", "found", "result"), rows)
-    if failed := [f"{check.name}: {check.found}" for check in checks if not check.passed]:
-        raise ImageError(f"{name} is not to be used: {'; '.join(failed)}")
-    cli.say(f"verified      {name} answers like {about.model_name}/{about.version}")
-
-
-def _truth(
-    settings: Settings, engine: Engine, name: str, chosen: Path | None
-) -> tuple[Manifest, tuple[GoldenPatient, ...], str]:
-    """Return what the image is held against: a package, or what the image itself carries."""
-    if chosen is not None:
-        about = ModelPackager(settings).validate_package(chosen)
-        return about, package.read_golden(artifacts.files_below(chosen)), f"{chosen}"
-    files = engine.read(name, IN_IMAGE)
-    about = package.check(files, f"{name}:{IN_IMAGE}", only=package.SERVED)
-    return about, package.read_golden(files), "the package it carries"
-
-
-def _checks(
-    image: Image, container: Running, about: Manifest, golden: tuple[GoldenPatient, ...]
-) -> Iterator[Check]:
-    service = Service(container.host, container.port)
-    yield verification.check_labels(about, image.labels)
-    yield verification.check_user(image.user)
-    try:
-        seconds = service.wait(READY_SECONDS, lambda: _why_gone(container))
-    except ImageError as error:
-        yield Check(name="ready", found=str(error), passed=False)
+    packager = ModelPackager(settings)
+    folder = chosen or packager.create_package()
+    about = packager.validate_package(folder)
+    bento_folder = build_bento(artifacts.files_below(folder))
+    cli.say(f"Bento         {bento_folder}/")
+    if only_bento:
         return
-    yield Check(name="ready", found=f"after {seconds:.2f} s", passed=True)
-    patients = [one.patient for one in golden]
-    yield verification.check_answers(about, golden, service.post("/predict", patients).body)
-    yield verification.check_info(about, service.get("/info").json())
-    yield verification.check_refusals(hostile.REFUSED, _statuses(service))
-    again = verification.check_answers(about, golden, service.post("/predict", patients).body)
-    yield again.model_copy(update={"name": "golden patients once more"})
-    started = time.perf_counter()
-    code, seconds = container.stop(STOP_SECONDS), time.perf_counter() - started
-    yield verification.check_stop(code, seconds)
+    engine = Engine()
+    tag = tag or f"{settings.packaging.image}:{about.folder}"
+    base = base_image or python_image(folder)
+    written = _written(about)
+    built = build_image(engine, bento_folder, about, tag=tag, base=base, written=written)
+    if push:
+        cli.say(f"pushed        {tag}@{engine.push(tag, cli.say)}")
+    _show(built, engine.image(base), about)
 
 
-def _why_gone(container: Running) -> str:
-    code = container.exit_code
-    if code is None:
-        return ""
-    last = (container.logs.strip().splitlines() or ["it logged nothing"])[-1]
-    return f"exit code {code}: {last}"
+def _written(about: Manifest) -> Path:
+    return artifacts.IMAGES / about.folder
 
 
-def _statuses(service: Service) -> dict[str, int]:
-    """Send every hostile request; one without an answer is left out."""
-    found = {}
-    with closing(cli.track(hostile.REFUSED, "Hostile requests", len(hostile.REFUSED))) as watched:
-        for one in watched:
-            with suppress(ImageError):
-                found[one.name] = service.ask(one.method, one.path, one.headers, one.body).status
-    return found
+def _show(built: Image, base: Image, about: Manifest) -> None:
+    added = built.size - base.size
+    rows = (
+        ("image", built.name),
+        ("id", built.id),
+        ("model", f"{about.model_name}/{about.version}, {about.family}"),
+        ("size", f"{built.size / MEGABYTE:.0f} MB, {added / MEGABYTE:.0f} MB over {base.name}"),
+        ("user", built.user),
+        ("log, bill of materials", f"{_written(about)}/"),
+    )
+    cli.show_table("Image", ("", ""), rows)
+    cli.say(f"next          python -m pipeline.image verify {built.name}")

@@ -24,8 +24,13 @@ SNAPSHOTS = ("requirements.txt", "conda.yaml", "python_env.yaml")
 # What task 3 says about a version that it promotes.
 PROMOTION_TAGS = ("family", "git_commit", "data_digest", "promoted_from", "promoted_at")
 PROMOTION_FIGURES = ("roc_auc", "brier", "threshold")
-# The blocks that scikit-learn does not have, and the packages that lead to them.
-BLOCKS = ("__init__.py", "kernel.py", "core/__init__.py", "core/transformers.py")
+# The blocks that scikit-learn does not have, under both names that models give them, and the
+# packages that lead to them.
+BLOCKS = (
+    *("__init__.py", "base/__init__.py", "base/kernel.py"),
+    *("training/__init__.py", "training/blocks.py"),
+    *("core/__init__.py", "core/transformers.py"),
+)
 PACKAGED_WITH = ("joblib", "mlflow", "numpy", "onnxruntime", "scikit-learn", "skl2onnx", "skops")
 
 

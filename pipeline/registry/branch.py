@@ -3,14 +3,11 @@
 import gzip
 import shutil
 import sqlite3
-import sys
 from collections.abc import Collection
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final
-
-import typer
+from typing import Final
 
 from pipeline.base import artifacts, cli, command, config, git, git_settings
 from pipeline.base.config import TRACKING_URI, Settings
@@ -172,34 +169,3 @@ def _check(registry: Registry) -> None:
     champion = registry.find_alias(SERVED, CHAMPION)
     if champion is not None:
         registry.files(champion)
-
-
-def main(
-    asked: Annotated[
-        list[str], typer.Argument(metavar="COMMAND...", help="What to run, after --.")
-    ],
-    *,
-    read_only: Annotated[
-        bool, typer.Option("--read-only", help="Publish nothing, whatever the command does.")
-    ] = False,
-) -> None:
-    """Run a command with the registry that this repository keeps in a branch of its own.
-
-    With `MLFLOW_TRACKING_URI` set, the command is run with that server and nothing else happens.
-    Otherwise the branch `mlflow-registry` of `origin` is fetched and served on this machine while
-    the command runs; afterwards it is checked, pruned and pushed, unless somebody else pushed
-    first: then the command is run again on top of that. Ends with the command's exit code.
-
-    The command keeps your environment, without the account of another MLflow server.
-
-    Examples:
-    - `python -m pipeline.registry branch -- python -m pipeline.experiment_tracking --once-per KEY`
-    - `python -m pipeline.registry branch --read-only -- python -m pipeline.report`
-    - `python -m pipeline.registry branch -- python -m pipeline.registry rollback --reason "false alarms"`
-
-    """
-    sys.exit(run(config.load(), asked, read_only=read_only))
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -2,11 +2,8 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Annotated
 
-import typer
-
-from pipeline.base import cli, config
+from pipeline.base import cli
 from pipeline.base.addresses import shown
 from pipeline.base.config import Settings
 from pipeline.base.errors import RegistryError, RegistryUnavailableError
@@ -80,39 +77,3 @@ def _show(title: str, findings: Sequence[Finding]) -> None:
     if findings:
         rows = ((one.subject, one.problem, one.mend, one.advice) for one in findings)
         cli.show_table(title, COLUMNS, rows)
-
-
-def main(
-    *,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Mend what can be mended; nothing is deleted.")
-    ] = False,
-    grace: Annotated[
-        float,
-        typer.Option(
-            metavar="MINUTES",
-            min=0,
-            help="Leave runs and versions alone that are younger: they may be under way.",
-        ),
-    ] = 60,
-) -> None:
-    """Read the whole registry and say what an interruption, or a person, left wrong in it.
-
-    Finds runs that never ended, versions that are incomplete or doubled, files that are not what
-    was published, aliases that stand nowhere or not where the history says. `--repair` mends what
-    can be mended without losing anything; a second time it changes nothing.
-
-    Exit codes: 0 nothing is wrong (any more); 1 something is, and is shown; 4 the registry does not
-    answer.
-
-    Examples:
-    - `python -m pipeline.registry doctor`
-    - `python -m pipeline.registry doctor --repair`
-    - `python -m pipeline.registry doctor --repair --grace 0` when nothing is under way
-
-    """
-    run(config.load(), repair=repair, grace=grace * 60)
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -2,9 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
-
-import typer
 
 from pipeline.base import artifacts, cli, config, pages
 from pipeline.base.config import Settings
@@ -40,7 +37,7 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
     if refused and not force:
         raise RegistryError(
             f"the gate refused {version.title}: {version.tags.get('gate_reason', '')}; "
-            "choose another with --to (--list shows them), or insist with --force"
+            "choose another with --to (`make history` shows them), or insist with --force"
         )
     registry.crown(version, provenance.crowning("restored", reason, forced=refused), over=champion)
     said = f"{version.title}, was {champion.title}"
@@ -84,40 +81,3 @@ def _row(reign: history.Reign, tags: Mapping[str, str]) -> tuple[str, ...]:
 
 def _minute(moment: str) -> str:
     return datetime.fromisoformat(moment).strftime("%Y-%m-%d %H:%M")
-
-
-def main(
-    *,
-    to: Annotated[
-        int | None,
-        typer.Option(min=1, help=f"The version of {SERVED}; without it, the champion before."),
-    ] = None,
-    reason: Annotated[str, typer.Option(help="Why; it is kept in the history.")] = "",
-    force: Annotated[
-        bool, typer.Option("--force", help="Also a version that the gate refused; it is noted.")
-    ] = False,
-    list_: Annotated[bool, typer.Option("--list", help="Only show who was champion when.")] = False,
-) -> None:
-    """Put the previous champion back, with a reason.
-
-    Repeating it with the same reason changes nothing more: an interrupted one is finished so.
-
-    Exit codes: 0 done; 1 it could not be, and the champion stays; 4 the registry does not answer.
-
-    Examples:
-    - `python -m pipeline.registry rollback --list` shows who was champion when
-    - `python -m pipeline.registry rollback --reason "false alarms since Monday"` takes the one before
-    - `python -m pipeline.registry rollback --to 3 --reason "false alarms"` takes version 3
-
-    """
-    settings = config.load()
-    if list_:
-        show(settings)
-    elif reason.strip():
-        run(settings, reason.strip(), to, force=force)
-    else:
-        raise typer.BadParameter("a rollback needs a reason", param_hint="--reason")
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -4,13 +4,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-import typer
-
-from pipeline.base import cli, config
+from pipeline.base import cli
 from pipeline.base.addresses import shown
-from pipeline.base.config import TRACKING_URI, Settings
+from pipeline.base.config import Settings
 from pipeline.base.errors import RegistryError, RegistryUnavailableError
 from pipeline.registry import inventory
 from pipeline.registry.inventory import Inventory, StoredVersion
@@ -165,41 +163,3 @@ def _each(items: Sequence[Item], description: str, do: Callable[[Item], Result])
     # Closed before an error is printed, so that the error is the last line.
     with closing(cli.track(items, description, len(items))) as tracked:
         return [do(item) for item in tracked]
-
-
-def main(
-    *,
-    source: Annotated[
-        str, typer.Option("--from", metavar="URL", help=f"Its address; without it {TRACKING_URI}.")
-    ] = "",
-    destination: Annotated[
-        str,
-        typer.Option("--to", metavar="URL", help=f"Where to; without it {TRACKING_URI}."),
-    ] = "",
-) -> None:
-    """Move the registry: versions with their numbers, tags, aliases, runs, figures, files.
-
-    Without `MLFLOW_TRACKING_URI` that is the embedded registry. The destination must be empty, or
-    hold what an interrupted move has left: then it goes on. Every file is compared with its
-    manifest before it leaves and after it has arrived; a damaged one stops the move before
-    anything is written. The source is only read. Keep others out of both meanwhile.
-
-    Examples:
-    - `python -m pipeline.registry transfer --to https://mlflow.example.org`
-    - `python -m pipeline.registry transfer --from https://mlflow.example.org --to sqlite:///new.db`
-    - `python -m pipeline.registry branch --read-only -- python -m pipeline.registry transfer
-      --to https://mlflow.example.org` moves the branch to a server that asks for no account
-    - `python -m pipeline.registry branch -- python -m pipeline.registry transfer
-      --from https://mlflow.example.org` moves such a server to the branch
-
-    """
-    settings = config.load()
-    here = settings.registry.tracking_uri
-    source, destination = source or here, destination or here
-    if source == destination:
-        raise typer.BadParameter("name another registry", param_hint="--from or --to")
-    run(settings, source, destination)
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -1,0 +1,1 @@
+"""What a pushed tag ships, step by step."""

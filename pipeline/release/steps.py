@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-import typer
 from pydantic import ValidationError
 
 from pipeline.base import archives, artifacts, cli, config, git, manifest
@@ -22,23 +21,35 @@ from pipeline.base.github import GitHub
 from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, SERVED
 from pipeline.base.pages import render
 from pipeline.base.records import Draft, Release
-from pipeline.image import build as imaging
 from pipeline.image import sbom
+from pipeline.image.build import PORT, SBOM, build_bento, build_image, python_image
 from pipeline.image.docker import Engine, login, saved_id
+from pipeline.image.verify import verify
 from pipeline.packaging import package
 from pipeline.packaging.package import Manifest
 from pipeline.packaging.packager import ModelPackager
 from pipeline.registry.client import Registry, Version
 from pipeline.release import bill, osv
-from pipeline.release import plan as release
 from pipeline.release.images import Repository
-from pipeline.release.plan import Plan
+from pipeline.release.plan import (
+    RELEASED_AS,
+    Plan,
+    begin,
+    check_package,
+    image_name,
+    is_highest,
+    missing,
+    moving_tags,
+    read_tag,
+    releases_with,
+    stale,
+)
 
 MAIN: Final = "refs/remotes/origin/main"
 PLAN: Final = "plan.json"
 PACKAGE: Final = RELEASE / "package"
 IMAGE: Final = RELEASE / "image.tar"
-BILL: Final = RELEASE / imaging.BILL
+BILL: Final = RELEASE / SBOM
 SUMS: Final = RELEASE / artifacts.CHECKSUMS
 WORKFLOW: Final = ".github/workflows/release.yml"
 
@@ -51,17 +62,17 @@ def prepare(settings: Settings, tag: str) -> None:
         NoChampionError: nothing was promoted yet.
 
     """
-    version, revision, github = release.read_tag(tag), _tagged(tag), _github()
-    image = release.image_name(config.image_registry(), config.CiRun().repository)
+    version, revision, github = read_tag(tag), _tagged(tag), _github()
+    image = image_name(config.image_registry(), config.CiRun().repository)
     found = _repository(image).find(str(version))
     versions = _versions(settings)
-    shipped = release.begin(
+    shipped = begin(
         tag,
         revision,
         f"{image}:{version}",
         release=_find_release(github, tag),
         found=found,
-        released_as={v.version: v.tags.get(release.RELEASED_AS, "") for v in versions},
+        released_as={v.version: v.tags.get(RELEASED_AS, "") for v in versions},
     )
     packager = ModelPackager(settings)
     # Asked once: what a promotion changes from here on is for the next release.
@@ -156,10 +167,10 @@ def build(
     """
     plan = _read_plan("prepare")
     about = ModelPackager(settings).validate_package(PACKAGE)
-    release.check_package(plan, about)
+    check_package(plan, about)
     engine = Engine()
     base = _take(engine, plan) if plan.digest else _make(engine, plan, about, base_image)
-    imaging.verify(settings, plan.versioned, PACKAGE)
+    verify(settings, plan.versioned, PACKAGE)
     scan(BILL.read_bytes(), accepted, allow_unscanned=allow_unscanned)
     engine.save(plan.versioned, IMAGE)
     sums = manifest.checksum_lines(manifest.digests(_assets(plan)))
@@ -179,9 +190,9 @@ def _make(engine: Engine, plan: Plan, about: Manifest, base_image: str) -> str:
     tree = git.work_tree(Path.cwd())
     if tree.commit != plan.revision or tree.modified:
         raise ReleaseError(f"the work tree is not {plan.tag} any more: prepare the release again")
-    bento_folder = imaging.build_bento(artifacts.files_below(PACKAGE))
-    base = _base(engine, base_image or imaging.base_image(PACKAGE))
-    imaging.build_image(engine, bento_folder, about, tag=plan.versioned, base=base, written=RELEASE)
+    bento_folder = build_bento(artifacts.files_below(PACKAGE))
+    base = _base(engine, base_image or python_image(PACKAGE))
+    build_image(engine, bento_folder, about, tag=plan.versioned, base=base, written=RELEASE)
     return base
 
 
@@ -230,19 +241,19 @@ def publish(settings: Settings) -> None:
 
     """
     plan = _read_plan("build")
-    version, repository, engine = release.read_tag(plan.tag), _repository(plan.image), Engine()
+    version, repository, engine = read_tag(plan.tag), _repository(plan.image), Engine()
     plan = _pushed(plan, repository, engine)
     _write_plan(plan)
     _output(image=plan.image, digest=plan.digest)
     # What is pulled must not be what was built here.
     engine.remove(plan.versioned)
     engine.pull(plan.pinned)
-    imaging.verify(settings, plan.pinned, PACKAGE)
+    verify(settings, plan.pinned, PACKAGE)
     tags = repository.tags()
-    moving = release.moving_tags(version, tags)
+    moving = moving_tags(version, tags)
     for tag in moving:
         repository.tag(plan.digest, tag)
-    _write_plan(plan.model_copy(update={"highest": release.is_highest(version, tags)}))
+    _write_plan(plan.model_copy(update={"highest": is_highest(version, tags)}))
     cli.say(f"tags          {', '.join([plan.version, *moving])} of {plan.pinned}")
 
 
@@ -277,9 +288,9 @@ def announce() -> None:
     if found is None or found.draft:
         draft = _draft(plan)
         found = github.edit_draft(found, draft) if found else github.create_draft(draft)
-        for asset in release.stale(found, files):
+        for asset in stale(found, files):
             github.delete_asset(asset)
-        for name in release.missing(found, files):
+        for name in missing(found, files):
             github.upload(found, name, files[name])
         found = github.publish(found, latest=plan.highest and not plan.prerelease)
     cli.say(f"release       {found.url}")
@@ -305,7 +316,7 @@ def _draft(plan: Plan) -> Draft:
         repository=config.CiRun().repository,
         workflow=WORKFLOW,
         archive=f"{plan.package}.tar.gz",
-        port=imaging.PORT,
+        port=PORT,
     )
     return Draft(
         tag_name=plan.tag,
@@ -332,13 +343,13 @@ def mark(settings: Settings) -> None:
     if plan.highest:
         registry.set_alias(version, plan.alias)
     # The list comes last: a release that is in it is finished.
-    listed = release.releases_with(version.tags.get(release.RELEASED_AS, ""), plan.tag)
+    listed = releases_with(version.tags.get(RELEASED_AS, ""), plan.tag)
     tags = {
         "released_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "released_image": plan.pinned,
-        release.RELEASED_AS: listed,
+        RELEASED_AS: listed,
     }
-    if version.tags.get(release.RELEASED_AS) != listed:
+    if version.tags.get(RELEASED_AS) != listed:
         registry.tag(version, tags)
     higher = f"; {plan.alias} stays with a higher release" * (not plan.highest)
     moved = f", {plan.alias}" * plan.highest
@@ -376,100 +387,3 @@ def _missing_is_explained() -> Iterator[None]:
 def _output(**values: str) -> None:
     lines = "".join(f"{name}={value}\n" for name, value in values.items())
     artifacts.add_to(config.CiRun().output, lines)
-
-
-def main(context: typer.Context) -> None:
-    """Release what a tag names, step by step; each can be run again.
-
-    `GITHUB_REPOSITORY` and `GITHUB_TOKEN` say where, `REGISTRY` (by default `ghcr.io`) where the
-    image goes, with the login of `docker login`.
-
-    Examples:
-    - `python -m pipeline.release prepare v1.2.3` resolves the champion and packages it
-    - `python -m pipeline.release build` builds the image, verifies it and looks for vulnerabilities
-    - `python -m pipeline.release publish` pushes it, and verifies what was pushed
-    - `python -m pipeline.release announce` publishes the GitHub Release
-    - `python -m pipeline.release mark` sets the alias `staging` or `production`
-
-    """
-    if context.invoked_subcommand is None:
-        cli.say(context.get_help())
-
-
-def prepare_command(
-    tag: Annotated[str, typer.Argument(help="The tag that is checked out, like v1.2.3.")],
-) -> None:
-    """Resolve the champion once, and write the plan and the package into `release/`.
-
-    Refuses a tag that is not SemVer, not on main, or released already. A release that was
-    interrupted after its push is taken up again, with the model that was pushed.
-    """
-    prepare(config.load(), tag)
-
-
-def build_command(
-    *,
-    base_image: Annotated[
-        str,
-        typer.Option(envvar="BASE_IMAGE", help="What to build on; by default the model's Python."),
-    ] = "",
-    accept: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="A known vulnerability that cannot be reached; repeat."),
-    ] = None,
-    allow_unscanned: Annotated[
-        bool,
-        typer.Option(
-            "--allow-unscanned", help="Go on if the database does not answer; it says so."
-        ),
-    ] = False,
-) -> None:
-    """Build, verify and scan the image; writes it, its log, its bill and checksums.
-
-    The base is pulled and pinned by its digest; where it cannot be pulled, the one of this machine
-    is taken. The Python packages of the image are looked up in the database of `osv.dev`, or of the
-    mirror that `OSV_URL` names: a known vulnerability, or no answer, ends with 1.
-    """
-    build(
-        config.load(),
-        base_image=base_image,
-        accepted=tuple(accept or ()),
-        allow_unscanned=allow_unscanned,
-    )
-
-
-def publish_command() -> None:
-    """Push the image, never over another one; pull it by its digest and verify it once more.
-
-    `latest` and `<major>.<minor>` then lead to it if it is the highest stable version that each can
-    mean. Writes `image` and `digest` to `GITHUB_OUTPUT`.
-    """
-    publish(config.load())
-
-
-def announce_command() -> None:
-    """Publish the GitHub Release with package, bill of materials, model card and checksums.
-
-    It is a draft until all of them are there.
-    """
-    announce()
-
-
-def mark_command() -> None:
-    """Set the alias `staging` or `production` on the version that was shipped, and its tags.
-
-    An alias never goes back to a lower release; that is what a rollback of the champion and a new
-    release are for.
-    """
-    mark(config.load())
-
-
-if __name__ == "__main__":
-    cli.run(
-        main,
-        prepare=prepare_command,
-        build=build_command,
-        publish=publish_command,
-        announce=announce_command,
-        mark=mark_command,
-    )

@@ -1,0 +1,1 @@
+"""Figures, the model report, and the comment on a pull request."""

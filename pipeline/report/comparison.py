@@ -4,17 +4,14 @@ Reads the registry and changes nothing in it.
 """
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from pipeline.base import artifacts, cli, config, git
-from pipeline.base import pages as report
 from pipeline.base.arithmetic import reproducible
 from pipeline.base.config import RegistrySettings, Settings
 from pipeline.base.errors import ArtifactError, NotPromotedError, RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, SERVED, Family
+from pipeline.base.pages import difference, estimate, render
 from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.registry import mlflow_calls
 from pipeline.registry.client import Registry
@@ -90,16 +87,16 @@ def _standing(settings: RegistrySettings) -> Standing:
 def pages(found: ModelReport, figures: Files) -> dict[str, str]:
     """Return the report as Markdown and as a page, by the names of their files."""
     values = model_report.values(found)
-    return {name: report.render(f"{name}.j2", **values, figures=figures) for name in PAGES}
+    return {name: render(f"{name}.j2", **values, figures=figures) for name in PAGES}
 
 
 def _show(found: ModelReport) -> None:
     rows = (
         (
             row.title,
-            report.estimate(row.challenger),
-            report.estimate(row.champion),
-            f"{report.difference(row.difference)} {row.reading}".strip(),
+            estimate(row.challenger),
+            estimate(row.champion),
+            f"{difference(row.difference)} {row.reading}".strip(),
         )
         for row in model_report.metric_rows(found, RANKING)
     )
@@ -109,32 +106,3 @@ def _show(found: ModelReport) -> None:
     cli.say(f"champion      {found.champion.sentence}")
     cli.say(f"verdict       {found.headline.lower()}: {found.reason}")
     cli.say(f"report        {artifacts.REPORTS / PAGES[-1]}")
-
-
-def main(
-    *,
-    require_promotion: Annotated[
-        bool,
-        typer.Option("--require-promotion", help="End with 3 when the champion would stay."),
-    ] = False,
-) -> None:
-    """Compare the work tree's models with the live champion, and write the model report.
-
-    Writes `reports/model-report.md`, made for a comment on a pull request, and
-    `reports/model-report.html`, the same with its figures. Takes the models of `models/` where they
-    are current and trains the others; `models/` and the registry stay as they are. Without a
-    champion, or without a registry that answers, the report says so.
-
-    Exit codes: 0 reported, whatever the verdict; 1 something is wrong; 3 the champion would stay
-    and `--require-promotion` is set.
-
-    Examples:
-    - `python -m pipeline.report`
-    - `python -m pipeline.report --require-promotion` fails unless the champion would change
-
-    """
-    run(config.load(), require_promotion=require_promotion)
-
-
-if __name__ == "__main__":
-    cli.run(main)

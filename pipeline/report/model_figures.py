@@ -1,8 +1,8 @@
 """Figures of an exam's answers: how well models rank, promise and decide.
 
-Every function that draws takes the answers of each model by its title, as `pipeline.evaluation.cross_validation`
-describes them; some take the summary of each model's answers besides, as
-`pipeline.evaluation.metrics` makes it.
+Every function that draws takes the answers of each model by its title, as
+`pipeline.evaluation.cross_validation` describes them; some take the summary of each model's answers
+besides, as `pipeline.evaluation.metrics` makes it.
 """
 
 from collections.abc import Mapping

@@ -5,9 +5,6 @@ it is run, trusted or printed.
 """
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from pipeline.base import cli, config
 from pipeline.base.errors import ArtifactError
@@ -53,36 +50,3 @@ def _page(folder: Path, head_sha: str, run_url: str) -> str:
     except ArtifactError as error:
         return comment.without_report(f"it {error}", head_sha, run_url)
     return comment.page(report, head_sha, run_url)
-
-
-def main(
-    folder: Annotated[Path, typer.Argument(help="Holds model-report.md; nothing else is read.")],
-    *,
-    head_sha: Annotated[
-        str, typer.Option(envvar="HEAD_SHA", help="The commit that the report is about.")
-    ],
-    run_id: Annotated[
-        str, typer.Option(envvar="RUN_ID", help="The run that made the report, to link to it.")
-    ] = "",
-    author: Annotated[
-        str, typer.Option(envvar="COMMENT_AUTHOR", help="Whom the token belongs to.")
-    ] = comment.AUTHOR,
-) -> None:
-    """Post a model report as the one comment on its pull request, or edit that comment.
-
-    The pull request is the oldest open one of this repository whose head is exactly that commit;
-    the folder has no say in it. `GITHUB_REPOSITORY` and `GITHUB_TOKEN` say where.
-
-    Examples:
-    - `HEAD_SHA=$(git rev-parse HEAD) python -m pipeline.report comment reports`
-
-    """
-    if not comment.SHA.fullmatch(head_sha):
-        raise typer.BadParameter("is no commit in full", param_hint="--head-sha")
-    if run_id and not run_id.isdecimal():
-        raise typer.BadParameter("is no number", param_hint="--run-id")
-    run(folder, head_sha, run_id, author)
-
-
-if __name__ == "__main__":
-    cli.run(main)

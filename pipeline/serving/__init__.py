@@ -1,1 +1,1 @@
-"""The service over HTTP: what the Bento and the image carry, besides requirements-serving.txt."""
+"""The prediction service over HTTP."""

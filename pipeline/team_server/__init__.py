@@ -1,0 +1,1 @@
+"""The MLflow server that a team shares: accounts, backup and restore."""

@@ -1,0 +1,1 @@
+"""The model families: features, blocks, fitting, and the trained model as files."""

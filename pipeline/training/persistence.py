@@ -23,6 +23,10 @@ SCHEMA: Final = "schema.json"
 # files is never read: a crafted model would trust itself.
 TRUSTED_TYPES: Final = (
     "numpy.dtype",
+    # The blocks as models name them that were stored before the module was moved.
+    "pipeline.core.transformers.Bands",
+    "pipeline.core.transformers.MissingFlags",
+    "pipeline.core.transformers.ShareOfPrediction",
     "pipeline.training.blocks.Bands",
     "pipeline.training.blocks.MissingFlags",
     "pipeline.training.blocks.ShareOfPrediction",

@@ -1,49 +1,38 @@
-"""The arrows between modules: task -> adapters -> core -> errors, and nothing the other way."""
+"""The rooms: each imports only rooms below it, and each outside thing has one home."""
 
 import ast
+import re
 
 import pytest
 
 from tests.conftest import ROOT
 
 MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
+PICTURE = (ROOT / "docs" / "architecture.md").read_text()
+# From the ground up; the tasks are on top of all rooms.
+FLOORS = re.findall(r"^\| `(\w+)/` \|", PICTURE, re.MULTILINE)[::-1]
+# Stored models look for their blocks there.
+OLD_NAME = "pipeline.core"
 
-# What each layer may import of this project. A module that is no layer is a task or a command.
-MAY_IMPORT = {
-    "errors": set(),
-    # The package itself pins it while it is imported.
-    "kernel": set(),
-    "core": {"core", "errors", "kernel"},
-    # An adapter may stand on another: the APIs of GitHub and of registries on `rest`.
-    "adapters": {"adapters", "artifacts", "core", "errors"},
-    "artifacts": {"core", "errors"},
-    "config": {"core", "errors"},
-    "cli": {"artifacts", "config", "core", "errors"},
-    "serving": {"serving", "core", "errors"},
-    "service": {"serving", "core", "errors"},
-    "workspace": {"artifacts", "core", "errors"},
-    "packager": {"adapters", "artifacts", "config", "core", "errors"},
-    "provenance": {"adapters", "config", "core", "errors"},
-    "imaging": {"packager", "adapters", "artifacts", "cli", "config", "core", "errors"},
-    "task": {
-        *(
-            "imaging",
-            "packager",
-            "provenance",
-            "workspace",
-            "adapters",
-            "artifacts",
-            "cli",
-            "config",
-            "core",
-        ),
-        *("errors", "kernel"),
-    },
-    "__main__": {"task", "workspace", "adapters", "artifacts", "cli", "config", "core", "errors"},
+# Decisions and computations. What they import, of this project too, touches nothing outside.
+PURE_ROOMS = {"dataset", "evaluation", "gate", "scoring", "table", "training"}
+PURE_MODULES = {
+    *("base.addresses", "base.archives", "base.arithmetic", "base.encoding", "base.errors"),
+    *("base.git_settings", "base.kernel", "base.manifest", "base.names", "base.pages"),
+    *("base.policies", "base.records", "base.variables"),
+    *("registry.diagnosis", "registry.history", "registry.inventory", "registry.retention"),
+    *("packaging.build", "packaging.joblib_file", "packaging.package"),
+    *("report.comment", "report.comparison_figures", "report.data_figures", "report.drawing"),
+    *("report.model_figures", "report.model_report"),
+    *("serving.patients", "image.checks", "image.hostile", "release.bill", "release.plan"),
+    "team_server.access",
 }
+REACHES_OUT = {"table.source", "training.workspace"}
+# Asks for nothing but the processor, before numpy chooses its kernel.
+KERNEL = "pipeline.base.kernel"
 
-# What core may import besides: nothing here opens a file or a connection, or asks the time, unless
-# it is called to; the names after it are those that would.
+# What a pure module may import besides: nothing here opens a file or a connection, or asks the
+# time, unless it is called to; the names after it are those that would.
 PURE = {
     *("abc", "annotated_types", "base64", "collections", "contextlib", "copy", "copyreg", "csv"),
     *("dataclasses", "datetime", "decimal", "enum", "functools", "gzip", "hashlib", "html", "io"),
@@ -65,66 +54,41 @@ REACHING_CALLS = {"open", "print", "input", "eval", "exec", "__import__"}
 # Templates are part of the code; this is the one module that reads them.
 EXCEPTIONS = {("pipeline.base.pages", "PackageLoader")}
 
-# The homes of each outside thing.
+# The homes of each outside thing: rooms or single modules.
 HOMES = {
-    "http.client": {"pipeline.image.http", "pipeline.serving.probe"},
-    "bentoml": {"pipeline.service"},
-    "docker": {"pipeline.image.docker"},
-    "mlflow": {
-        "pipeline.registry.mlflow_calls",
-        "pipeline.registry.mlflow_model",
-        "pipeline.registry.publishing",
-        "pipeline.registry.client",
-        "pipeline.registry.care",
-        "pipeline.registry.transport",
-    },
-    "pydantic_settings": {"pipeline.base.config"},
-    # MLflow and docker let the errors of requests through, so their adapters have to know them.
-    "prometheus_client": {"pipeline.serving.metrics"},
-    "requests": {
-        "pipeline.image.docker",
-        "pipeline.registry.mlflow_calls",
-        "pipeline.registry.mlflow_server",
-        "pipeline.release.images",
-        "pipeline.base.rest",
-        "pipeline.table.source",
-    },
-    "rich": {"pipeline.base.cli"},
+    "http.client": {"image.http", "serving.probe"},
+    "bentoml": {"service"},
+    "docker": {"image.docker"},
+    "mlflow": {"registry"},
+    "pydantic_settings": {"base.config"},
+    "prometheus_client": {"serving.metrics"},
+    # MLflow and docker let the errors of requests through, so their homes have to know them.
+    "requests": {"base.rest", "image.docker", "registry", "release.images", "table.source"},
+    "rich": {"base.cli"},
     "subprocess": {
-        "pipeline.image.bento",
-        "pipeline.base.command",
-        "pipeline.base.git",
-        "pipeline.registry.git_branch",
-        "pipeline.registry.mlflow_server",
-        "pipeline.image.sbom",
+        *("base.command", "base.git", "image.bento", "image.sbom"),
+        *("registry.git_branch", "registry.mlflow_server"),
     },
-    "uvicorn": {"pipeline.serving.protocol", "pipeline.serving.server"},
-    "urllib3": {"pipeline.table.source"},
-    # MLflow's client takes its limits from the environment and from nowhere else.
+    "uvicorn": {"serving.protocol", "serving.server"},
+    "urllib3": {"table.source"},
     "os.environ": {
-        "pipeline",
+        "",
         # They hand it on to a program.
-        "pipeline.image.bento",
-        "pipeline.base.command",
-        "pipeline.base.git",
-        "pipeline.registry.git_branch",
-        "pipeline.registry.mlflow_server",
-        "pipeline.image.sbom",
-        # Their clients look for a proxy nowhere else.
-        "pipeline.registry.mlflow_calls",
-        "pipeline.base.proxies",
-        "pipeline.base.config",
-        "pipeline.serving.environment",
+        *("base.command", "base.git", "image.bento", "image.sbom"),
+        *("registry.git_branch", "registry.mlflow_server"),
+        # Their clients look for limits and for a proxy nowhere else.
+        *("base.proxies", "registry.mlflow_calls"),
+        *("base.config", "serving.environment"),
     },
-    "os.getenv": {"pipeline.base.config"},
-    # Loading any of these runs what is in the file, so nobody does.
+    "os.getenv": {"base.config"},
+    # Loading any of these runs what is in the file.
     "cloudpickle": set(),
     "joblib.load": set(),
     "pickle.load": set(),
     "pickle.loads": set(),
     "pickle.Unpickler": set(),
     # The one module that writes a pickle, for people whose tools expect one.
-    "pickle": {"pipeline.packaging.joblib_file"},
+    "pickle": {"packaging.joblib_file"},
 }
 
 
@@ -133,10 +97,22 @@ def module_name(path):
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def layer(name):
-    """Return the layer that a module of the project belongs to."""
-    part = (*name.split("."), "")[1]
-    return part if part in MAY_IMPORT else "task"
+def short(name):
+    """Return the name of a module within the pipeline."""
+    return name.removeprefix("pipeline").removeprefix(".")
+
+
+def floor(name):
+    """Return how high a module of the project lies; whatever is in no room lies on top."""
+    room = short(name).partition(".")[0]
+    return FLOORS.index(room) if room in FLOORS else len(FLOORS)
+
+
+def is_pure(name):
+    """Say whether a module of the project may not touch anything outside."""
+    parts = short(name).split(".")
+    module = ".".join(parts[:2])
+    return module in PURE_MODULES or (parts[0] in PURE_ROOMS and module not in REACHES_OUT)
 
 
 def imported(tree):
@@ -173,29 +149,35 @@ def below(name, listed):
 
 
 def wrong_arrows(module, tree):
-    """Name the imports of the project that the module's layer must not make."""
+    """Name the imports of the project that lead up, or sideways between tasks."""
     ours = {name for name in imported(tree) if name.startswith(("pipeline.", "."))}
-    allowed = MAY_IMPORT[layer(module)]
-    return {name for name in ours if name.startswith(".") or layer(name) not in allowed}
+    up = {name for name in ours if name.startswith(".") or floor(name) > floor(module)}
+    between = {name for name in ours if floor(name) == len(FLOORS)} - up
+    # The commands of all tasks stand on the tasks; nothing else does.
+    return up | (set() if module == "pipeline.__main__" else between)
 
 
 def impurities(module, tree):
-    """Name what a module of core imports or uses that reaches out of the process."""
-    if layer(module) != "core":
+    """Name what a pure module imports or uses that reaches out of the process."""
+    if module == KERNEL or not is_pure(module):
         return set()
-    others = {name for name in imported(tree) if not name.startswith("pipeline.")}
+    ours = {name for name in imported(tree) if name.startswith("pipeline.")}
+    impure = {name for name in ours if not is_pure(name) and name.count(".") > 1}
+    others = imported(tree) - ours
     outside = {name for name in others if not below(name, PURE)}
     last_names = {name.split(".")[-1] for name in others}
     reaching = (used(tree) | others | last_names) & REACHING
     reaching |= called(tree) & REACHING_CALLS
-    return outside | {name for name in reaching if (module, name) not in EXCEPTIONS}
+    return impure | outside | {name for name in reaching if (module, name) not in EXCEPTIONS}
 
 
 def strays(module, tree):
     """Name the outside things that the module touches and whose home is another one."""
     names = imported(tree) | used(tree)
     return {
-        thing for thing, homes in HOMES.items() if module not in homes and touches(names, thing)
+        thing
+        for thing, homes in HOMES.items()
+        if not {short(module), short(module).partition(".")[0]} & homes and touches(names, thing)
     }
 
 
@@ -211,48 +193,56 @@ def breaches(module, source):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_the_module_keeps_to_its_layer(path):
+def test_the_module_keeps_to_its_floor(path):
     """Each module of the pipeline, also those that are added later."""
     assert breaches(module_name(path), path.read_text()) == []
+
+
+def test_the_page_names_each_room():
+    """A newcomer draws the house from it, and the drawing agrees with the imports."""
+    rooms = {path.parent.name for path in (ROOT / "pipeline").glob("*/__init__.py")}
+
+    assert set(FLOORS) == rooms - {OLD_NAME.partition(".")[2]}
+    assert len(PICTURE.splitlines()) <= 60
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_the_page_says_of_a_room_what_the_room_says(room):
+    """In the same words, so that neither grows old."""
+    said = ast.get_docstring(ast.parse((ROOT / "pipeline" / room / "__init__.py").read_text()))
+
+    assert f"| `{room}/` | {said[0].lower()}{said[1:].removesuffix('.')} |" in PICTURE
 
 
 @pytest.mark.parametrize(
     ("module", "source", "named"),
     [
-        ("pipeline.base.errors", "import pipeline.base.manifest", "pipeline.base.manifest"),
-        ("pipeline.core.x", "from pipeline.adapters import registry", "pipeline.registry.client"),
-        ("pipeline.core.x", "from pipeline import config", "pipeline.base.config"),
-        (
-            "pipeline.core.x",
-            "from pipeline.base.artifacts import RAW",
-            "pipeline.base.artifacts.RAW",
-        ),
-        ("pipeline.core.x", "from pipeline import cli", "pipeline.base.cli"),
-        ("pipeline.core.x", "from . import y", "..y"),
-        ("pipeline.core.x", "import os", "os"),
-        ("pipeline.core.x", "def f():\n    import time", "time"),
-        ("pipeline.core.x", "from pathlib import Path", "pathlib.Path"),
-        ("pipeline.core.x", "import socket", "socket"),
-        ("pipeline.core.x", "import requests.adapters", "requests.adapters"),
-        ("pipeline.core.x", "open('x')", "open"),
-        ("pipeline.core.x", "from io import open as o", "io.open"),
-        ("pipeline.core.x", "datetime.datetime.now()", "now"),
-        ("pipeline.core.x", "pd.Timestamp.today()", "today"),
-        ("pipeline.core.x", "print('x')", "print"),
-        ("pipeline.core.x", "from jinja2 import PackageLoader", "PackageLoader"),
+        ("pipeline.base.x", "import pipeline.gate.decision", "pipeline.gate.decision"),
+        ("pipeline.gate.x", "from pipeline.registry import client", "pipeline.registry.client"),
+        ("pipeline.gate.x", "from pipeline.base import config", "pipeline.base.config"),
+        ("pipeline.gate.x", "from pipeline import service", "pipeline.service"),
+        ("pipeline.gate.x", "from . import y", "..y"),
+        ("pipeline.gate.x", "import os", "os"),
+        ("pipeline.gate.x", "def f():\n    import time", "time"),
+        ("pipeline.gate.x", "from pathlib import Path", "pathlib.Path"),
+        ("pipeline.gate.x", "import requests.adapters", "requests.adapters"),
+        ("pipeline.gate.x", "open('x')", "open"),
+        ("pipeline.gate.x", "from io import open as o", "io.open"),
+        ("pipeline.gate.x", "datetime.datetime.now()", "now"),
+        ("pipeline.gate.x", "print('x')", "print"),
+        ("pipeline.gate.x", "from jinja2 import PackageLoader", "PackageLoader"),
         ("pipeline.base.pages", "import jinja2; jinja2.FileSystemLoader", "FileSystemLoader"),
-        ("pipeline.base.git", "import pipeline.model_packaging", "pipeline.model_packaging"),
-        ("pipeline.base.git", "from pipeline import config", "pipeline.base.config"),
-        ("pipeline.base.git", "from pipeline.base.cli import say", "pipeline.base.cli.say"),
+        ("pipeline.table.x", "from pipeline.table import source", "pipeline.table.source"),
+        ("pipeline.report.drawing", "import socket", "socket"),
+        ("pipeline.registry.x", "import pipeline.model_packaging", "pipeline.model_packaging"),
+        ("pipeline.serving.x", "from pipeline.image import docker", "pipeline.image.docker"),
         ("pipeline.base.git", "import mlflow", "mlflow"),
         ("pipeline.base.rest", "import os; os.environ['X']", "os.environ"),
         ("pipeline.table.source", "from os import getenv", "os.getenv"),
-        ("pipeline.service", "from pipeline.adapters import git", "pipeline.base.git"),
         ("pipeline.one", "from pipeline import another", "pipeline.another"),
         ("pipeline.one", "from pipeline.another import run", "pipeline.another.run"),
         ("pipeline.one", "from mlflow.tracking import MlflowClient", "mlflow"),
         ("pipeline.one", "import subprocess", "subprocess"),
-        ("pipeline.one", "import requests", "requests"),
         ("pipeline.one", "from rich import print", "rich"),
         ("pipeline.one", "import joblib; joblib.load('x')", "joblib.load"),
         ("pipeline.registry.client", "import pickle", "pickle"),
@@ -266,17 +256,17 @@ def test_a_planted_breach_is_named(module, source, named):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("pipeline.core.x", "from pathlib import PurePosixPath"),
+        ("pipeline.gate.x", "from pathlib import PurePosixPath"),
         (
-            "pipeline.core.x",
-            "from pipeline.core import manifest\nfrom pipeline.base.errors import E",
+            "pipeline.gate.x",
+            "from pipeline.base import manifest\nfrom pipeline.base.records import R",
         ),
-        ("pipeline.core.x", "import io; io.BytesIO(b'')"),
+        ("pipeline.gate.x", "import io; io.BytesIO(b'')"),
         ("pipeline.base.pages", "from jinja2 import PackageLoader"),
         ("pipeline.base.git", "import subprocess"),
         ("pipeline.registry.client", "import mlflow.sklearn"),
-        ("pipeline.one", "from pipeline import artifacts, cli, config\nimport typer"),
-        ("pipeline.__main__", "from pipeline import one, another, cli"),
+        ("pipeline.one", "from pipeline.base import artifacts, cli, config\nimport typer"),
+        ("pipeline.__main__", "from pipeline import one, another\nfrom pipeline.base import cli"),
         ("pipeline.base.config", "import os; os.environ"),
     ],
 )

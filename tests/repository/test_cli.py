@@ -25,11 +25,9 @@ ENVIRONMENT = {"PYTHONPATH": str(ROOT)} | {
 
 def run(body, *arguments, **environment):
     """Run a command whose function has ``body``, in a process of its own."""
-    code = (
-        f"from pipeline import cli, errors\ndef command() -> None:\n  'What it does.'\n  {body}\n"
-    )
+    command = f"def command() -> None:\n  'What it does.'\n  {body}\ncli.run(command)"
     return subprocess.run(
-        [sys.executable, "-c", code + "cli.run(command)", *arguments],
+        [sys.executable, "-c", f"from pipeline.base import cli, errors\n{command}", *arguments],
         env=ENVIRONMENT | environment,
         capture_output=True,
         text=True,

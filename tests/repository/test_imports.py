@@ -17,7 +17,13 @@ MODULES = sorted(
 
 # The service and its image hold none of these; the first two tasks need not wait for mlflow.
 HEAVY = ["pandas", "sklearn", "mlflow", "matplotlib"]
-LIGHT = ["core.contract", "core.manifest", "core.package", "core.patients", "serving.server"]
+LIGHT = [
+    "table.contract",
+    "base.manifest",
+    "packaging.package",
+    "serving.patients",
+    "serving.server",
+]
 # Set by vendors while they are imported: scikit-learn, and pandera for an engine not used here.
 VENDORS_OWN = {
     *("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"),

@@ -330,7 +330,7 @@ def test_a_run_at_home_has_no_page():
 def test_a_command_with_wrong_settings_ends_with_exit_code_2(clone):
     """As command lines do for wrong usage, with one line that has the name."""
     change("evalution", 3)
-    code = "from pipeline import cli, config; cli.run(lambda: print(config.load()))"
+    code = "from pipeline.base import cli, config; cli.run(lambda: print(config.load()))"
 
     done = subprocess.run(
         [sys.executable, "-c", code],

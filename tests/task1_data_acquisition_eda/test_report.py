@@ -8,7 +8,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from pipeline import data_acquisition_eda
-from pipeline.base import pages as report
+from pipeline.base.pages import cell, number, percent, render
 from pipeline.table import profile
 
 NAMES = ("outcome-by-category", "distributions", "correlations", "missingness")
@@ -118,7 +118,7 @@ def test_a_value_cannot_break_out_of_its_place(facts, name):
 def test_a_value_that_was_forgotten_is_an_error():
     """A template never shows an empty place for what it was not given."""
     with pytest.raises(UndefinedError, match="'profile' is undefined"):
-        report.render("data-quality.md.j2")
+        render("data-quality.md.j2")
 
 
 @pytest.mark.parametrize(
@@ -133,15 +133,15 @@ def test_a_value_that_was_forgotten_is_an_error():
 )
 def test_numbers_are_short_and_have_a_true_minus(value, text):
     """A reader sees no float's tail, and a dash where there is nothing."""
-    assert report.number(value) == text
+    assert number(value) == text
 
 
 def test_percentages_are_rounded():
     """A share becomes a percentage with the digits that were asked for."""
-    assert report.percent(0.4587) == "46 %"
-    assert report.percent(0.0015, 1) == "0.1 %"
+    assert percent(0.4587) == "46 %"
+    assert percent(0.0015, 1) == "0.1 %"
 
 
 def test_a_cell_of_a_markdown_table_stays_one_cell():
     """Line breaks and bars cannot end it."""
-    assert report.cell("a | b\nc") == r"a \| b c"
+    assert cell("a | b\nc") == r"a \| b c"

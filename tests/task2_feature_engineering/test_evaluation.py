@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn import metrics
+from sklearn import metrics as reference
 
 from pipeline.base.names import FAMILIES, LOWER_IS_BETTER, METRIC_TITLES
 from pipeline.base.policies import ExamPlan
@@ -53,14 +53,14 @@ def test_the_metrics_of_a_fold_are_scikit_learn_s(pairs, threshold):
     found = metrics.fold_metrics(answered(pairs, threshold)).iloc[0]
 
     expected = {
-        "roc_auc": metrics.roc_auc_score(outcome, probability),
-        "pr_auc": metrics.average_precision_score(outcome, probability),
-        "log_loss": metrics.log_loss(outcome, probability),
-        "brier": metrics.brier_score_loss(outcome, probability),
-        "accuracy": metrics.accuracy_score(outcome, called),
-        "f1": metrics.f1_score(outcome, called, zero_division=0),
-        "sensitivity": metrics.recall_score(outcome, called, zero_division=0),
-        "specificity": metrics.recall_score(outcome, called, pos_label=0, zero_division=0),
+        "roc_auc": reference.roc_auc_score(outcome, probability),
+        "pr_auc": reference.average_precision_score(outcome, probability),
+        "log_loss": reference.log_loss(outcome, probability),
+        "brier": reference.brier_score_loss(outcome, probability),
+        "accuracy": reference.accuracy_score(outcome, called),
+        "f1": reference.f1_score(outcome, called, zero_division=0),
+        "sensitivity": reference.recall_score(outcome, called, zero_division=0),
+        "specificity": reference.recall_score(outcome, called, pos_label=0, zero_division=0),
     }
     assert found.to_dict() == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
@@ -270,8 +270,10 @@ def test_hospitals_are_judged_one_by_one(fitted, external, plan):
     for place in found:
         there = (external["hospital"] == place.name).to_numpy()
         outcome, answered_there = external["disease"][there], probability[there]
-        assert place.roc_auc.mean == pytest.approx(metrics.roc_auc_score(outcome, answered_there))
-        assert place.brier.mean == pytest.approx(metrics.brier_score_loss(outcome, answered_there))
+        assert place.roc_auc.mean == pytest.approx(reference.roc_auc_score(outcome, answered_there))
+        assert place.brier.mean == pytest.approx(
+            reference.brier_score_loss(outcome, answered_there)
+        )
 
 
 def test_few_patients_of_a_class_make_a_wide_interval(fitted, external, plan):
@@ -300,7 +302,7 @@ def test_a_slice_is_judged_by_its_own_patients(answers, training, plan):
 
     among = answers["svm"][answers["svm"]["row"].isin(training.index[training["sex"] == 0])]
     by_repeat = [
-        metrics.roc_auc_score(repeat["outcome"], repeat["probability"])
+        reference.roc_auc_score(repeat["outcome"], repeat["probability"])
         for _, repeat in among.groupby("repeat")
     ]
     assert women.roc_auc.mean == pytest.approx(np.mean(by_repeat))

@@ -32,16 +32,16 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 import pandas as pd
-from pipeline.core import exam
+from pipeline.evaluation import cross_validation
 from pipeline.table.contract import FEATURES, TARGET
 from pipeline.base.errors import KernelError
 table = pd.DataFrame(np.eye(20, 13), columns=list(FEATURES)).assign(**{TARGET: [0, 1] * 10})
 model = make_pipeline(LogisticRegression())
-answers = exam.probability(make_pipeline(LogisticRegression()).fit(table[list(FEATURES)],
-                                                                   table[TARGET]), table)
+fitted = make_pipeline(LogisticRegression()).fit(table[list(FEATURES)], table[TARGET])
+answers = cross_validation.probability(fitted, table)
 print("answered", len(answers))
 try:
-    exam.fit(model, table)
+    cross_validation.fit(model, table)
 except KernelError as error:
     print(error)
 """

@@ -9,8 +9,15 @@ from sklearn.pipeline import make_pipeline
 
 from pipeline.base import config
 from pipeline.evaluation import behaviour, cross_validation
-from pipeline.evaluation import metrics as evaluation
-from pipeline.evaluation.metrics import Evaluation
+from pipeline.evaluation.metrics import (
+    Evaluation,
+    by_hospital,
+    by_slice,
+    over_folds,
+    paired_differences,
+    slice_differences,
+    summarise,
+)
 from pipeline.gate import decision
 from pipeline.gate.decision import Comparison, Outcome
 from pipeline.table import parsing
@@ -94,11 +101,9 @@ def examine(settings, tables):
         return answers, Evaluation(
             family="svm",
             threshold=0.5,
-            metrics=evaluation.summarise(answers, plan),
-            slices=evaluation.by_slice(answers, known, settings.features.age_bands, plan),
-            external=evaluation.by_hospital(
-                cross_validation.probability(fitted, abroad), abroad, plan
-            ),
+            metrics=summarise(answers, plan),
+            slices=by_slice(answers, known, settings.features.age_bands, plan),
+            external=by_hospital(cross_validation.probability(fitted, abroad), abroad, plan),
             behaviour=behaviour.observe(fitted, known),
             leaks=behaviour.leaks(known),
         )
@@ -162,8 +167,8 @@ def compare(settings, tables, challenger, champion):
     plan, bands = settings.evaluation, settings.features.age_bands
     return Comparison(
         champion="heart_disease/1",
-        differences=evaluation.paired_differences(challenger, champion, plan),
-        slices=evaluation.slice_differences(challenger, champion, tables[0], bands, plan),
+        differences=paired_differences(challenger, champion, plan),
+        slices=slice_differences(challenger, champion, tables[0], bands, plan),
     )
 
 
@@ -218,11 +223,11 @@ def test_an_identical_model_is_promoted_by_chance_in_at_most_one_of_forty(settin
         fold_aucs(folds, known + random.normal(0, DISAGREEMENT, (RESAMPLES, len(known))))
         for _ in range(2)
     )
-    even = evaluation.over_folds(np.zeros(plan.folds), plan)
+    even = over_folds(np.zeros(plan.folds), plan)
     promoted = 0
     for gaps in first - second:
         differences = {
-            "roc_auc": evaluation.over_folds(gaps, plan),
+            "roc_auc": over_folds(gaps, plan),
             "brier": even,
             "log_loss": even,
         }
@@ -236,7 +241,7 @@ def test_answers_that_are_not_numbers_are_refused_and_not_raised(settings, table
     """A model that breaks down is an outcome of the gate, not a crash."""
     answers, found = good
     broken = answers.assign(probability=np.nan)
-    metrics = evaluation.summarise(broken, settings.evaluation)
+    metrics = summarise(broken, settings.evaluation)
     refused = decision.decide(
         found.model_copy(update={"metrics": metrics}), None, settings.promotion
     )

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.base import artifacts, config
 from pipeline.base.errors import ImageError, PackageError
-from pipeline.image import command as image
+from pipeline.image.command import build, verify
 from pipeline.image.docker import HARDENED, Engine
 from pipeline.image.http import Service
 from pipeline.model_packaging import ModelPackager
@@ -177,7 +177,7 @@ def test_the_image_answers_like_the_champion(built, champion, place, capsys):
     """Golden patients, hostile requests, labels, /info and SIGTERM; one row for each."""
     assert place.is_dir()
 
-    image.verify(config.load(), built, champion)
+    verify(config.load(), built, champion)
 
     shown = capsys.readouterr().out
     assert "FAILED" not in shown
@@ -190,7 +190,7 @@ def test_an_image_can_be_held_against_what_it_carries(built, place, capsys):
     """Whoever pulled it has no package."""
     assert place.is_dir()
 
-    image.verify(config.load(), built)
+    verify(config.load(), built)
 
     assert "the package it carries" in capsys.readouterr().out
 
@@ -200,7 +200,7 @@ def test_an_image_of_another_model_is_refused_with_the_reason(built, place):
     other = place / "packages" / "heart_disease_svm_model_v1"
 
     with pytest.raises(ImageError, match=r"is not to be used: labels: .*golden patients") as found:
-        image.verify(config.load(), built, other)
+        verify(config.load(), built, other)
     assert "/info: differs" in str(found.value)
 
 
@@ -211,9 +211,9 @@ def test_a_model_that_was_swapped_inside_the_image_is_never_ready(built, derived
     champion = place / "packages" / "heart_disease_model_v1"
 
     with pytest.raises(ImageError, match=r"exit code 1: error: .*model/model\.onnx has changed"):
-        image.verify(config.load(), name, champion)
+        verify(config.load(), name, champion)
     with pytest.raises(PackageError, match=r"model/model\.onnx has changed"):
-        image.verify(config.load(), name)
+        verify(config.load(), name)
     assert built != name
 
 
@@ -223,7 +223,7 @@ def test_an_image_that_runs_as_root_is_refused(client, built, place):
     Engine().build({"Dockerfile": f"FROM {built}\nUSER 0\n".encode()}, name, {}, {}, lambda _: None)
 
     with pytest.raises(ImageError, match="user: 0"):
-        image.verify(config.load(), name, place / "packages" / "heart_disease_model_v1")
+        verify(config.load(), name, place / "packages" / "heart_disease_model_v1")
     assert client.ping()
 
 
@@ -233,7 +233,7 @@ def test_an_image_that_does_not_exist_is_one_line(client, place):
     assert place.is_dir()
 
     with pytest.raises(ImageError, match=r"no image nothing:here: build it with `make image`, or"):
-        image.verify(config.load(), "nothing:here")
+        verify(config.load(), "nothing:here")
 
 
 def test_a_changed_file_of_the_package_stops_the_build(client, champion, place):
@@ -242,7 +242,7 @@ def test_a_changed_file_of_the_package_stops_the_build(client, champion, place):
     model.write_bytes(model.read_bytes()[:-1] + b"\0")
 
     with pytest.raises(PackageError, match=r"model/model\.onnx has changed"):
-        image.build(config.load(), chosen=champion, tag="heart-disease-test:never")
+        build(config.load(), chosen=champion, tag="heart-disease-test:never")
     assert not (place / ".bentoml").exists()
     assert not client.images.list("heart-disease-test:never")
 
@@ -260,7 +260,7 @@ def test_other_versions_than_the_model_was_packaged_with_stop_the_build(client, 
     artifacts.write_sealed_folder(champion, files, seal="manifest.json")
 
     with pytest.raises(ImageError, match=r"numpy \S+ is installed, 1\.26\.4 was packaged with"):
-        image.build(config.load(), chosen=champion, tag="heart-disease-test:never")
+        build(config.load(), chosen=champion, tag="heart-disease-test:never")
     assert not client.images.list("heart-disease-test:never")
 
 
@@ -269,7 +269,7 @@ def test_a_base_image_that_cannot_be_had_is_one_line(client, champion):
     assert client.ping()
 
     with pytest.raises(ImageError, match="cannot build heart-disease-test:never: "):
-        image.build(
+        build(
             config.load(),
             chosen=champion,
             tag="heart-disease-test:never",
@@ -282,13 +282,13 @@ def test_a_pushed_image_can_be_pulled_by_its_digest_and_answers_as_before(
 ):
     """The registry gave the digest that the command prints."""
     name = f"{oci_registry}/team/{TESTED}:test"
-    image.build(config.load(), chosen=champion, tag=name, push=True)
+    build(config.load(), chosen=champion, tag=name, push=True)
     digest = re.search(r"pushed\s+\S+@(sha256:[0-9a-f]{64})", capsys.readouterr().out)[1]
     client.images.remove(name, force=True)
 
     pulled = client.images.pull(f"{oci_registry}/team/{TESTED}@{digest}")
 
-    image.verify(config.load(), f"{oci_registry}/team/{TESTED}@{digest}", champion)
+    verify(config.load(), f"{oci_registry}/team/{TESTED}@{digest}", champion)
     client.images.remove(pulled.id, force=True)
     assert built
 
@@ -345,5 +345,5 @@ def test_without_an_engine_the_command_ends_with_one_line(champion, monkeypatch)
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
 
     with pytest.raises(ImageError, match="no Docker engine answers: install Docker and start it"):
-        image.build(config.load(), chosen=champion)
+        build(config.load(), chosen=champion)
     assert ModelPackager().validate_package(champion)

@@ -12,6 +12,7 @@ from pipeline.base import cli, config
 from pipeline.base.errors import RegistryError
 from pipeline.base.names import HISTORY, SERVED
 from pipeline.registry import transfer
+from pipeline.registry.__main__ import transfer_command
 from pipeline.registry.client import Registry
 from tests.databases import running
 from tests.registries import submission
@@ -341,7 +342,7 @@ def command(monkeypatch, capsys):
         monkeypatch.setenv("PIPELINE__REGISTRY__PATIENCE__ATTEMPTS", "1")
         monkeypatch.setattr("sys.argv", ["registry_transfer", *arguments])
         with pytest.raises(SystemExit) as ended:
-            cli.run(transfer.main)
+            cli.run(transfer_command)
         return ended.value.code, capsys.readouterr().err
 
     return run

@@ -12,7 +12,7 @@ from pipeline.base import archives, artifacts, manifest
 from pipeline.base.errors import RegistryError
 from pipeline.registry.client import Registry
 from pipeline.team_server import access
-from pipeline.team_server import command as team_server
+from pipeline.team_server.command import DATABASE, PARTS
 from tests.conftest import ROOT
 from tests.integration.team_server.routes import API, API_3, FILE, FOREIGN, OWN, PROXY, ROUTES
 from tests.registries import submission
@@ -365,10 +365,10 @@ def test_a_database_that_postgresql_does_not_take_changes_nothing(team, saved, t
     """Its digest is right, and its content is not: it is loaded beside the present one."""
     parts = {}
     with tarfile.open(saved[0]) as tar:
-        for name in team_server.PARTS:
+        for name in PARTS:
             parts[name] = tar.extractfile(name).read()
-    dump = parts[team_server.DATABASE]
-    parts[team_server.DATABASE] = dump[: len(dump) // 2]
+    dump = parts[DATABASE]
+    parts[DATABASE] = dump[: len(dump) // 2]
     lines = manifest.checksum_lines(manifest.digests(parts)).encode()
     archive = tmp_path / "team.tar"
     archive.write_bytes(archives.tar({artifacts.CHECKSUMS: lines, **parts}))

@@ -20,7 +20,7 @@ import docker
 from mlflow import MlflowClient
 
 from pipeline.base.names import HISTORY
-from pipeline.registry import branch as registry_branch
+from pipeline.registry.branch import unpack
 from pipeline.registry.git_branch import GitBranch
 from pipeline.registry.mlflow_server import DATABASE
 from tests.containers import registry_of_images
@@ -112,7 +112,7 @@ class Stage:
         folder = self.gh.folder / f"registry-{name.replace(' ', '-')}"
         branch = GitBranch(remote_at(self.gh.remote), "mlflow-registry", folder)
         commit = branch.read()
-        registry_branch.unpack(folder)
+        unpack(folder)
         client = MlflowClient(f"sqlite:///{folder / DATABASE}", f"sqlite:///{folder / DATABASE}")
         versions: dict[str, dict[int, dict[str, str]]] = {}
         for found in client.search_model_versions():

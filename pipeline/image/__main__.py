@@ -1,70 +1,13 @@
-"""The champion as a container image: the Bento, the image around it, and the proof of both."""
+"""The commands of the image."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from pipeline.base import artifacts, cli, config
-from pipeline.base.config import Settings
-from pipeline.image import build as imaging
-from pipeline.image.build import verify
-from pipeline.image.docker import Engine, Image
-from pipeline.packaging.package import Manifest
-from pipeline.packaging.packager import ModelPackager
-
-MEGABYTE: Final = 1_000_000
-
-
-def build(  # noqa: PLR0913 (each is an option of the command)
-    settings: Settings,
-    *,
-    chosen: Path | None = None,
-    tag: str = "",
-    base_image: str = "",
-    push: bool = False,
-    only_bento: bool = False,
-) -> None:
-    """Build the Bento of a package, by default the champion's, and the image over it.
-
-    Raises:
-        PackageError: a file of the package is not what was packaged; nothing is built.
-        ImageError: BentoML, the engine or the registry refused; the message says why.
-
-    """
-    packager = ModelPackager(settings)
-    folder = chosen or packager.create_package()
-    about = packager.validate_package(folder)
-    bento_folder = imaging.build_bento(artifacts.files_below(folder))
-    cli.say(f"Bento         {bento_folder}/")
-    if only_bento:
-        return
-    engine = Engine()
-    tag = tag or f"{settings.packaging.image}:{about.folder}"
-    base = base_image or imaging.base_image(folder)
-    written = _written(about)
-    built = imaging.build_image(engine, bento_folder, about, tag=tag, base=base, written=written)
-    if push:
-        cli.say(f"pushed        {tag}@{engine.push(tag, cli.say)}")
-    _show(built, engine.image(base), about)
-
-
-def _written(about: Manifest) -> Path:
-    return artifacts.IMAGES / about.folder
-
-
-def _show(built: Image, base: Image, about: Manifest) -> None:
-    added = built.size - base.size
-    rows = (
-        ("image", built.name),
-        ("id", built.id),
-        ("model", f"{about.model_name}/{about.version}, {about.family}"),
-        ("size", f"{built.size / MEGABYTE:.0f} MB, {added / MEGABYTE:.0f} MB over {base.name}"),
-        ("user", built.user),
-        ("log, bill of materials", f"{_written(about)}/"),
-    )
-    cli.show_table("Image", ("", ""), rows)
-    cli.say(f"next          python -m pipeline.image verify {built.name}")
+from pipeline.base import cli, config
+from pipeline.image.build import build
+from pipeline.image.verify import verify
 
 
 def build_command(  # noqa: PLR0913 (each is an option)

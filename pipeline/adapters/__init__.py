@@ -1,1 +1,0 @@
-"""One module per outside thing. An adapter reads or writes; it decides nothing."""

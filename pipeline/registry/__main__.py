@@ -1,0 +1,161 @@
+"""The commands of the registry."""
+
+from typing import Annotated
+
+import typer
+
+from pipeline.base import cli, config
+from pipeline.base.config import TRACKING_URI
+from pipeline.base.names import SERVED
+from pipeline.registry import branch, doctor, rollback, transfer
+
+
+def main(context: typer.Context) -> None:
+    """Look after the registry: check it, put a champion back, keep it in a branch, move it.
+
+    Examples:
+    - `python -m pipeline.registry doctor` looks at the whole registry
+    - `python -m pipeline.registry history` shows who was champion when
+    - `python -m pipeline.registry rollback --reason "false alarms"` puts the champion before back
+    - `python -m pipeline.registry branch -- COMMAND` runs a command with the registry of the branch
+    - `python -m pipeline.registry transfer --to URL` moves the registry to another address
+
+    """
+    if context.invoked_subcommand is None:
+        cli.say(context.get_help())
+
+
+def doctor_command(
+    *,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended; nothing is deleted.")
+    ] = False,
+    grace: Annotated[
+        float,
+        typer.Option(
+            metavar="MINUTES",
+            min=0,
+            help="Leave runs and versions alone that are younger: they may be under way.",
+        ),
+    ] = 60,
+) -> None:
+    """Read the whole registry and say what an interruption, or a person, left wrong in it.
+
+    Finds runs that never ended, versions that are incomplete or doubled, files that are not what
+    was published, aliases that stand nowhere or not where the history says. `--repair` mends what
+    can be mended without losing anything; a second time it changes nothing.
+
+    Exit codes: 0 nothing is wrong (any more); 1 something is, and is shown; 4 the registry does not
+    answer.
+
+    Examples:
+    - `python -m pipeline.registry doctor`
+    - `python -m pipeline.registry doctor --repair`
+    - `python -m pipeline.registry doctor --repair --grace 0` when nothing is under way
+
+    """
+    doctor.run(config.load(), repair=repair, grace=grace * 60)
+
+
+def history_command() -> None:
+    """Show who was champion when, and why."""
+    rollback.show(config.load())
+
+
+def rollback_command(
+    *,
+    to: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"The version of {SERVED}; without it, the champion before."),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the history.")] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also a version that the gate refused; it is noted.")
+    ] = False,
+) -> None:
+    """Put the previous champion back, with a reason.
+
+    Repeating it with the same reason changes nothing more: an interrupted one is finished so.
+
+    Exit codes: 0 done; 1 it could not be, and the champion stays; 4 the registry does not answer.
+
+    Examples:
+    - `python -m pipeline.registry rollback --reason "false alarms since Monday"` takes that before
+    - `python -m pipeline.registry rollback --to 3 --reason "false alarms"` takes version 3
+
+    """
+    if not reason.strip():
+        raise typer.BadParameter("a rollback needs a reason", param_hint="--reason")
+    rollback.run(config.load(), reason.strip(), to, force=force)
+
+
+def branch_command(
+    asked: Annotated[
+        list[str], typer.Argument(metavar="COMMAND...", help="What to run, after --.")
+    ],
+    *,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Publish nothing, whatever the command does.")
+    ] = False,
+) -> None:
+    """Run a command with the registry that this repository keeps in a branch of its own.
+
+    With `MLFLOW_TRACKING_URI` set, the command is run with that server and nothing else happens.
+    Otherwise the branch `mlflow-registry` of `origin` is fetched and served on this machine while
+    the command runs; afterwards it is checked, pruned and pushed, unless somebody else pushed
+    first: then the command is run again on top of that. Ends with the command's exit code.
+
+    The command keeps your environment, without the account of another MLflow server.
+
+    Examples:
+    - `python -m pipeline.registry branch -- python -m pipeline.experiment_tracking --once-per KEY`
+    - `python -m pipeline.registry branch --read-only -- python -m pipeline.report`
+    - `python -m pipeline.registry branch -- python -m pipeline.registry rollback --reason "WHY"`
+
+    """
+    raise typer.Exit(branch.run(config.load(), asked, read_only=read_only))
+
+
+def transfer_command(
+    *,
+    source: Annotated[
+        str, typer.Option("--from", metavar="URL", help=f"Its address; without it {TRACKING_URI}.")
+    ] = "",
+    destination: Annotated[
+        str,
+        typer.Option("--to", metavar="URL", help=f"Where to; without it {TRACKING_URI}."),
+    ] = "",
+) -> None:
+    """Move the registry: versions with their numbers, tags, aliases, runs, figures, files.
+
+    Without `MLFLOW_TRACKING_URI` that is the embedded registry. The destination must be empty, or
+    hold what an interrupted move has left: then it goes on. Every file is compared with its
+    manifest before it leaves and after it has arrived; a damaged one stops the move before
+    anything is written. The source is only read. Keep others out of both meanwhile.
+
+    Examples:
+    - `python -m pipeline.registry transfer --to https://mlflow.example.org`
+    - `python -m pipeline.registry transfer --from https://mlflow.example.org --to sqlite:///new.db`
+    - `python -m pipeline.registry branch --read-only -- python -m pipeline.registry transfer
+      --to https://mlflow.example.org` moves the branch to a server that asks for no account
+    - `python -m pipeline.registry branch -- python -m pipeline.registry transfer
+      --from https://mlflow.example.org` moves such a server to the branch
+
+    """
+    settings = config.load()
+    here = settings.registry.tracking_uri
+    source, destination = source or here, destination or here
+    if source == destination:
+        raise typer.BadParameter("name another registry", param_hint="--from or --to")
+    transfer.run(settings, source, destination)
+
+
+if __name__ == "__main__":
+    cli.run(
+        main,
+        doctor=doctor_command,
+        history=history_command,
+        rollback=rollback_command,
+        branch=branch_command,
+        transfer=transfer_command,
+    )

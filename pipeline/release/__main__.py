@@ -1,0 +1,105 @@
+"""The commands of a release."""
+
+from typing import Annotated
+
+import typer
+
+from pipeline.base import cli, config
+from pipeline.release import steps
+
+
+def main(context: typer.Context) -> None:
+    """Release what a tag names, step by step; each can be run again.
+
+    `GITHUB_REPOSITORY` and `GITHUB_TOKEN` say where, `REGISTRY` (by default `ghcr.io`) where the
+    image goes, with the login of `docker login`.
+
+    Examples:
+    - `python -m pipeline.release prepare v1.2.3` resolves the champion and packages it
+    - `python -m pipeline.release build` builds the image, verifies it and looks for vulnerabilities
+    - `python -m pipeline.release publish` pushes it, and verifies what was pushed
+    - `python -m pipeline.release announce` publishes the GitHub Release
+    - `python -m pipeline.release mark` sets the alias `staging` or `production`
+
+    """
+    if context.invoked_subcommand is None:
+        cli.say(context.get_help())
+
+
+def prepare_command(
+    tag: Annotated[str, typer.Argument(help="The tag that is checked out, like v1.2.3.")],
+) -> None:
+    """Resolve the champion once, and write the plan and the package into `release/`.
+
+    Refuses a tag that is not SemVer, not on main, or released already. A release that was
+    interrupted after its push is taken up again, with the model that was pushed.
+    """
+    steps.prepare(config.load(), tag)
+
+
+def build_command(
+    *,
+    base_image: Annotated[
+        str,
+        typer.Option(envvar="BASE_IMAGE", help="What to build on; by default the model's Python."),
+    ] = "",
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="A known vulnerability that cannot be reached; repeat."),
+    ] = None,
+    allow_unscanned: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unscanned", help="Go on if the database does not answer; it says so."
+        ),
+    ] = False,
+) -> None:
+    """Build, verify and scan the image; writes it, its log, its bill and checksums.
+
+    The base is pulled and pinned by its digest; where it cannot be pulled, the one of this machine
+    is taken. The Python packages of the image are looked up in the database of `osv.dev`, or of the
+    mirror that `OSV_URL` names: a known vulnerability, or no answer, ends with 1.
+    """
+    steps.build(
+        config.load(),
+        base_image=base_image,
+        accepted=tuple(accept or ()),
+        allow_unscanned=allow_unscanned,
+    )
+
+
+def publish_command() -> None:
+    """Push the image, never over another one; pull it by its digest and verify it once more.
+
+    `latest` and `<major>.<minor>` then lead to it if it is the highest stable version that each can
+    mean. Writes `image` and `digest` to `GITHUB_OUTPUT`.
+    """
+    steps.publish(config.load())
+
+
+def announce_command() -> None:
+    """Publish the GitHub Release with package, bill of materials, model card and checksums.
+
+    It is a draft until all of them are there.
+    """
+    steps.announce()
+
+
+def mark_command() -> None:
+    """Set the alias `staging` or `production` on the version that was shipped, and its tags.
+
+    An alias never goes back to a lower release; that is what a rollback of the champion and a new
+    release are for.
+    """
+    steps.mark(config.load())
+
+
+if __name__ == "__main__":
+    cli.run(
+        main,
+        prepare=prepare_command,
+        build=build_command,
+        publish=publish_command,
+        announce=announce_command,
+        mark=mark_command,
+    )
