@@ -53,6 +53,7 @@ LONG = (
     "integration/registry_branch/test_registry_branch.py",
     "comparison/test_comparison.py",
     "integration/serving/test_server.py",
+    "integration/old_champion/test_servers.py",
     "comment/test_hostile.py",
     "nightly/faults/test_crashes.py",
     "nightly/faults/test_storage.py",
