@@ -99,8 +99,8 @@ def files_below(folder: Path) -> dict[str, bytes]:
 
 
 def source_code() -> dict[str, bytes]:
-    """Return every module of this package by its relative POSIX path, sorted."""
-    root = Path(__file__).parent
+    """Return every module of the pipeline by its relative POSIX path, sorted."""
+    root = Path(__file__).parents[1]
     modules = sorted(root.rglob("*.py"))
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in modules}
 
