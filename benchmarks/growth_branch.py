@@ -29,8 +29,9 @@ from pipeline.base.git import Remote
 from pipeline.base.names import FAMILIES, HISTORY, SERVED
 from pipeline.base.policies import RetentionPolicy
 from pipeline.registry.branch import PACKED, pack, prune
-from pipeline.registry.client import Registry, Version
+from pipeline.registry.client import Registry
 from pipeline.registry.git_branch import GitBranch
+from pipeline.registry.version import Version
 
 # Bytes of a version's files and of its run's figures, as the pipeline writes them.
 MODEL: Final = {

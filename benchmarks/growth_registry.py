@@ -20,9 +20,10 @@ from benchmarks.growth_store import CROWNING, Lineage, Row
 from pipeline.base import config
 from pipeline.base.config import Settings
 from pipeline.base.names import HISTORY, SERVED, Family, registered_name
-from pipeline.registry.client import Registry, Version
+from pipeline.registry.client import Registry, connect
 from pipeline.registry.doctor import run
 from pipeline.registry.publishing import Submission
+from pipeline.registry.version import Version
 
 CALL_ROUNDS: Final = 5
 DOCTOR_ROUNDS: Final = 3
@@ -73,7 +74,7 @@ class Grown:
 
     def open(self, name: str) -> Registry:
         """Return a registry of this folder."""
-        return Registry(**dict(self.settings(name).registry))
+        return connect(self.settings(name).registry)
 
     def submission(self, key: str) -> Submission:
         """Return what is published with a key."""

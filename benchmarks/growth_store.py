@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.base.names import Family, registered_name
-from pipeline.registry.client import AFTER, MANIFEST, PRUNED, VERSION, Version
+from pipeline.registry.client import AFTER, VERSION
 from pipeline.registry.history import Crowning
 from pipeline.registry.publishing import KEY, Submission
+from pipeline.registry.version import MANIFEST, PRUNED, Version
 
 # Bytes of a version's verdict, and the numbers of its figures and settings, as the pipeline
 # writes them.

@@ -50,7 +50,7 @@ from pipeline.image.docker import Engine
 from pipeline.packaging import package
 from pipeline.packaging.package import SERVED_MODEL, GoldenPatient, Manifest
 from pipeline.packaging.packager import ModelPackager
-from pipeline.registry.client import Registry
+from pipeline.registry.client import connect
 
 FOREST: Final = "random_forest"
 CORES: Final = os.cpu_count() or 1
@@ -190,7 +190,7 @@ def _version(settings: Settings, model: str) -> int:
     # MLflow would make it.
     if file and not Path(file).exists():
         raise BenchmarkError(f"there is no registry at {file} yet: run `make pipeline`")
-    registry = Registry(**dict(settings.registry))
+    registry = connect(settings.registry)
     if model == SERVED:
         return registry.champion(model).version
     if (newest := registry.newest(model)) is None:

@@ -7,9 +7,7 @@ import re
 import uuid
 from collections.abc import Collection, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Annotated
 
 import pandas as pd
@@ -18,7 +16,7 @@ import typer
 from pipeline.base import artifacts, cli, config, environment, git, pages
 from pipeline.base.arithmetic import reproducible
 from pipeline.base.config import Settings
-from pipeline.base.errors import ArtifactError, NotPromotedError, OvertakenError, RegistryError
+from pipeline.base.errors import ArtifactError, NotPromotedError, RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.names import (
     FAMILY_TITLES,
@@ -28,12 +26,13 @@ from pipeline.base.names import (
     Metric,
     registered_name,
 )
-from pipeline.gate.decision import Verdict, best_family, decide
 from pipeline.gate.examiner import Examiner
 from pipeline.registry import mlflow_model, provenance
-from pipeline.registry.client import Registry, Version
+from pipeline.registry.client import Registry, connect
 from pipeline.registry.history import CHAMPION
+from pipeline.registry.promotion import Decision, Gate, promote, rehearse
 from pipeline.registry.publishing import Submission
+from pipeline.registry.version import Version
 from pipeline.table.contract import FEATURES
 from pipeline.training import fitting, workspace
 from pipeline.training.fitting import Data
@@ -41,20 +40,7 @@ from pipeline.training.trained_model import TrainedModel
 
 Models = Mapping[Family, TrainedModel]
 Versions = Mapping[Family, Version]
-# By the name of the registered model.
-Champions = Mapping[str, Version | None]
-# How often others may be faster before a promoter gives up.
-DECISIONS = 10
 TAGGED_METRICS: tuple[Metric, ...] = ("roc_auc", "brier", "log_loss", "calibration_error")
-
-
-@dataclass(frozen=True)
-class Decision:
-    """The verdict on every family, and on the best family as the model that is served."""
-
-    families: Mapping[Family, Verdict]
-    winner: Family
-    served: Verdict
 
 
 @reproducible()
@@ -79,14 +65,15 @@ def run(
     """
     data, models = workspace.read_data(), workspace.read_models()
     _refuse_stale(models, settings, data)
-    registry = Registry(**dict(settings.registry))
+    registry = connect(settings.registry)
     examiner = Examiner(data, settings.training, settings.workers, cli.watch)
     examiner.know(models.values())
 
     key = once_per or uuid.uuid4().hex
     known = _unchanged(models, registry) if reuse else {}
     versions = {} if dry_run else {**known, **_publish(models, data, registry, key, set(known))}
-    decision, seconds = _promote(models, versions, registry, examiner, settings)
+    gate = Gate(models, registry, examiner, settings.promotion)
+    decision = rehearse(gate) if dry_run else promote(gate, versions, cli.say)
     _show(models, versions, decision)
     if known:
         cli.say(f"unchanged     {', '.join(known)}: no new version")
@@ -98,7 +85,7 @@ def run(
     artifacts.add_to(config.CiRun().step_summary, summary)
     if require_promotion and not decision.served.moves_alias:
         raise NotPromotedError(f"the champion stays: {decision.served.reason}")
-    return seconds
+    return decision.seconds
 
 
 def _refuse_stale(models: Models, settings: Settings, data: Data) -> None:
@@ -189,109 +176,6 @@ def _flat_metrics(model: TrainedModel) -> dict[str, float]:
         for metric in ("roc_auc", "brier", "calibration_error")
     }
     return {**cross_validated, **external, "threshold": model.evaluation.threshold}
-
-
-def _promote(
-    models: Models,
-    versions: Versions,
-    registry: Registry,
-    examiner: Examiner,
-    settings: Settings,
-) -> tuple[Decision, float]:
-    """Decide, and apply it, again and again while others move the alias in between.
-
-    Without ``versions`` it is only decided. Also returns the seconds that decisions took.
-
-    Raises:
-        OvertakenError: others were faster every time.
-
-    """
-    seconds = 0.0
-    for left in reversed(range(DECISIONS)):
-        champions = _champions(models, registry, settle=bool(versions))
-        started = perf_counter()
-        decision = _decide(models, champions, registry, examiner, settings)
-        seconds += perf_counter() - started
-        try:
-            if versions:
-                _apply(versions, decision, champions, registry)
-        except OvertakenError as error:
-            if not left:
-                raise
-            cli.say(f"once more     {error}")
-        else:
-            break
-    return decision, seconds
-
-
-def _champions(models: Models, registry: Registry, *, settle: bool) -> Champions:
-    """Return the champion of each model; ``settle`` first finishes what a promoter left."""
-    names = (*map(registered_name, models), SERVED)
-    if settle:
-        return {name: registry.settle(name) for name in names}
-    return {name: registry.find_alias(name, CHAMPION) for name in names}
-
-
-def _decide(
-    models: Models,
-    champions: Champions,
-    registry: Registry,
-    examiner: Examiner,
-    settings: Settings,
-) -> Decision:
-    def verdict(family: Family, model_name: str) -> Verdict:
-        champion = registry.incumbent(champions[model_name])
-        comparison = examiner.challenge(models[family], champion)
-        return decide(evaluations[family], comparison, settings.promotion)
-
-    evaluations = {family: model.evaluation for family, model in models.items()}
-    winner = best_family(evaluations, settings.promotion)
-    return Decision(
-        families={family: verdict(family, registered_name(family)) for family in models},
-        winner=winner,
-        served=verdict(winner, SERVED),
-    )
-
-
-def _apply(
-    versions: Versions, decision: Decision, champions: Champions, registry: Registry
-) -> None:
-    for family, verdict in decision.families.items():
-        version = versions[family]
-        # A repeated job finds its own version: the first verdict is the one that counts.
-        registry.tag(
-            version, {k: v for k, v in _gate_tags(verdict).items() if k not in version.tags}
-        )
-        if verdict.moves_alias:
-            name = version.model_name
-            registry.crown(
-                version, provenance.crowning("promoted", verdict.reason), over=champions[name]
-            )
-    if decision.served.moves_alias:
-        _crown(versions[decision.winner], decision.served, champions[SERVED], registry)
-
-
-def _crown(
-    version: Version, verdict: Verdict, champion: Version | None, registry: Registry
-) -> None:
-    """Copy ``version`` into the served model, say why, and make it champion there."""
-    registry.ensure_registered(SERVED, "The model that is served; its versions are its champions")
-    crowning = provenance.crowning("promoted", verdict.reason)
-    promoted = {
-        "promoted_from": version.title,
-        "promoted_by": crowning.by,
-        "promoted_at": crowning.at,
-    }
-    copied = registry.copy(version, SERVED, {**_gate_tags(verdict), **promoted})
-    registry.crown(copied, crowning, over=champion)
-
-
-def _gate_tags(verdict: Verdict) -> dict[str, str]:
-    return {
-        "gate_outcome": verdict.outcome,
-        "gate_reason": verdict.reason,
-        "gate_verdict": verdict.model_dump_json(),
-    }
 
 
 def _show(models: Models, versions: Versions, decision: Decision) -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.registry.client import Submission
+from pipeline.registry.publishing import Submission
 from pipeline.team_server import access
 from pipeline.team_server.mlflow_admin import MlflowAdmin
 from tests.containers import free_port

@@ -56,8 +56,8 @@ class OvertakenError(RegistryError):
     """Another version became champion while one was about to: the decision is of yesterday."""
 
 
-class RegistryUnavailableError(RegistryError):
-    """The registry could not be reached."""
+class RegistryUnavailableError(PipelineError):
+    """The registry gave no answer: nothing is known about what it holds."""
 
     exit_code = 4
 

@@ -14,7 +14,8 @@ from pipeline.base.manifest import Files
 from pipeline.base.names import SERVED
 from pipeline.packaging import build, package
 from pipeline.packaging.package import Identity, Manifest
-from pipeline.registry.client import Registry, Version
+from pipeline.registry.client import Registry, connect
+from pipeline.registry.version import Version
 from pipeline.table import parsing, source
 from pipeline.table.contract import FEATURES
 from pipeline.training import trained_model
@@ -44,7 +45,7 @@ class ModelPackager:
     @cached_property
     def _registry(self) -> Registry:
         # MLflow makes its database as soon as it is asked: whoever only validates needs none.
-        return Registry(**dict(self._settings.registry))
+        return connect(self._settings.registry)
 
     def get_champion_model_info(self) -> dict[str, Any]:
         """Return what is served now: ``model_name``, ``version``, ``roc_auc``, and its tags.

@@ -16,11 +16,12 @@ from pipeline.base.git import Remote
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.base.policies import RetentionPolicy
 from pipeline.registry import mlflow_server, retention
-from pipeline.registry.client import Registry, Version
+from pipeline.registry.client import Registry, connect
 from pipeline.registry.git_branch import GitBranch
 from pipeline.registry.history import CHAMPION
 from pipeline.registry.mlflow_server import ARTIFACTS, DATABASE
 from pipeline.registry.retention import Stored
+from pipeline.registry.version import Version
 
 PACKED: Final = f"{DATABASE}.gz"
 README: Final = """\
@@ -83,7 +84,7 @@ def _with_server(settings: Settings, folder: Path, asked: list[str], *, read_onl
         code = command.run(asked, registry=address)
         if not code and not read_only:
             here = settings.registry.model_copy(update={"tracking_uri": address})
-            registry = Registry(**dict(here))
+            registry = connect(here)
             prune(registry, folder, settings.registry_branch.keep)
             _check(registry)
     return code

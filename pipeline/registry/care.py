@@ -8,12 +8,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from pipeline.base import manifest
-from pipeline.base.errors import RegistryError, RegistryUnavailableError
-from pipeline.registry.client import COMPLETE, Registry, Version
+from pipeline.base.errors import RegistryError
+from pipeline.registry.client import Registry
 from pipeline.registry.diagnosis import DOUBLE, Finding, ModelState, RunState, VersionState
 from pipeline.registry.history import Crowning
 from pipeline.registry.mlflow_calls import every_page
 from pipeline.registry.publishing import KEY
+from pipeline.registry.version import COMPLETE, Version
 
 # The source of a version that is a copy of another one.
 COPY: Final = re.compile(r"models:/[^/]+/\d+")
@@ -134,8 +135,6 @@ class RegistryCare(Registry):
     def _digests(self, version: Version) -> dict[str, str]:
         try:
             return manifest.digests(self.stored(version))
-        except RegistryUnavailableError:
-            raise
         except RegistryError:
             return {}
 

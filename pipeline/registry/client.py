@@ -1,173 +1,48 @@
-"""The MLflow registry: runs, versions, aliases. It does what it is told, and decides nothing.
+"""The champions of an MLflow registry. They follow the log, and nothing is decided here.
 
 Who is champion is for `pipeline.registry.history` to say; here the aliases are made to follow.
-
-A version is published in stages: its files are uploaded, downloaded again and compared with their
-manifest, and only then is it tagged complete. Whoever reads a version's files gets them verified.
 """
 
-import re
-import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import chain, islice, takewhile
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from mlflow import MlflowClient
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-from pipeline.base import manifest
-from pipeline.base.artifacts import files_below
+from pipeline.base.config import RegistrySettings
 from pipeline.base.errors import (
     ArtifactError,
     NoChampionError,
     OvertakenError,
     RegistryError,
-    RegistryUnavailableError,
 )
-from pipeline.base.manifest import Files
 from pipeline.base.names import HISTORY
-from pipeline.base.policies import Patience
-from pipeline.base.records import Record
 from pipeline.gate.examiner import Incumbent
 from pipeline.registry import history
-from pipeline.registry.diagnosis import DOUBLE
 from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION, Crowning, Entry
-from pipeline.registry.mlflow_calls import MlflowCalls, every_page, first, plain, unless_there
-from pipeline.registry.publishing import KEY, Submission, experiment_id, log_model, log_run, upload
+from pipeline.registry.mlflow_calls import first, plain
+from pipeline.registry.publishing import KEY
+from pipeline.registry.version import Version, newest_of, version_of, with_key
+from pipeline.registry.versions import Versions
 from pipeline.training import trained_model
 
-MANIFEST: Final = "manifest"
-COMPLETE: Final = "complete"
-PRUNED: Final = "files_pruned"
-DIGEST: Final = "model_digest"
 # What an entry of the history carries: see `history.Entry`.
 MODEL: Final = "model"
 VERSION: Final = "version"
 AFTER: Final = "after"
 CROWNING: Final = "crowning"
-
 # Others may move an alias while it is read; it stands still sooner than that.
 _SETTLING: Final = 20
-# An embedded registry's files are loaded where they lie, and Python leaves its caches beside code.
-_CACHE: Final = re.compile(r"code/(.*/)?__pycache__/")
 # Entries of the log that are read at once.
 _PAGE: Final = 20
 
 
-class Version(Record):
-    """One version of a registered model."""
-
-    model_name: str
-    version: int
-    run_id: str
-    source: str
-    created_ms: int
-    tags: dict[str, str]
-
-    @property
-    def title(self) -> str:
-        """Return the version as people write it, for example ``heart_disease_svm/3``."""
-        return f"{self.model_name}/{self.version}"
-
-    @property
-    def complete(self) -> bool:
-        """Say whether every file of the version was seen to be stored."""
-        return self.tags.get(COMPLETE) == "true"
-
-    @property
-    def pruned(self) -> bool:
-        """Say whether the files were dropped to save room; the version itself stays."""
-        return self.tags.get(PRUNED) == "true"
-
-    @property
-    def manifest(self) -> dict[str, str]:
-        """Return the sha256 of each file that was published.
-
-        Raises:
-            RegistryError: the tag is damaged.
-
-        """
-        try:
-            return manifest.parse_checksum_lines(self.tags.get(MANIFEST, ""))
-        except ValueError as error:
-            raise RegistryError(f"the manifest of {self.title} is damaged: {error}") from error
-
-    def holds(self, files: Files) -> bool:
-        """Say whether the version was published with these files, among others, as they are."""
-        try:
-            known = self.manifest
-        except RegistryError:
-            return False
-        return all(known.get(name) == digest for name, digest in manifest.digests(files).items())
+def connect(settings: RegistrySettings) -> "Registry":
+    """Return the registry that the settings name."""
+    return Registry(settings.tracking_uri, settings.experiment, settings.patience)
 
 
-class Registry:
-    """The registry at one tracking URI: a SQLite file or an MLflow server.
-
-    MLflow resolves ``models:/`` addresses by its process-wide setting, so there can be one registry
-    in a process at a time. Every method raises `RegistryUnavailableError` where the registry gives
-    no good answer for as long as ``patience`` allows, and `RegistryError` where it refuses.
-    """
-
-    def __init__(
-        self, tracking_uri: str, experiment: str, patience: Patience | None = None
-    ) -> None:
-        """Point MLflow at ``tracking_uri``; an embedded registry is made if it does not exist.
-
-        Raises:
-            RegistryError: the embedded registry's file cannot be opened, or MLflow knows no such
-                kind of address.
-
-        """
-        self._calls = MlflowCalls(tracking_uri, patience or Patience())
-        self._experiment = experiment
-
-    # --- reading
-
-    def version(self, model_name: str, version: int) -> Version:
-        """Return one version.
-
-        Raises:
-            RegistryError: there is none.
-
-        """
-        if (found := self._find(model_name, version)) is None:
-            raise RegistryError(f"{self._calls.uri} holds no {model_name}/{version}")
-        return found
-
-    def _find(self, model_name: str, version: int) -> Version | None:
-        found = self._calls.find(lambda client: client.get_model_version(model_name, str(version)))
-        return _version(found) if found else None
-
-    def versions(self, model_name: str, **tags: str) -> list[Version]:
-        """Return the versions with the given tags, oldest first."""
-        conditions = [f"tags.{name} = '{value}'" for name, value in tags.items()]
-        return self._calls.ask(lambda client: _search(client, model_name, *conditions))
-
-    def newest(self, model_name: str) -> Version | None:
-        """Return the newest complete version of a model, or None."""
-        complete = [version for version in self.versions(model_name) if version.complete]
-        return complete[-1] if complete else None
-
-    def find_alias(self, model_name: str, alias: str) -> Version | None:
-        """Return the version that holds ``alias``, or None."""
-        found = self._calls.find(
-            lambda client: client.get_model_version_by_alias(model_name, alias)
-        )
-        return _version(found) if found else None
-
-    def _holder(self, model_name: str, alias: str) -> int | None:
-        found = self.find_alias(model_name, alias)
-        return found.version if found else None
-
-    def aliases(self, model_name: str) -> dict[str, int]:
-        """Return the version of each alias of a model; none where there is no such model."""
-        found = self._calls.find(lambda client: client.get_registered_model(model_name))
-        aliases = found.aliases if found else {}
-        return {alias: int(version) for alias, version in aliases.items()}
+class Registry(Versions):
+    """A registry of models, each of which may have a champion."""
 
     def champion(self, model_name: str) -> Version:
         """Return the version that holds the alias ``champion``.
@@ -197,175 +72,9 @@ class Registry:
         commit = champion.tags.get("git_commit", "unknown")
         try:
             model = trained_model.read(self.files(champion), champion.title)
-        except RegistryUnavailableError:
-            raise
         except (RegistryError, ArtifactError) as error:
             return Incumbent(champion.title, None, str(error), commit)
         return Incumbent(champion.title, model, commit=commit)
-
-    def files(self, version: Version) -> dict[str, bytes]:
-        """Download a version's files and check them against its manifest.
-
-        Raises:
-            RegistryError: the version is incomplete, or a file is missing, changed or unexpected;
-                the message names each.
-
-        """
-        if not version.complete:
-            raise RegistryError(f"{version.title} is incomplete: its upload was never verified")
-        if version.pruned:
-            raise RegistryError(
-                f"the files of {version.title} were dropped to save room: train its commit "
-                f"{version.tags.get('git_commit', '')} again"
-            )
-        return self._verified(version)
-
-    def _verified(self, version: Version) -> dict[str, bytes]:
-        if not (files := self.stored(version)):
-            raise RegistryError(
-                f"no file of {version.title} is where it was stored; an embedded registry does not "
-                "move: put the folder back, or train again"
-            )
-        expected = version.manifest
-        if found := manifest.differences(expected, manifest.digests(files)):
-            raise RegistryError(f"{version.title} is not what was published: {'; '.join(found)}")
-        return files
-
-    def stored(self, version: Version) -> dict[str, bytes]:
-        """Download what is stored of a version, right or wrong; nothing where it is gone.
-
-        Raises:
-            RegistryError: it cannot be read.
-
-        """
-        try:
-            return self._calls.ask(lambda client: _stored(client, version))
-        except RegistryUnavailableError:
-            raise
-        except RegistryError as error:
-            raise RegistryError(f"the files of {version.title} are missing: {error}") from error
-
-    # --- publishing
-
-    def publish(self, submission: Submission) -> Version:
-        """Create a version from ``submission``, or return the one that its key has already made.
-
-        Whatever an interrupted call left is taken up where it stopped.
-
-        Raises:
-            RegistryError: what is stored is not what was sent, and the version stays incomplete; or
-                the key has made another model.
-
-        """
-        name, key = submission.model_name, submission.key
-        if not self.versions(name, **{KEY: key}):
-            self._create(submission)
-        if not (made := self.versions(name, **{KEY: key})):
-            raise RegistryError(f"the version of {name} with the key {key} was changed meanwhile")
-        version, *doubles = made
-        for double in doubles:
-            # Of two jobs with one key, the later; or a request that was given up for lost.
-            self.tag(double, {KEY: f"{key}{DOUBLE}{version.title}"})
-        if version.tags.get(DIGEST) != submission.tags.get(DIGEST):
-            raise RegistryError(
-                f"the key {key} was used for other models ({version.title}): give another key"
-            )
-        if not version.complete:
-            version = self._complete(version, submission)
-        self._calls.done.append(f"{version.title} is complete")
-        return version
-
-    def _create(self, submission: Submission) -> None:
-        run = log_run(self._calls, self._experiment_id(), submission)
-        model_id = log_model(self._calls, submission, run)
-        self.ensure_registered(submission.model_name, submission.description)
-        self._calls.ask(lambda client: client.set_terminated(run.info.run_id))
-        tags = {**submission.tags, KEY: submission.key, MANIFEST: _checksums(submission.files)}
-        self._calls.create(
-            lambda client: _with_key(client, submission.model_name, submission.key),
-            lambda client: _version(
-                client.create_model_version(
-                    submission.model_name,
-                    source=f"models:/{model_id}",
-                    run_id=run.info.run_id,
-                    model_id=model_id,
-                    tags=tags,
-                )
-            ),
-        )
-
-    def _complete(self, version: Version, submission: Submission) -> Version:
-        try:
-            self._verified(version)
-        except RegistryUnavailableError:
-            raise
-        except RegistryError:
-            # Nobody was given these files: they can be sent once more.
-            self._upload(version.source.removeprefix("models:/"), submission.files)
-            version = self.tag(version, {MANIFEST: _checksums(submission.files)})
-            self._verified(version)
-        return self.tag(version, {COMPLETE: "true"})
-
-    def _upload(self, model_id: str, files: Files) -> None:
-        upload(self._calls, model_id, files)
-
-    def _experiment_id(self) -> str:
-        return experiment_id(self._calls, self._experiment)
-
-    # --- tags, copies
-
-    def tag(self, version: Version, tags: Mapping[str, str]) -> Version:
-        """Set ``tags`` on a version and return it as it is then."""
-
-        def set_all(client: MlflowClient) -> None:
-            for key, value in tags.items():
-                if version.tags.get(key) != value:
-                    plain(client).set_model_version_tag(
-                        version.model_name, str(version.version), key, value
-                    )
-
-        self._calls.ask(set_all)
-        return version.model_copy(update={"tags": {**version.tags, **tags}})
-
-    def prune(self, version: Version) -> Version:
-        """Note that the files of a version are about to be dropped."""
-        return self.tag(version, {PRUNED: "true"})
-
-    def ensure_registered(self, model_name: str, description: str) -> None:
-        """Create a registered model unless there is one of that name.
-
-        It is looked for first: where a server has accounts, only its admin may create one. MLflow
-        reads all versions of a model to show it, so one of them is looked for before.
-        """
-        if self._calls.ask(lambda client: _newest(client, model_name, 1)):
-            return
-        if self._calls.find(lambda client: client.get_registered_model(model_name)) is None:
-            self._calls.ask(
-                lambda client: unless_there(
-                    lambda: client.create_registered_model(model_name, description=description)
-                )
-            )
-
-    def copy(self, version: Version, model_name: str, tags: Mapping[str, str]) -> Version:
-        """Copy a version into another registered model, or return the copy made before.
-
-        ``tags`` are added to those of the version, in the same call that makes the copy.
-        """
-        address, run = f"models:/{version.title}", f"run_id = '{version.run_id}'"
-
-        def made(client: MlflowClient) -> Version | None:
-            found = _search(client, model_name, run)
-            return first(copied for copied in found if copied.source == address)
-
-        copied = self._calls.create(
-            made,
-            lambda client: _version(
-                client.create_model_version(
-                    model_name, address, version.run_id, tags={**version.tags, **tags}
-                )
-            ),
-        )
-        return self.tag(copied, tags)
 
     # --- champions
 
@@ -403,7 +112,7 @@ class Registry:
             conditions[1:] = [f"version_number < {page[-1].version}"]
 
     def _page(self, *conditions: str) -> list[Version]:
-        return self._calls.ask(lambda client: _newest(client, HISTORY, _PAGE, *conditions))
+        return self._calls.ask(lambda client: newest_of(client, HISTORY, _PAGE, *conditions))
 
     def _last(self, model_name: str) -> tuple[int, Entry | None]:
         """Return the number of the last entry, 0 for none, and the last one that counts."""
@@ -456,8 +165,8 @@ class Registry:
             CROWNING: crowning.model_dump_json(),
         }
         self._calls.create(
-            lambda client: _with_key(client, HISTORY, key),
-            lambda client: _version(
+            lambda client: with_key(client, HISTORY, key),
+            lambda client: version_of(
                 client.create_model_version(
                     HISTORY,
                     f"models:/{version.title}",
@@ -509,50 +218,6 @@ class Registry:
         )
 
 
-def download(address: str) -> dict[str, bytes]:
-    """Return the files at an address of MLflow."""
-    with tempfile.TemporaryDirectory() as folder:
-        repository: Any = get_artifact_repository(address)
-        found = repository.download_artifacts("", folder)
-        files = files_below(Path(found))
-    # MLflow's client writes this one beside what it downloads.
-    files.pop("registered_model_meta", None)
-    return {name: content for name, content in files.items() if not _CACHE.match(name)}
-
-
-def _stored(client: MlflowClient, version: Version) -> dict[str, bytes]:
-    place = plain(client).get_model_version_download_uri(version.model_name, str(version.version))
-    return download(place)
-
-
-def _newest(client: MlflowClient, model_name: str, count: int, *conditions: str) -> list[Version]:
-    """Return at most so many of a model's versions, newest first."""
-    text = " and ".join([f"name = '{model_name}'", *conditions])
-    order = ["version_number DESC"]
-    return [*map(_version, client.search_model_versions(text, count, order))]
-
-
-def _search(client: MlflowClient, model_name: str, *conditions: str) -> list[Version]:
-    text = " and ".join([f"name = '{model_name}'", *conditions])
-    versions = every_page(lambda page: client.search_model_versions(text, page_token=page))
-    return sorted(map(_version, versions), key=lambda version: version.version)
-
-
-def _with_key(client: MlflowClient, model_name: str, key: str) -> Version | None:
-    return first(_search(client, model_name, f"tags.{KEY} = '{key}'"))
-
-
-def _version(found: ModelVersion) -> Version:
-    return Version(
-        model_name=found.name,
-        version=int(found.version),
-        run_id=found.run_id or "",
-        source=found.source,
-        created_ms=found.creation_timestamp,
-        tags=dict(found.tags),
-    )
-
-
 def _entry(version: Version) -> Entry | None:
     """Read an entry of the history; one that somebody damaged does not count."""
     try:
@@ -564,7 +229,3 @@ def _entry(version: Version) -> Entry | None:
         )
     except (KeyError, ValueError):
         return None
-
-
-def _checksums(files: Files) -> str:
-    return manifest.checksum_lines(manifest.digests(files))

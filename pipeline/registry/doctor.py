@@ -6,7 +6,7 @@ from contextlib import closing
 from pipeline.base import cli
 from pipeline.base.addresses import shown
 from pipeline.base.config import Settings
-from pipeline.base.errors import RegistryError, RegistryUnavailableError
+from pipeline.base.errors import RegistryError
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.registry import diagnosis, mlflow_calls, provenance
 from pipeline.registry.care import RegistryCare
@@ -56,8 +56,6 @@ def _mend(registry: RegistryCare, finding: Finding) -> None:
     reason = f"registry doctor: {finding.problem}"
     try:
         registry.mend(finding, provenance.crowning("restored", reason))
-    except RegistryUnavailableError:
-        raise
     except RegistryError as error:
         cli.say(f"not mended    {finding.subject}: {error}")
     else:

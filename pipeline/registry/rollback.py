@@ -9,8 +9,9 @@ from pipeline.base.errors import RegistryError
 from pipeline.base.names import SERVED
 from pipeline.gate.decision import Outcome
 from pipeline.registry import history, provenance
-from pipeline.registry.client import Registry, Version
+from pipeline.registry.client import Registry, connect
 from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION
+from pipeline.registry.version import Version
 
 COLUMNS = ("version", "family", "ROC-AUC", "from (UTC)", "until", "commit", "why")
 
@@ -24,7 +25,7 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
         OvertakenError: somebody else moved the alias at the same time.
 
     """
-    registry = Registry(**dict(settings.registry))
+    registry = connect(settings.registry)
     champion = registry.settle(SERVED) or registry.champion(SERVED)
     last = [entry.crowning for entry in registry.succession(SERVED)][-1:]
     # A command that was interrupted and is repeated must not go back once more.
@@ -56,7 +57,7 @@ def _target(registry: Registry, to: int | None) -> Version:
 
 def show(settings: Settings) -> None:
     """Print the history of champions, oldest first."""
-    registry = Registry(**dict(settings.registry))
+    registry = connect(settings.registry)
     versions = {version.version: version.tags for version in registry.versions(SERVED)}
     rows = [
         _row(reign, versions.get(reign.version, {}))

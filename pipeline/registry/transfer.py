@@ -9,7 +9,7 @@ from typing import TypeVar
 from pipeline.base import cli
 from pipeline.base.addresses import shown
 from pipeline.base.config import Settings
-from pipeline.base.errors import RegistryError, RegistryUnavailableError
+from pipeline.base.errors import RegistryError
 from pipeline.registry import inventory
 from pipeline.registry.inventory import Inventory, StoredVersion
 from pipeline.registry.mlflow_calls import is_made
@@ -96,8 +96,6 @@ def _pack(registry: RegistryTransfer, here: Inventory, box: Path) -> None:
     def pack(version: StoredVersion) -> None:
         try:
             registry.pack(version, _folder(box, folders[version.title]))
-        except RegistryUnavailableError:
-            raise
         except RegistryError as error:
             damaged.append(str(error))
 

@@ -21,7 +21,7 @@ from pipeline.base.errors import RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.names import HISTORY
 from pipeline.base.policies import Patience
-from pipeline.registry.client import Registry, Version, download
+from pipeline.registry.client import Registry
 from pipeline.registry.inventory import (
     MODELS,
     ORIGIN,
@@ -35,6 +35,7 @@ from pipeline.registry.inventory import (
 )
 from pipeline.registry.mlflow_calls import every_page, first
 from pipeline.registry.publishing import link, logged_model
+from pipeline.registry.version import Version, download
 
 FIGURES: Final = "figures"
 # MLflow takes so many at once.

@@ -28,7 +28,8 @@ from pipeline.image.verify import verify
 from pipeline.packaging import package
 from pipeline.packaging.package import Manifest
 from pipeline.packaging.packager import ModelPackager
-from pipeline.registry.client import Registry, Version
+from pipeline.registry.client import connect
+from pipeline.registry.version import Version
 from pipeline.release import bill, osv
 from pipeline.release.images import Repository
 from pipeline.release.plan import (
@@ -128,7 +129,7 @@ def _tagged(tag: str) -> str:
 
 
 def _versions(settings: Settings) -> list[Version]:
-    registry = Registry(**dict(settings.registry))
+    registry = connect(settings.registry)
     return registry.versions(SERVED)
 
 
@@ -335,7 +336,7 @@ def mark(settings: Settings) -> None:
 
     """
     plan = _read_plan("publish")
-    registry = Registry(**dict(settings.registry))
+    registry = connect(settings.registry)
     version = registry.version(plan.model_name, plan.model_version)
     digest = version.tags.get("model_digest", plan.model_digest)
     if digest != plan.model_digest:

@@ -8,13 +8,18 @@ from pathlib import Path
 from pipeline.base import artifacts, cli, config, git
 from pipeline.base.arithmetic import reproducible
 from pipeline.base.config import RegistrySettings, Settings
-from pipeline.base.errors import ArtifactError, NotPromotedError, RegistryError
+from pipeline.base.errors import (
+    ArtifactError,
+    NotPromotedError,
+    RegistryError,
+    RegistryUnavailableError,
+)
 from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, FAMILY_TITLES, SERVED, Family
 from pipeline.base.pages import difference, estimate, render
 from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.registry import mlflow_calls
-from pipeline.registry.client import Registry
+from pipeline.registry.client import connect
 from pipeline.registry.history import CHAMPION
 from pipeline.report import model_report
 from pipeline.report.comparison_figures import comparison_figures
@@ -77,9 +82,9 @@ def _standing(settings: RegistrySettings) -> Standing:
     if not mlflow_calls.is_made(settings.tracking_uri):
         return Standing(None, "there is no registry yet")
     try:
-        opened = Registry(**dict(settings))
+        opened = connect(settings)
         champion = opened.incumbent(opened.find_alias(SERVED, CHAMPION))
-    except RegistryError as error:
+    except (RegistryError, RegistryUnavailableError) as error:
         return Standing(Incumbent("the live champion", None, str(error)), known=False)
     return Standing(champion, "" if champion else f"no version holds {SERVED}@{CHAMPION}")
 

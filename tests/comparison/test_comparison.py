@@ -12,7 +12,8 @@ from pipeline.base import artifacts, config, manifest
 from pipeline.base.errors import ArtifactError, NotPromotedError
 from pipeline.base.names import SERVED
 from pipeline.registry import mlflow_calls
-from pipeline.registry.client import CHAMPION, Registry
+from pipeline.registry.client import Registry
+from pipeline.registry.history import CHAMPION
 from pipeline.report import comparison
 from tests.conftest import ROOT
 from tests.registries import counts

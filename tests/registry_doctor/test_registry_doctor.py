@@ -12,8 +12,8 @@ from pipeline.base.errors import RegistryError
 from pipeline.base.names import HISTORY
 from pipeline.registry import doctor, provenance
 from pipeline.registry.care import RegistryCare
-from pipeline.registry.client import CHAMPION, PREVIOUS_CHAMPION
 from pipeline.registry.diagnosis import Finding
+from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION
 from tests.conftest import ROOT
 from tests.registries import submission
 from tests.registry_doctor.conftest import NAME, SERVED

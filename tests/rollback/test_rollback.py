@@ -10,8 +10,9 @@ from mlflow import MlflowClient
 from pipeline.base import config
 from pipeline.base.errors import NoChampionError, RegistryError
 from pipeline.registry import rollback
-from pipeline.registry.client import PREVIOUS_CHAMPION, Registry, Submission
-from pipeline.registry.history import Crowning
+from pipeline.registry.client import Registry
+from pipeline.registry.history import PREVIOUS_CHAMPION, Crowning
+from pipeline.registry.publishing import Submission
 from tests.conftest import ROOT, lay_out
 
 SERVED = "heart_disease"

@@ -19,7 +19,9 @@ from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import ArtifactError, RegistryError
 from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
 from pipeline.dataset.tables import read_table, table_bytes
-from pipeline.registry.client import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
+from pipeline.registry.client import Registry
+from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION
+from pipeline.registry.version import Version
 from tests.conftest import ROOT
 from tests.prepared import be_in
 from tests.registries import counts

@@ -16,7 +16,9 @@ from pipeline import experiment_tracking
 from pipeline.base import config, kernel
 from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
 from pipeline.gate import decision
-from pipeline.registry.client import CHAMPION, PREVIOUS_CHAMPION, Registry, Version
+from pipeline.registry.client import Registry
+from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION
+from pipeline.registry.version import Version
 from tests.conftest import ROOT
 from tests.prepared import be_in
 from tests.registries import counts

@@ -5,8 +5,8 @@ from mlflow import MlflowClient
 
 from pipeline.base.errors import NoChampionError, OvertakenError, RegistryError
 from pipeline.base.names import HISTORY
-from pipeline.registry.client import CHAMPION, PREVIOUS_CHAMPION, Registry
-from pipeline.registry.history import Crowning
+from pipeline.registry.client import Registry
+from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION, Crowning
 from tests.registries import counts, submission
 
 NAME = "heart_disease_svm"

@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from pipeline.base import artifacts, config
-from pipeline.image import command
+from pipeline.image.build import build
 from pipeline.image.docker import Engine
 from tests import prepared
 from tests.conftest import ROOT
@@ -68,9 +68,7 @@ def built(factory, client):
     name = f"{TESTED}:{uuid.uuid4().hex[:12]}"
     with pytest.MonkeyPatch.context() as patch:
         prepared.be_in(factory, patch)
-        command.build(
-            config.load(), chosen=factory / "packages" / "heart_disease_model_v1", tag=name
-        )
+        build(config.load(), chosen=factory / "packages" / "heart_disease_model_v1", tag=name)
     return name
 
 

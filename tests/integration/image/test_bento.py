@@ -11,7 +11,8 @@ import yaml
 
 from pipeline.base import artifacts, config
 from pipeline.base.errors import ImageError
-from pipeline.image import bento, checks, command
+from pipeline.image import bento, checks
+from pipeline.image.build import build
 from pipeline.image.http import Service
 from pipeline.packaging import package
 from tests.containers import free_port
@@ -30,7 +31,7 @@ uvloop==0.23.0 \\
 @pytest.fixture
 def folder(champion):
     """Return the folder of the champion's Bento."""
-    command.build(config.load(), chosen=champion, only_bento=True)
+    build(config.load(), chosen=champion, only_bento=True)
     (found,) = (champion.parents[1] / ".bentoml" / "bentos" / "heart_disease").glob("v1-*")
     return found
 
@@ -65,7 +66,7 @@ def test_building_again_takes_the_bento_that_is_there(folder, champion):
     """The tag names the content."""
     before = (folder / "bento.yaml").stat().st_mtime_ns
 
-    command.build(config.load(), chosen=champion, only_bento=True)
+    build(config.load(), chosen=champion, only_bento=True)
 
     assert (folder / "bento.yaml").stat().st_mtime_ns == before
 

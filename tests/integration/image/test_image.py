@@ -10,9 +10,10 @@ import pytest
 
 from pipeline.base import artifacts, config
 from pipeline.base.errors import ImageError, PackageError
-from pipeline.image.command import build, verify
+from pipeline.image.build import build
 from pipeline.image.docker import HARDENED, Engine
 from pipeline.image.http import Service
+from pipeline.image.verify import verify
 from pipeline.model_packaging import ModelPackager
 from pipeline.packaging import package
 from tests.conftest import ROOT

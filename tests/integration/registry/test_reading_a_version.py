@@ -15,7 +15,7 @@ from pipeline.base.errors import RegistryError
 from pipeline.base.names import SERVED
 from pipeline.model_packaging import ModelPackager
 from pipeline.registry import doctor
-from pipeline.registry.client import Registry
+from pipeline.registry.client import connect
 from tests import prepared
 from tests.conftest import ROOT
 from tests.containers import free_port
@@ -108,7 +108,7 @@ def test_the_registry_stays_healthy_when_a_server_reads_it(
 
 def look_at_the_champion(address, settings):
     """Ask MLflow's page for a file of the champion, as a click on it does."""
-    version = Registry(**dict(settings.registry)).champion(SERVED)
+    version = connect(settings.registry).champion(SERVED)
     asked = f"model-versions/get-artifact?path=MLmodel&name={SERVED}&version={version.version}"
     with urllib.request.urlopen(f"{address}/{asked}") as answer:  # noqa: S310 (our own server)
         assert b"flavors" in answer.read()
@@ -121,11 +121,11 @@ def with_code(clone, registered, tmp_path, tmp_path_factory):
     mlflow_sklearn.save(package, tmp_path / "saved")
     with pytest.MonkeyPatch.context() as patch:
         be_in(registered, patch)
-        source = Registry(**dict(config.load().registry))
+        source = connect(config.load().registry)
         published = source.files(source.champion(SERVED))
     saved = files_below(tmp_path / "saved")
     files = {**published, **saved, "model.skops": published["model.skops"]}
-    registry = Registry(**dict(config.load().registry))
+    registry = connect(config.load().registry)
     version = registry.publish(submission(model_name=SERVED, files=files))
     load = f"import mlflow; mlflow.pyfunc.load_model('models:/{version.title}')"
     python(["-c", load], tmp_path.parent, config.load().registry.tracking_uri)

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from pipeline.base import config
 from pipeline.base.errors import RegistryError
-from pipeline.team_server import access, command
+from pipeline.team_server import __main__ as command
+from pipeline.team_server import access
 from pipeline.team_server.access import ACCOUNTS, ANY, CI, EXPERIMENT, MODELS, READER, Grant
 
 GRANTS = st.sets(

@@ -12,7 +12,7 @@ from pipeline.base import archives, artifacts, manifest
 from pipeline.base.errors import RegistryError
 from pipeline.registry.client import Registry
 from pipeline.team_server import access
-from pipeline.team_server.command import DATABASE, PARTS
+from pipeline.team_server.__main__ import DATABASE, PARTS
 from tests.conftest import ROOT
 from tests.integration.team_server.routes import API, API_3, FILE, FOREIGN, OWN, PROXY, ROUTES
 from tests.registries import submission

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from pipeline.base.errors import OvertakenError
 from pipeline.base.policies import Patience
-from pipeline.registry.client import Registry, Submission
+from pipeline.registry.client import Registry
 from pipeline.registry.history import Crowning
+from pipeline.registry.publishing import Submission
 
 FAMILIES = {"svm": 0.91, "tree": 0.88}
 BASE_SCORE = 0.85

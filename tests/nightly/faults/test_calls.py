@@ -120,7 +120,7 @@ def test_a_registry_that_says_nothing_of_a_failure_is_caught(matrix, monkeypatch
     def tag(self, version, tags):
         try:
             return whole(self, version, tags)
-        except RegistryError:
+        except (RegistryError, RegistryUnavailableError):
             return version.model_copy(update={"tags": {**version.tags, **tags}})
 
     whole = Registry.tag

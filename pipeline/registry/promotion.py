@@ -1,0 +1,133 @@
+"""The champions that come of a decision: decided, and applied to the registry."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final
+
+from pipeline.base.errors import OvertakenError
+from pipeline.base.names import SERVED, Family, registered_name
+from pipeline.base.policies import PromotionPolicy
+from pipeline.gate.decision import Verdict, best_family, decide
+from pipeline.gate.examiner import Examiner
+from pipeline.registry import provenance
+from pipeline.registry.client import Registry
+from pipeline.registry.history import CHAMPION
+from pipeline.registry.version import Version
+from pipeline.training.trained_model import TrainedModel
+
+# By the name of the registered model.
+Champions = Mapping[str, Version | None]
+# How often others may be faster before a promoter gives up.
+DECISIONS: Final = 10
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The verdict on every family, and on the best family as the model that is served.
+
+    ``seconds`` is how long it took.
+    """
+
+    families: Mapping[Family, Verdict]
+    winner: Family
+    served: Verdict
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The challengers, and what they are held against: the champions of a registry."""
+
+    models: Mapping[Family, TrainedModel]
+    registry: Registry
+    examiner: Examiner
+    policy: PromotionPolicy
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the registered models that are decided about."""
+        return (*map(registered_name, self.models), SERVED)
+
+    def decide(self, champions: Champions) -> Decision:
+        """Return the verdicts against these champions."""
+        started = perf_counter()
+        evaluations = {family: model.evaluation for family, model in self.models.items()}
+        winner = best_family(evaluations, self.policy)
+        families = {one: self._verdict(one, champions[registered_name(one)]) for one in self.models}
+        served = self._verdict(winner, champions[SERVED])
+        return Decision(families, winner, served, perf_counter() - started)
+
+    def _verdict(self, family: Family, champion: Version | None) -> Verdict:
+        model = self.models[family]
+        comparison = self.examiner.challenge(model, self.registry.incumbent(champion))
+        return decide(model.evaluation, comparison, self.policy)
+
+
+def rehearse(gate: Gate) -> Decision:
+    """Decide about the champions as they stand, and move nothing."""
+    return gate.decide({name: gate.registry.find_alias(name, CHAMPION) for name in gate.names})
+
+
+def promote(gate: Gate, versions: Mapping[Family, Version], say: Callable[[str], None]) -> Decision:
+    """Decide about the published ``versions`` and apply it, as often as others move the alias.
+
+    What an earlier promoter left unfinished is finished first.
+
+    Raises:
+        OvertakenError: others were faster every time.
+
+    """
+    for left in reversed(range(DECISIONS)):
+        champions = {name: gate.registry.settle(name) for name in gate.names}
+        decision = gate.decide(champions)
+        try:
+            _apply(versions, decision, champions, gate.registry)
+        except OvertakenError as error:
+            if not left:
+                raise
+            say(f"once more     {error}")
+        else:
+            break
+    return decision
+
+
+def _apply(
+    versions: Mapping[Family, Version], decision: Decision, champions: Champions, registry: Registry
+) -> None:
+    for family, verdict in decision.families.items():
+        version = versions[family]
+        # A repeated job finds its own version: the first verdict is the one that counts.
+        registry.tag(
+            version, {k: v for k, v in _gate_tags(verdict).items() if k not in version.tags}
+        )
+        if verdict.moves_alias:
+            name = version.model_name
+            registry.crown(
+                version, provenance.crowning("promoted", verdict.reason), over=champions[name]
+            )
+    if decision.served.moves_alias:
+        _crown(versions[decision.winner], decision.served, champions[SERVED], registry)
+
+
+def _crown(
+    version: Version, verdict: Verdict, champion: Version | None, registry: Registry
+) -> None:
+    """Copy ``version`` into the served model, say why, and make it champion there."""
+    registry.ensure_registered(SERVED, "The model that is served; its versions are its champions")
+    crowning = provenance.crowning("promoted", verdict.reason)
+    promoted = {
+        "promoted_from": version.title,
+        "promoted_by": crowning.by,
+        "promoted_at": crowning.at,
+    }
+    copied = registry.copy(version, SERVED, {**_gate_tags(verdict), **promoted})
+    registry.crown(copied, crowning, over=champion)
+
+
+def _gate_tags(verdict: Verdict) -> dict[str, str]:
+    return {
+        "gate_outcome": verdict.outcome,
+        "gate_reason": verdict.reason,
+        "gate_verdict": verdict.model_dump_json(),
+    }
