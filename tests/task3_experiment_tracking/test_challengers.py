@@ -160,21 +160,21 @@ def test_no_family_that_is_unfit_is_crowned(clone, monkeypatch):
 
 @pytest.mark.parametrize("step", ["publish", "copy", "crown", "_append", "_point"])
 def test_an_interrupted_run_is_finished_by_the_next(clone, monkeypatch, step):
-    """With the same key nothing is made twice, and until then nobody is champion."""
+    """With the same key nothing is made twice, and until then there is no champion.
 
-    class Interrupted(Registry):
-        """A registry whose process dies at one step of the served model or the last family."""
+    The process dies at one step of the served model or the last family.
+    """
+    whole = getattr(Registry, step)
 
     def interrupted(self, given, *arguments, **named):
         name = given if isinstance(given, str) else given.model_name
         if name in {SERVED, "heart_disease_svm"} or SERVED in arguments:
             raise KeyboardInterrupt
-        return getattr(Registry, step)(self, given, *arguments, **named)
+        return whole(self, given, *arguments, **named)
 
-    setattr(Interrupted, step, interrupted)
     uri = os.environ[config.TRACKING_URI]
     with monkeypatch.context() as patch:
-        patch.setattr(experiment_tracking, "Registry", Interrupted)
+        patch.setattr(Registry, step, interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(uri, once_per="job")
 

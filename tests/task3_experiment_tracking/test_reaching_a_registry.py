@@ -18,7 +18,7 @@ NAME = "heart_disease_svm"
 def command(uri):
     """Ask the registry at ``uri`` for the champion as a task does, in a process of its own."""
     code = (
-        "from pipeline import cli\nfrom pipeline.registry.client import Registry\n"
+        "from pipeline.base import cli\nfrom pipeline.registry.client import Registry\n"
         "def ask() -> None:\n  'Ask.'\n"
         f"  print(Registry({str(uri)!r}, 'e').champion('heart_disease'))\ncli.run(ask)"
     )
