@@ -54,7 +54,6 @@ LONG = (
     "comparison/test_comparison.py",
     "integration/serving/test_server.py",
     "integration/old_champion/test_servers.py",
-    "comment/test_hostile.py",
     "nightly/faults/test_crashes.py",
     "nightly/faults/test_storage.py",
     "task4_model_packaging/test_model_packaging.py",

@@ -8,6 +8,8 @@ from pipeline.base.names import Metric
 from pipeline.base.records import Record
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+# A difference that is allowed, in the unit of its figure.
+Margin = Annotated[float, Field(ge=0, le=100)]
 
 
 class DownloadPlan(Record):
@@ -37,7 +39,7 @@ GateMode = Literal["enabled", "report-only", "disabled"]
 class FeatureRecipe(Record):
     """The numbers behind the engineered features: years and beats per minute."""
 
-    age_bands: tuple[float, ...]
+    age_bands: Annotated[tuple[float, ...], Field(max_length=15)]
     maximum_heart_rate_intercept: Annotated[float, Field(gt=110, le=260)]
 
     @field_validator("age_bands")
@@ -93,12 +95,12 @@ class ExamPlan(Record):
     Without ``threshold_folds`` no decision threshold is chosen.
     """
 
-    folds: Annotated[int, Field(ge=2)]
-    repeats: Annotated[int, Field(ge=1)]
+    folds: Annotated[int, Field(ge=2, le=1000)]
+    repeats: Annotated[int, Field(ge=1, le=1000)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    threshold_folds: Annotated[int, Field(ge=2)] | None
-    calibration_bins: Annotated[int, Field(ge=2)]
-    bootstrap_samples: Annotated[int, Field(ge=100)]
+    threshold_folds: Annotated[int, Field(ge=2, le=1000)] | None
+    calibration_bins: Annotated[int, Field(ge=2, le=1000)]
+    bootstrap_samples: Annotated[int, Field(ge=100, le=1_000_000)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
 
 
@@ -114,8 +116,8 @@ class TrainingPlan(Record):
 class Limits(Record):
     """The lowest and the highest value allowed, both included."""
 
-    low: float
-    high: float
+    low: Annotated[float, Field(ge=-100, le=100)]
+    high: Annotated[float, Field(ge=-100, le=100)]
 
 
 class SlicePolicy(Record):
@@ -124,9 +126,9 @@ class SlicePolicy(Record):
     ``margin``: how much worse than the champion's the AUC of a slice may plainly be.
     """
 
-    minimum_of_each_outcome: Annotated[int, Field(ge=1)]
+    minimum_of_each_outcome: Annotated[int, Field(ge=1, le=1_000_000)]
     minimum_roc_auc: Probability
-    margin: Annotated[float, Field(ge=0)]
+    margin: Margin
 
 
 class PromotionPolicy(Record):
@@ -140,7 +142,7 @@ class PromotionPolicy(Record):
     metric: Literal["roc_auc", "pr_auc"]
     minimum_roc_auc: Probability
     maximum_brier: Probability
-    maximum_log_loss: Annotated[float, Field(gt=0)]
+    maximum_log_loss: Annotated[float, Field(gt=0, le=100)]
     maximum_calibration_error: Probability
     calibration_slope: Limits
     slices: SlicePolicy
@@ -148,7 +150,7 @@ class PromotionPolicy(Record):
     behaviour_tolerance: Probability
     leak_roc_auc: Probability
     leak_single_feature_roc_auc: Probability
-    margins: dict[Metric, Annotated[float, Field(ge=0)]]
+    margins: dict[Metric, Margin]
 
 
 class RiskBands(Record):

@@ -1,8 +1,30 @@
 """The base of every value that crosses a border between modules or is written to a file."""
 
 import math
+import re
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, field_serializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_serializer,
+)
+
+_COMMIT: Final = r"^([0-9a-f]{40}|[0-9a-f]{64}|unknown)$"
+
+
+def _commit(commit: str, info: ValidationInfo) -> str:
+    """Let what a registry's tag has for a commit be unknown where it is none; a file may not."""
+    unknown = info.mode == "python" and not re.fullmatch(_COMMIT, commit)
+    return "unknown" if unknown else commit
+
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Commit = Annotated[str, Field(pattern=_COMMIT), BeforeValidator(_commit)]
 
 
 class Record(BaseModel):

@@ -18,6 +18,7 @@ from pipeline.table.contract import BY_NAME, FEATURES, TARGET, Kind
 BATCH_ROWS: Final = 64
 # One more vessel, 1 mm more ST depression; chest pain from typical angina to none at all.
 TYPICAL_ANGINA, ASYMPTOMATIC = 1.0, 4.0
+DEEPER: Final = "1 mm more ST depression"
 
 Answer = Callable[[pd.DataFrame], Vector]
 
@@ -84,7 +85,7 @@ def _directions(answer: Answer, patients: pd.DataFrame) -> Iterator[Direction]:
     yield _direction("one more vessel", answer, patients[known], more_vessels[known])
     deeper = patients.assign(oldpeak=patients["oldpeak"] + 1)
     known = deeper["oldpeak"] <= BY_NAME["oldpeak"].high
-    yield _direction("1 mm more ST depression", answer, patients[known], deeper[known])
+    yield _direction(DEEPER, answer, patients[known], deeper[known])
     typical, silent = patients.assign(cp=TYPICAL_ANGINA), patients.assign(cp=ASYMPTOMATIC)
     yield _direction("no pain instead of typical angina", answer, typical, silent)
 

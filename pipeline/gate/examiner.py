@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 import pandas as pd
 
@@ -13,6 +14,9 @@ from pipeline.gate.decision import Comparison
 from pipeline.training import fitting
 from pipeline.training.fitting import Data, Fitted
 from pipeline.training.trained_model import TrainedModel
+
+# How the problem of a champion begins that was fitted to another form of data.
+MISFIT: Final = "it does not fit today's data"
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class Examiner:
             return self._differences(challenger, champion, title, same_data=same_data)
         except ValueError as error:
             line = " ".join(str(error).split())
-            return Comparison(champion=title, problem=f"it does not fit today's data: {line}")
+            return Comparison(champion=title, problem=f"{MISFIT}: {line}")
 
     def _differences(
         self, challenger: TrainedModel, champion: TrainedModel, title: str, *, same_data: bool

@@ -19,10 +19,10 @@ def main(
 ) -> None:
     """Compare the work tree's models with the live champion, and write the model report.
 
-    Writes `reports/model-report.md`, made for a comment on a pull request, and
-    `reports/model-report.html`, the same with its figures. Takes the models of `models/` where they
-    are current and trains the others; `models/` and the registry stay as they are. Without a
-    champion, or without a registry that answers, the report says so.
+    Writes `reports/model-report.md`, `reports/model-report.html`, which has the figures too, and
+    `reports/model-report.json`, from which the comment on a pull request is made. Takes the models
+    of `models/` where they are current and trains the others; `models/` and the registry stay as
+    they are. Without a champion, or without a registry that answers, the report says so.
 
     Exit codes: 0 reported, whatever the verdict; 1 something is wrong; 3 the champion would stay
     and `--require-promotion` is set.
@@ -37,7 +37,7 @@ def main(
 
 
 def comment_command(
-    folder: Annotated[Path, typer.Argument(help="Holds model-report.md; nothing else is read.")],
+    folder: Annotated[Path, typer.Argument(help="Holds model-report.json; nothing else is read.")],
     *,
     head_sha: Annotated[
         str, typer.Option(envvar="HEAD_SHA", help="The commit that the report is about.")

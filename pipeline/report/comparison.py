@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.base import artifacts, cli, config, git
 from pipeline.base.arithmetic import reproducible
 from pipeline.base.config import RegistrySettings, Settings
+from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import (
     ArtifactError,
     NotPromotedError,
@@ -21,15 +22,16 @@ from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.registry import mlflow_calls
 from pipeline.registry.client import connect
 from pipeline.registry.history import CHAMPION
-from pipeline.report import model_report
+from pipeline.report import model_report, report_record
 from pipeline.report.comparison_figures import comparison_figures
 from pipeline.report.drawing import figure_bytes
-from pipeline.report.model_report import RANKING, ModelReport, Source, Standing
+from pipeline.report.model_report import RANKING, UNKNOWN, ModelReport, Source, Standing
+from pipeline.report.report_record import PROBLEMS
 from pipeline.training import fitting, workspace
 from pipeline.training.fitting import Data
 from pipeline.training.trained_model import TrainedModel
 
-PAGES = ("model-report.md", "model-report.html")
+MARKDOWN, PAGE = "model-report.md", "model-report.html"
 
 
 @reproducible()
@@ -53,9 +55,11 @@ def run(settings: Settings, *, require_promotion: bool = False) -> None:
     drawn = comparison_figures(found, model_report.answers(found, models, standing, examiner))
     figures = {name: figure_bytes(figure) for name, figure in drawn.items()}
     texts = pages(found, figures)
-    for name, text in texts.items():
-        artifacts.write_file(artifacts.REPORTS / name, text.encode())
-    artifacts.add_to(config.CiRun().step_summary, texts[PAGES[0]])
+    files = {name: text.encode() for name, text in texts.items()}
+    files[report_record.FILE] = json_bytes(report_record.record(found))
+    for name, content in files.items():
+        artifacts.write_file(artifacts.REPORTS / name, content)
+    artifacts.add_to(config.CiRun().step_summary, texts[MARKDOWN])
     _show(found)
     if require_promotion and not found.verdict.moves_alias:
         raise NotPromotedError(f"the champion stays: {found.verdict.reason}")
@@ -80,19 +84,19 @@ def _train(family: Family, data: Data, settings: Settings) -> TrainedModel:
 
 def _standing(settings: RegistrySettings) -> Standing:
     if not mlflow_calls.is_made(settings.tracking_uri):
-        return Standing(None, "there is no registry yet")
+        return Standing(None, PROBLEMS["no_registry"])
     try:
         opened = connect(settings)
         champion = opened.incumbent(opened.find_alias(SERVED, CHAMPION))
     except (RegistryError, RegistryUnavailableError) as error:
-        return Standing(Incumbent("the live champion", None, str(error)), known=False)
-    return Standing(champion, "" if champion else f"no version holds {SERVED}@{CHAMPION}")
+        return Standing(Incumbent(UNKNOWN, None, str(error)), known=False)
+    return Standing(champion, "" if champion else PROBLEMS["no_champion"])
 
 
 def pages(found: ModelReport, figures: Files) -> dict[str, str]:
     """Return the report as Markdown and as a page, by the names of their files."""
-    values = model_report.values(found)
-    return {name: render(f"{name}.j2", **values, figures=figures) for name in PAGES}
+    page = render(f"{PAGE}.j2", **model_report.values(found), figures=figures)
+    return {MARKDOWN: model_report.markdown(found), PAGE: page}
 
 
 def _show(found: ModelReport) -> None:
@@ -110,4 +114,4 @@ def _show(found: ModelReport) -> None:
     cli.say(f"challenger    {FAMILY_TITLES[found.winner]}")
     cli.say(f"champion      {found.champion.sentence}")
     cli.say(f"verdict       {found.headline.lower()}: {found.reason}")
-    cli.say(f"report        {artifacts.REPORTS / PAGES[-1]}")
+    cli.say(f"report        {artifacts.REPORTS / PAGE}")

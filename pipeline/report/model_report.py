@@ -4,14 +4,22 @@ Nothing here decides: the verdict is the gate's, and the report says what stands
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import pandas as pd
+from pydantic import Field
 
-from pipeline.base.names import FAMILY_TITLES, LOWER_IS_BETTER, METRIC_TITLES, Family, Metric
-from pipeline.base.pages import NONE
+from pipeline.base.names import (
+    FAMILIES,
+    FAMILY_TITLES,
+    LOWER_IS_BETTER,
+    METRIC_TITLES,
+    Family,
+    Metric,
+)
+from pipeline.base.pages import NONE, render
 from pipeline.base.policies import ExamPlan, PromotionPolicy
-from pipeline.base.records import Estimate, Record
+from pipeline.base.records import Commit, Digest, Estimate, Identifier, Record
 from pipeline.evaluation.metrics import Evaluation, Group, GroupDifference
 from pipeline.gate import decision
 from pipeline.gate.decision import Comparison, Outcome, Status, Verdict
@@ -42,6 +50,8 @@ AIMS: Final[Mapping[Metric, str]] = {
     "calibration_slope": "1 is right",
     "calibration_intercept": "0 is right",
 }
+# How a champion is called that no registry could be asked for.
+UNKNOWN: Final = "the live champion"
 HOSPITAL_TITLES: Final = {hospital.name: hospital.title for hospital in EXTERNAL}
 
 
@@ -83,17 +93,17 @@ class Source(Record):
     were trained for this report.
     """
 
-    commit: str
+    commit: Commit
     modified: bool
-    trained: tuple[Family, ...]
+    trained: Annotated[tuple[Family, ...], Field(max_length=len(FAMILIES))]
 
 
 class Origin(Record):
     """Where a model comes from: the commit of its code, and the sha256 of its data and its file."""
 
-    commit: str
-    data_digest: str
-    model_digest: str
+    commit: Commit
+    data_digest: Digest
+    model_digest: Digest
 
 
 class Lineage(Record):
@@ -101,21 +111,24 @@ class Lineage(Record):
 
     challenger: Origin
     champion: Origin | None
-    changed: tuple[str, ...]
+    changed: Annotated[tuple[Identifier, ...], Field(max_length=20)]
 
 
 class ModelReport(Record):
     """Everything that the report shows. Each family challenges the same champion."""
 
-    winner: Family
     evaluations: dict[Family, Evaluation]
     comparisons: dict[Family, Comparison | None]
-    verdicts: dict[Family, Verdict]
     champion: Champion
     lineage: Lineage
     source: Source
     plan: ExamPlan
     policy: PromotionPolicy
+
+    @property
+    def winner(self) -> Family:
+        """Return the best family."""
+        return decision.best_family(self.evaluations, self.policy)
 
     @property
     def challenger(self) -> Evaluation:
@@ -130,7 +143,11 @@ class ModelReport(Record):
     @property
     def verdict(self) -> Verdict:
         """Return the verdict on the best family: the one that counts."""
-        return self.verdicts[self.winner]
+        return self.verdict_on(self.winner)
+
+    def verdict_on(self, family: Family) -> Verdict:
+        """Return the verdict on a family as the challenger."""
+        return decision.decide(self.evaluations[family], self.comparisons[family], self.policy)
 
     @property
     def challenger_title(self) -> str:
@@ -172,13 +189,8 @@ def build(
     comparisons = {family: examiner.challenge(model, champion) for family, model in models.items()}
     winner = decision.best_family(evaluations, policy)
     return ModelReport(
-        winner=winner,
         evaluations=evaluations,
         comparisons=comparisons,
-        verdicts={
-            family: decision.decide(evaluations[family], comparisons[family], policy)
-            for family in models
-        },
         champion=_champion(standing, comparisons[winner], examiner),
         lineage=_lineage(models[winner], champion, source.commit),
         source=source,
@@ -364,7 +376,7 @@ def family_rows(report: ModelReport) -> list[FamilyRow]:
             roc_auc=found.metrics.get("roc_auc"),
             brier=found.metrics.get("brier"),
             difference=_difference(report.comparisons[family], report.policy.metric),
-            verdict=report.verdicts[family],
+            verdict=report.verdict_on(family),
         )
         for family, found in report.evaluations.items()
     ]
@@ -413,16 +425,17 @@ def origin_rows(report: ModelReport) -> list[tuple[str, str, str]]:
 
 def values(report: ModelReport) -> dict[str, Any]:
     """Return what the templates of the report ask for, but for the figures."""
+    verdict = report.verdict
     return {
         "report": report,
-        "verdict": report.verdict,
+        "verdict": verdict,
         "challenger": report.challenger,
         "champion": report.champion.evaluation,
         "whom": " of the challenger and the champion" if report.champion.evaluation else "",
-        "failed": report.verdict.checks_with(Status.FAILED),
-        "unjudged": report.verdict.checks_with(Status.NOT_JUDGED),
-        "passed": report.verdict.checks_with(Status.PASSED),
-        "mode": MODES[report.verdict.mode],
+        "failed": verdict.checks_with(Status.FAILED),
+        "unjudged": verdict.checks_with(Status.NOT_JUDGED),
+        "passed": verdict.checks_with(Status.PASSED),
+        "mode": MODES[verdict.mode],
         "ranking": metric_rows(report, RANKING),
         "ranked": metric_rows(report, [report.policy.metric])[0],
         "deciding": metric_rows(report, DECIDING),
@@ -439,3 +452,8 @@ def values(report: ModelReport) -> dict[str, Any]:
         "lineage": report.lineage,
         "trained": [FAMILY_TITLES[family] for family in report.source.trained],
     }
+
+
+def markdown(report: ModelReport) -> str:
+    """Return the report as Markdown, for a file, the page of a run, or a comment."""
+    return render("model-report.md.j2", **values(report))

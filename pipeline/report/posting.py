@@ -1,7 +1,7 @@
 """Show the model report of a pull request as one comment on it, which is edited in place.
 
-The folder with the report was filled by the pull request's code: it is read as data, and nothing of
-it is run, trusted or printed.
+The folder with the report was filled by the pull request's code. One file of it is read, as a
+record of values; every word of the comment is from this branch.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.base import cli, config
 from pipeline.base.errors import ArtifactError
 from pipeline.base.github import GitHub
-from pipeline.report import comment, untrusted
+from pipeline.report import comment, model_report, report_record
 
 
 def run(folder: Path, head_sha: str, run_id: str = "", author: str = comment.AUTHOR) -> None:
@@ -31,10 +31,8 @@ def run(folder: Path, head_sha: str, run_id: str = "", author: str = comment.AUT
         cli.say(f"comment       none: no open pull request has the head {head_sha}")
         return
     run_url = f"{ci.source}/actions/runs/{run_id}" if ci.source and run_id else ""
-    body, found = (
-        _page(folder, head_sha, run_url),
-        comment.ours(github.comments(pull.number), author),
-    )
+    body = comment.page(_report(folder / report_record.FILE), head_sha, run_url)
+    found = comment.ours(github.comments(pull.number), author)
     if found:
         github.edit_comment(found[0], body)
     else:
@@ -44,9 +42,13 @@ def run(folder: Path, head_sha: str, run_id: str = "", author: str = comment.AUT
     cli.say(f"comment       {'edited' if found else 'made'} on pull request {pull.number}")
 
 
-def _page(folder: Path, head_sha: str, run_url: str) -> str:
+def _report(path: Path) -> str:
+    # A folder, a pipe or a device is not a file.
+    if not path.is_file():
+        return comment.without_report(f"it has no {path.name}")
+    with path.open("rb") as file:
+        content = file.read(report_record.MOST_BYTES + 1)
     try:
-        report = untrusted.read(folder, comment.REPORT, comment.MOST_BYTES)
+        return model_report.markdown(report_record.read(content))
     except ArtifactError as error:
-        return comment.without_report(f"it {error}", head_sha, run_url)
-    return comment.page(report, head_sha, run_url)
+        return comment.without_report(str(error))

@@ -6,23 +6,28 @@ import sys
 
 import pytest
 
-from pipeline.base import pages
+from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import GitHubError, SettingsError
 from pipeline.base.records import Comment, PullRequest
 from pipeline.report import posting
-from pipeline.report.comment import AUTHOR, MARKER, MOST_BYTES, choose, inert, ours, page
+from pipeline.report.comment import AUTHOR, MARKER, choose, ours
+from pipeline.report.model_report import markdown
+from pipeline.report.report_record import FILE, record
 from tests import github_api
-from tests.comment.conftest import NUMBER, REPOSITORY, RUN, SHA, Page, check_harmless
+from tests.comment.conftest import NUMBER, REPOSITORY, RUN, SHA
+from tests.comparison.conftest import report_of
 from tests.conftest import ROOT
+from tests.task3_experiment_tracking.gate_cases import FIT, between, won_but
 
 OTHER = "f" * 40
-REPORT = "## Model report: promote\n\n| | challenger |\n|---|---:|\n| ROC-AUC | 0.914 ± 0.017 |\n"
+TIE = won_but(roc_auc=between(-0.01, 0.02))
+REPORT = markdown(report_of())
 
 
 @pytest.fixture
 def folder(tmp_path):
     """Return a folder with a report."""
-    (tmp_path / "model-report.md").write_text(REPORT)
+    (tmp_path / FILE).write_bytes(json_bytes(record(report_of())))
     return tmp_path
 
 
@@ -44,7 +49,7 @@ def test_the_next_report_edits_that_comment(github, folder, capsys):
     """Also after a push, which is another commit."""
     posting.run(folder, SHA)
     github.pull(REPOSITORY, NUMBER, OTHER)
-    (folder / "model-report.md").write_text(REPORT.replace("promote", "keep"))
+    (folder / FILE).write_bytes(json_bytes(record(report_of(FIT, TIE))))
 
     posting.run(folder, OTHER)
 
@@ -57,13 +62,13 @@ def test_the_next_report_edits_that_comment(github, folder, capsys):
 def test_a_report_that_is_missing_takes_the_place_of_the_one_before(github, folder):
     """An old report beside new code would be believed."""
     posting.run(folder, SHA)
-    (folder / "model-report.md").unlink()
+    (folder / FILE).unlink()
 
     posting.run(folder, SHA)
 
     (one,) = github.comments[NUMBER]
     assert "Model report: none" in one["body"]
-    assert "0.914" not in one["body"]
+    assert "0.910" not in one["body"]
 
 
 def test_a_comment_is_found_behind_hundreds_of_others(github, folder):
@@ -197,7 +202,7 @@ def test_a_refusal_is_one_line_with_the_reason(github, folder):
 
 def test_nothing_of_the_report_is_in_an_error(github, folder):
     """It would be printed in a log, where commands of it would act."""
-    (folder / "model-report.md").write_text("::error::of the report")
+    (folder / FILE).write_text("::error::of the report")
     github.fail_at = 1
 
     with pytest.raises(GitHubError) as found:
@@ -234,7 +239,6 @@ def test_the_comment_names_the_commit_and_leads_to_the_run(github, folder):
     posting.run(folder, SHA, "77")
 
     body = github.comments[NUMBER][0]["body"]
-    check_harmless(body)
     assert f"at `{SHA[:12]}` in [this run]({RUN})" in body
 
 
@@ -276,52 +280,6 @@ def test_a_commit_or_run_that_is_none_is_refused(github, folder, variables):
 
     assert done.returncode == 2
     assert github.calls == []
-
-
-def rendered(text):
-    """Return the HTML that a reader sees."""
-    return Page(text).html
-
-
-def test_the_report_itself_looks_as_before(real_reports):
-    """Tables, folds, emphasis and code of the real report, with a champion and without one."""
-    for text in real_reports:
-        body = page(text.encode(), SHA)
-
-        check_harmless(body, run_url="")
-        shown = rendered(body).partition("<hr />\n<p><em>Written by")[0].partition("-->\n")[2]
-        assert shown.replace("\u200b", "") == rendered(text)
-        for tag in ("<details><summary>", "<table>", "<strong>", "<code>", "<h2>", "<li>"):
-            assert tag in shown
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "<b> & a|b *c* _d_ ~~e~~ `f`",
-        "[g](http://h) www.i &lt; <!-- j -->",
-        "heart_disease@champion #1 and \\k",
-        "limit <= 0.15 & >= 0.1, [0.88, 0.95]",
-    ],
-)
-def test_what_the_report_quotes_looks_as_before(text):
-    """A reason from elsewhere, which the report escapes by itself, is not escaped twice."""
-    quoted = pages.cell(text)
-    table = f"| x |\n|---|\n| {quoted} |\n"
-
-    assert seen(inert(quoted, 1000)) == seen(quoted) == text
-    assert seen(inert(table, 1000)) == seen(table)
-
-
-def seen(text):
-    """Return what a reader sees, without what has no width."""
-    return "".join(Page(text).texts).replace("\u200b", "").strip()
-
-
-def test_a_report_is_cut_long_after_its_real_size(real_reports):
-    """The limits leave room for ten times what there is."""
-    assert max(map(len, real_reports)) * 5 < github_api.MOST_CHARACTERS
-    assert github_api.MOST_CHARACTERS < MOST_BYTES
 
 
 def test_ours_are_those_with_the_mark_at_the_beginning_by_the_author():

@@ -9,7 +9,6 @@ import pytest
 from pipeline.base import config
 from pipeline.base.names import FAMILIES
 from pipeline.base.policies import ExamPlan
-from pipeline.gate import decision
 from pipeline.gate.decision import Comparison
 from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.report import model_report
@@ -50,12 +49,9 @@ def report_of(evaluation=FIT, comparison=None, policy=None, **changes):
     """
     rules = POLICY.model_copy(update=policy or {})
     found = Comparison(**comparison) if comparison else None
-    verdict = decision.decide(evaluation, found, rules)
     report = ModelReport(
-        winner="svm",
         evaluations={f: evaluation.model_copy(update={"family": f}) for f in FAMILIES},
         comparisons=dict.fromkeys(FAMILIES, found),
-        verdicts=dict.fromkeys(FAMILIES, verdict),
         champion=champion_of(found),
         lineage=Lineage(
             challenger=ORIGIN, champion=ORIGIN if comparison else None, changed=("seed",)

@@ -12,14 +12,14 @@ from pipeline.base import artifacts, config, manifest
 from pipeline.base.errors import ArtifactError, NotPromotedError
 from pipeline.base.names import SERVED
 from pipeline.registry import mlflow_calls
-from pipeline.registry.client import Registry
-from pipeline.registry.history import CHAMPION
-from pipeline.report import comparison
+from pipeline.registry.client import CHAMPION, Registry
+from pipeline.report import comparison, model_report, report_record
 from tests.conftest import ROOT
-from tests.registries import counts
+from tests.task3_experiment_tracking.conftest import counts
 
 MARKDOWN = Path("reports/model-report.md")
 PAGE = Path("reports/model-report.html")
+RECORD = Path("reports/model-report.json")
 NOBODY = "http://127.0.0.1:1"
 
 
@@ -88,7 +88,7 @@ def test_without_models_all_are_trained(clone, capsys):
 
 
 def test_a_changed_feature_is_held_against_the_champion(clone, monkeypatch):
-    """The champion sits the exam beside it, and the pages show both."""
+    """The champion sits the exam beside it; the pages show both, and a comment will too."""
     assert clone.is_dir()
     for family in ("random_forest", "gradient_boosting"):
         monkeypatch.setenv(f"{config.PREFIX}MODELS__{family.upper()}__N_ESTIMATORS", "1")
@@ -100,6 +100,7 @@ def test_a_changed_feature_is_held_against_the_champion(clone, monkeypatch):
     assert "age 50 to 59" in text()
     assert "minus champion" in text()
     assert "Champion: " in PAGE.read_text() or "Champion</th>" in PAGE.read_text()
+    assert model_report.markdown(report_record.read(RECORD.read_bytes())) == text()
 
 
 def test_nothing_in_the_registry_is_created_or_moved(clone, registered, capsys):
@@ -204,12 +205,13 @@ def test_a_champion_that_was_changed_is_not_compared(tampered):
 
 
 def test_the_same_inputs_give_the_same_bytes(clone):
-    """Nothing of the time or place is in either form."""
+    """Nothing of the time or place is in any form."""
+    forms = MARKDOWN, PAGE, RECORD
     comparison.run(config.load())
-    first = MARKDOWN.read_bytes(), PAGE.read_bytes()
+    first = [form.read_bytes() for form in forms]
     comparison.run(config.load())
 
-    assert (MARKDOWN.read_bytes(), PAGE.read_bytes()) == first
+    assert [form.read_bytes() for form in forms] == first
     assert str(clone) not in PAGE.read_text()
 
 

@@ -23,7 +23,7 @@ PURE_MODULES = {
     *("registry.diagnosis", "registry.history", "registry.inventory", "registry.retention"),
     *("packaging.build", "packaging.joblib_file", "packaging.package"),
     *("report.comment", "report.comparison_figures", "report.data_figures", "report.drawing"),
-    *("report.model_figures", "report.model_report"),
+    *("report.model_figures", "report.model_report", "report.report_record"),
     *("serving.patients", "image.checks", "image.hostile", "release.bill", "release.plan"),
     "team_server.access",
 }

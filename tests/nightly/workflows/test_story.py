@@ -103,7 +103,7 @@ def test_a_broken_test_is_named_on_the_page_of_the_run(story):
 
 
 def test_the_report_compares_with_the_live_champion(story):
-    """It is an artifact of the run, and says that the change is better."""
+    """It is an artifact of the run, as data, and says that the change is better."""
     report = story.reports["better"]
 
     assert "heart_disease/1" in report
@@ -116,7 +116,7 @@ def test_a_pull_request_gets_one_comment_with_the_report(story):
     (comment,) = story.comments["better"]
 
     assert comment["user"]["login"] == AUTHOR
-    assert "heart_disease/1" in comment["body"]
+    assert story.reports["better"] in comment["body"]
 
 
 def test_a_second_push_edits_the_same_comment(story):
