@@ -15,7 +15,7 @@ from pipeline.registry import mlflow_calls
 from pipeline.registry.client import CHAMPION, Registry
 from pipeline.report import comparison, model_report, report_record
 from tests.conftest import ROOT
-from tests.task3_experiment_tracking.conftest import counts
+from tests.registries import counts
 
 MARKDOWN = Path("reports/model-report.md")
 PAGE = Path("reports/model-report.html")

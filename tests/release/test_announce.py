@@ -8,7 +8,7 @@ import pytest
 from pipeline.base import config
 from pipeline.base.errors import GitHubError
 from pipeline.base.github import GitHub
-from pipeline.release.steps import steps
+from pipeline.release import steps
 from tests import github_api
 from tests.comment.conftest import tags
 from tests.release.conftest import REPOSITORY, TAG

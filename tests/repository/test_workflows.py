@@ -45,7 +45,8 @@ def files():
 
 def modules():
     """Return the dotted name of every module that Python can run with ``-m``."""
-    paths = (path.relative_to(ROOT) for path in (ROOT / "pipeline").glob("*.py"))
+    commands = [*(ROOT / "pipeline").glob("*.py"), *(ROOT / "pipeline").glob("*/__main__.py")]
+    paths = (path.relative_to(ROOT) for path in commands)
     names = {".".join(path.with_suffix("").parts) for path in paths}
     return frozenset(name.removesuffix(".__main__") for name in names)
 
@@ -248,7 +249,7 @@ def test_what_a_person_types_into_the_rollback_stays_text(version, tmp_path):
     python.parent.mkdir(parents=True)
     python.write_text("#!/usr/bin/env bash\nprintf '%s\\n' \"$@\"\n")
     python.chmod(0o755)
-    (run,) = (run for run in FILES[ROLLBACK].runs if "pipeline.registry.rollback" in run)
+    (run,) = (run for run in FILES[ROLLBACK].runs if "pipeline.registry rollback" in run)
     reason = "--help; `touch broken` $(touch broken) * \"'"
     environment = {**os.environ, "REASON": reason, "VERSION": version}
     done = subprocess.run(
