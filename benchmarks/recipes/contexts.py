@@ -13,13 +13,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+import joblib
+
 from benchmarks import measuring
 from benchmarks.rivals import mlflow_sklearn, servers
 from benchmarks.rivals.servers import Dialect
 from pipeline.base import artifacts
 from pipeline.base.manifest import Files
+from pipeline.base.names import SKOPS
 from pipeline.image import build
 from pipeline.packaging import package
+from pipeline.training import persistence
 
 HERE: Final = Path(__file__).parent
 REPOSITORY: Final = "heart-disease-bench"
@@ -145,7 +149,10 @@ def mlflow(folder: Path, scratch: Path) -> Recipe:
 def _sklearn(files: Files) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(files[package.CODE])) as code:
         modules = {name: code.read(name) for name in code.namelist()}
-    return {**modules, "model.joblib": files[servers.JOBLIB]}
+    # As they would save it: the package's own file would bring skops into their images.
+    model = io.BytesIO()
+    joblib.dump(persistence.load(files[f"{package.MODEL}{SKOPS}"]), model)
+    return {**modules, "model.joblib": model.getvalue()}
 
 
 def _pins(*names: str) -> bytes:

@@ -3,10 +3,14 @@
 The same model version always becomes the same bytes.
 """
 
+import io
+from collections.abc import Callable
 from typing import Any, Final
 
+import joblib
 import numpy as np
 import pandas as pd
+import skops.io
 from sklearn.pipeline import Pipeline
 
 from pipeline.base import archives, manifest
@@ -17,7 +21,6 @@ from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, ONNX, SKOPS
 from pipeline.base.pages import render
 from pipeline.base.policies import RiskBands
 from pipeline.evaluation import cross_validation
-from pipeline.packaging import joblib_file
 from pipeline.packaging.package import (
     CARD,
     CODE,
@@ -91,6 +94,23 @@ def _as_json(patient: "pd.Series[float]") -> dict[str, float | None]:
     return {f: None if np.isnan(patient[f]) else float(patient[f]) for f in FEATURES}
 
 
+class _Skops:
+    """A skops file that is the pipeline itself once joblib has loaded it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return skops.io.loads, (self.content, list(persistence.TRUSTED_TYPES))
+
+
+def joblib_bytes(content: bytes) -> bytes:
+    """Return a skops file as a file for ``joblib.load``, which gives the pipeline."""
+    target = io.BytesIO()
+    joblib.dump(_Skops(content), target, protocol=4)
+    return target.getvalue()
+
+
 def build(  # noqa: PLR0913 (each is one part of the package)
     identity: Identity,
     model: TrainedModel,
@@ -120,7 +140,7 @@ def build(  # noqa: PLR0913 (each is one part of the package)
     contents = {
         f"{MODEL}{SKOPS}": model.skops,
         f"{MODEL}{ONNX}": model.onnx,
-        f"{MODEL}model.joblib": joblib_file.dump(model.pipeline),
+        f"{MODEL}model.joblib": joblib_bytes(model.skops),
         **{f"{MLFLOW}{name}": content for name, content in registered.items()},
         CODE: archives.zipped(code),
         **{f"{ENVIRONMENT}{name}": content for name, content in environment.items()},

@@ -21,7 +21,7 @@ PURE_MODULES = {
     *("base.git_settings", "base.kernel", "base.manifest", "base.names", "base.pages"),
     *("base.policies", "base.records", "base.variables"),
     *("registry.diagnosis", "registry.history", "registry.inventory", "registry.retention"),
-    *("packaging.build", "packaging.joblib_file", "packaging.package"),
+    *("packaging.build", "packaging.package"),
     *("report.comment", "report.comparison_figures", "report.data_figures", "report.drawing"),
     *("report.model_figures", "report.model_report", "report.report_record"),
     *("serving.patients", "image.checks", "image.hostile", "release.bill", "release.plan"),
@@ -34,11 +34,10 @@ KERNEL = "pipeline.base.kernel"
 # What a pure module may import besides: nothing here opens a file or a connection, or asks the
 # time, unless it is called to; the names after it are those that would.
 PURE = {
-    *("abc", "annotated_types", "base64", "collections", "contextlib", "copy", "copyreg", "csv"),
+    *("abc", "annotated_types", "base64", "collections", "contextlib", "copy", "csv"),
     *("dataclasses", "datetime", "decimal", "enum", "functools", "gzip", "hashlib", "html", "io"),
     *("itertools", "json", "math", "numbers", "operator", "pathlib.PurePosixPath"),
-    *("pickle", "re"),
-    "http.HTTPStatus",
+    *("http.HTTPStatus", "re"),
     *("statistics", "string", "struct", "tarfile", "textwrap", "types", "typing"),
     *("typing_extensions", "unicodedata", "warnings", "zipfile", "zlib"),
     "urllib.parse",
@@ -84,11 +83,9 @@ HOMES = {
     # Loading any of these runs what is in the file.
     "cloudpickle": set(),
     "joblib.load": set(),
-    "pickle.load": set(),
-    "pickle.loads": set(),
-    "pickle.Unpickler": set(),
-    # The one module that writes a pickle, for people whose tools expect one.
-    "pickle": {"packaging.joblib_file"},
+    "pickle": set(),
+    # It writes a pickle, for people whose tools expect one.
+    "joblib.dump": {"packaging.build"},
 }
 
 

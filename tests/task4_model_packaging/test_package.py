@@ -19,7 +19,7 @@ from pipeline.base.errors import ConversionError
 from pipeline.base.names import FAMILIES, registered_name
 from pipeline.base.policies import RiskBands
 from pipeline.evaluation import cross_validation
-from pipeline.packaging import build, joblib_file, package
+from pipeline.packaging import build, package
 from pipeline.table.contract import FEATURES
 from pipeline.training import persistence
 from tests.conftest import ROOT
@@ -189,18 +189,6 @@ def test_the_skops_file_answers_the_golden_patients(files):
     found = cross_validation.probability(persistence.load(files["model/model.skops"]), asked)
 
     assert found == pytest.approx([one.probability for one in golden], abs=1e-12)
-
-
-def test_a_joblib_file_does_not_depend_on_how_its_model_was_loaded(model):
-    """Each load shares other texts and leaves other bytes between the fields of a tree."""
-    loaded = (persistence.load(model.skops) for _ in range(3))
-
-    assert len({joblib_file.dump(pipeline) for pipeline in loaded}) == 1
-
-
-def test_models_that_differ_have_joblib_files_that_differ(trained):
-    """What is left out is chance alone."""
-    assert len({joblib_file.dump(model.pipeline) for model in trained.values()}) == len(FAMILIES)
 
 
 # These run where our repository is not: with the package, and the code that is in it.
