@@ -19,7 +19,6 @@ from pipeline.base.config import Settings
 from pipeline.base.errors import ArtifactError, NotPromotedError, RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.names import (
-    FAMILY_TITLES,
     METRIC_TITLES,
     SERVED,
     Family,
@@ -35,6 +34,7 @@ from pipeline.registry.publishing import Submission
 from pipeline.registry.version import Version
 from pipeline.table.contract import FEATURES
 from pipeline.training import fitting, workspace
+from pipeline.training.families import FAMILY_TITLES
 from pipeline.training.fitting import Data
 from pipeline.training.trained_model import TrainedModel
 

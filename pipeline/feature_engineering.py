@@ -9,14 +9,15 @@ from pipeline.base.arithmetic import reproducible
 from pipeline.base.config import Settings
 from pipeline.base.encoding import json_bytes
 from pipeline.base.manifest import Files
-from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES, Family, Metric
+from pipeline.base.names import FAMILIES, METRIC_TITLES, Family, Metric
 from pipeline.base.pages import estimate, render
 from pipeline.evaluation.cross_validation import Watch
 from pipeline.evaluation.metrics import Ablation
 from pipeline.report.drawing import figure_bytes
 from pipeline.report.model_figures import model_figures
 from pipeline.table.contract import EXTERNAL
-from pipeline.training import fitting, workspace
+from pipeline.training import families, fitting, workspace
+from pipeline.training.families import FAMILY_TITLES
 from pipeline.training.features import ENGINEERED
 from pipeline.training.trained_model import TrainedModel
 
@@ -34,6 +35,7 @@ def run(settings: Settings) -> float:
 
     """
     data, plan = workspace.read_data(), settings.training
+    families.check(plan.models, plan.features, plan.seed)
     started = perf_counter()
     fitted = {f: fitting.fit(f, data, plan, settings.workers, _watch(f)) for f in FAMILIES}
     ablations = [

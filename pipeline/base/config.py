@@ -6,10 +6,10 @@ registry's address. A key or a variable that no setting knows stops the run with
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_origin
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -50,6 +50,25 @@ def _some(workers: int) -> int:
     if workers == 0:
         raise ValueError("is a number of processes, or -1 for every core")
     return workers
+
+
+def _in_its_place(parameters: Any) -> Any:
+    """Let variables, which come last and have neither case nor type, change what the file says."""
+    if not isinstance(parameters, dict):
+        return parameters
+    names: dict[str, str] = {}
+    return {
+        names.setdefault(str(name).casefold(), name): _read(value)
+        for name, value in parameters.items()
+    }
+
+
+def _read(value: Any) -> Any:
+    """Return the text of a variable as the value that the file would hold."""
+    try:
+        return yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError:
+        return value
 
 
 class RegistrySettings(Record):
@@ -104,6 +123,13 @@ class Settings(BaseSettings):
     registry: RegistrySettings
     registry_branch: RegistryBranchSettings
     packaging: PackagingSettings
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _each_once(cls, models: Any) -> Any:
+        if not isinstance(models, dict):
+            return models
+        return {family: _in_its_place(parameters) for family, parameters in models.items()}
 
     @property
     def training(self) -> TrainingPlan:
@@ -249,7 +275,8 @@ def _is_known(setting: str) -> bool:
         return False
     kind = Settings.model_fields[section].annotation
     # Pydantic refuses a wrong key below a section; one below a single value it would ignore.
-    return not keys or (isinstance(kind, type) and issubclass(kind, Record))
+    below = (isinstance(kind, type) and issubclass(kind, Record)) or get_origin(kind) is dict
+    return not keys or below
 
 
 def _breach(error: ErrorDetails) -> str:

@@ -2,18 +2,11 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
+# The entry that goes with a name is in `pipeline.training.families`.
 Family = Literal["random_forest", "logistic_regression", "gradient_boosting", "svm"]
-FAMILIES: tuple[Family, ...] = ("random_forest", "logistic_regression", "gradient_boosting", "svm")
-FAMILY_TITLES: Final[Mapping[Family, str]] = MappingProxyType(
-    {
-        "random_forest": "Random forest",
-        "logistic_regression": "Logistic regression",
-        "gradient_boosting": "Gradient boosting",
-        "svm": "SVM",
-    }
-)
+FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
 
 Metric = Literal[
     "roc_auc",

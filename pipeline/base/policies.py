@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
-from pipeline.base.names import Metric
+from pipeline.base.names import Family, Metric
 from pipeline.base.records import Record
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -50,43 +50,8 @@ class FeatureRecipe(Record):
         return edges
 
 
-class ForestParameters(Record):
-    """Arguments of ``sklearn.ensemble.RandomForestClassifier``."""
-
-    n_estimators: Annotated[int, Field(ge=1)]
-    max_features: Literal["sqrt", "log2"]
-    min_samples_leaf: Annotated[int, Field(ge=1)]
-
-
-class LogisticParameters(Record):
-    """Arguments of ``sklearn.linear_model.LogisticRegression``."""
-
-    C: Annotated[float, Field(gt=0)]
-
-
-class BoostingParameters(Record):
-    """Arguments of ``sklearn.ensemble.GradientBoostingClassifier``."""
-
-    n_estimators: Annotated[int, Field(ge=1)]
-    learning_rate: Annotated[float, Field(gt=0)]
-    max_depth: Annotated[int, Field(ge=1)]
-    subsample: Annotated[float, Field(gt=0, le=1)]
-
-
-class SvmParameters(Record):
-    """Arguments of ``sklearn.svm.SVC`` with a radial kernel."""
-
-    C: Annotated[float, Field(gt=0)]
-    gamma: Literal["scale", "auto"]
-
-
-class ModelParameters(Record):
-    """The hyperparameters of the four families."""
-
-    random_forest: ForestParameters
-    logistic_regression: LogisticParameters
-    gradient_boosting: BoostingParameters
-    svm: SvmParameters
+# By the name of the estimator's own parameter; `pipeline.training.families` checks them.
+ModelParameters = dict[Family, dict[str, JsonValue]]
 
 
 class ExamPlan(Record):

@@ -17,7 +17,7 @@ from pipeline.base import archives, manifest
 from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import ArtifactError, ConversionError, PackageError
 from pipeline.base.manifest import Files
-from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, ONNX, SKOPS
+from pipeline.base.names import METRIC_TITLES, ONNX, SKOPS
 from pipeline.base.pages import render
 from pipeline.base.policies import RiskBands
 from pipeline.evaluation import cross_validation
@@ -38,6 +38,7 @@ from pipeline.packaging.package import (
 from pipeline.scoring.onnx_model import UNUSABLE
 from pipeline.table.contract import EXTERNAL, FEATURES, patient_schema
 from pipeline.training import conversion, persistence
+from pipeline.training.families import FAMILY_TITLES
 from pipeline.training.trained_model import TrainedModel
 
 TEMPLATES: Final = {

@@ -18,7 +18,7 @@ from pipeline.base.config import Settings
 from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import ImageError, NoChampionError, ReleaseError, ScanError
 from pipeline.base.github import GitHub
-from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, SERVED
+from pipeline.base.names import METRIC_TITLES, SERVED
 from pipeline.base.pages import render
 from pipeline.base.records import Draft, Release
 from pipeline.image import sbom
@@ -45,6 +45,7 @@ from pipeline.release.plan import (
     releases_with,
     stale,
 )
+from pipeline.training.families import FAMILY_TITLES
 
 MAIN: Final = "refs/remotes/origin/main"
 PLAN: Final = "plan.json"

@@ -16,7 +16,7 @@ from pipeline.base.errors import (
     RegistryUnavailableError,
 )
 from pipeline.base.manifest import Files
-from pipeline.base.names import FAMILIES, FAMILY_TITLES, SERVED, Family
+from pipeline.base.names import FAMILIES, SERVED, Family
 from pipeline.base.pages import difference, estimate, render
 from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.registry import mlflow_calls
@@ -27,7 +27,8 @@ from pipeline.report.comparison_figures import comparison_figures
 from pipeline.report.drawing import figure_bytes
 from pipeline.report.model_report import RANKING, UNKNOWN, ModelReport, Source, Standing
 from pipeline.report.report_record import PROBLEMS
-from pipeline.training import fitting, workspace
+from pipeline.training import families, fitting, workspace
+from pipeline.training.families import FAMILY_TITLES
 from pipeline.training.fitting import Data
 from pipeline.training.trained_model import TrainedModel
 
@@ -43,6 +44,7 @@ def run(settings: Settings, *, require_promotion: bool = False) -> None:
 
     """
     data, tree = workspace.read_data(), git.work_tree(Path.cwd())
+    families.check(settings.models, settings.features, settings.model_seed)
     kept = _current_models(settings, data)
     models = {family: kept.get(family) or _train(family, data, settings) for family in FAMILIES}
     examiner = Examiner(data, settings.training, settings.workers, cli.watch)

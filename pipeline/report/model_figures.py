@@ -6,6 +6,7 @@ besides, as `pipeline.evaluation.metrics` makes it.
 """
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import Final
 
 import numpy as np
@@ -14,10 +15,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from pipeline.base.names import FAMILY_TITLES, METRIC_TITLES, Family, Metric
+from pipeline.base.names import METRIC_TITLES, Family, Metric
 from pipeline.base.records import Estimate
 from pipeline.report.drawing import GREY, INK, SERIES, bare, headline, styled
 from pipeline.table.contract import TRAINING
+from pipeline.training.families import FAMILY_TITLES
 
 Summary = Mapping[Metric, Estimate]
 Answers = Mapping[str, pd.DataFrame]
@@ -50,7 +52,7 @@ def model_figures(
 def roc(answers: Answers, summaries: Summaries) -> Figure:
     """Draw the ROC curve of each model over all its answers."""
     figure, axes = square()
-    for dashes, (title, given) in zip(DASHES, answers.items(), strict=False):
+    for (title, given), dashes in zip(answers.items(), cycle(DASHES), strict=False):
         false_positive, true_positive, _ = roc_curve(given["outcome"], given["probability"])
         label = _labelled(title, summaries, "roc_auc")
         axes.plot(false_positive, true_positive, linestyle=dashes, label=label)
@@ -66,7 +68,7 @@ def roc(answers: Answers, summaries: Summaries) -> Figure:
 def precision_recall(answers: Answers, summaries: Summaries) -> Figure:
     """Draw the precision-recall curve of each model over all its answers."""
     figure, axes = square()
-    for dashes, (title, given) in zip(DASHES, answers.items(), strict=False):
+    for (title, given), dashes in zip(answers.items(), cycle(DASHES), strict=False):
         precision, recall, _ = precision_recall_curve(given["outcome"], given["probability"])
         label = _labelled(title, summaries, "pr_auc")
         axes.plot(recall, precision, linestyle=dashes, label=label)
@@ -85,7 +87,7 @@ def calibration(answers: Answers, bins: int) -> Figure:
     """Draw observed against promised rates, a panel for each model."""
     figure = Figure(figsize=(3.1 * len(answers), 4.1))
     panels = figure.subplots(1, len(answers), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, (title, given), colour in zip(panels, answers.items(), SERIES, strict=False):
+    for axes, (title, given), colour in zip(panels, answers.items(), cycle(SERIES), strict=False):
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":")
         groups = reliability(given, bins)
         axes.plot(

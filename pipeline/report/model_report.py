@@ -9,14 +9,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import pandas as pd
 from pydantic import Field
 
-from pipeline.base.names import (
-    FAMILIES,
-    FAMILY_TITLES,
-    LOWER_IS_BETTER,
-    METRIC_TITLES,
-    Family,
-    Metric,
-)
+from pipeline.base.names import FAMILIES, LOWER_IS_BETTER, METRIC_TITLES, Family, Metric
 from pipeline.base.pages import NONE, render
 from pipeline.base.policies import ExamPlan, PromotionPolicy
 from pipeline.base.records import Commit, Digest, Estimate, Identifier, Record
@@ -25,6 +18,7 @@ from pipeline.gate import decision
 from pipeline.gate.decision import Comparison, Outcome, Status, Verdict
 from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.table.contract import EXTERNAL
+from pipeline.training.families import FAMILY_TITLES
 from pipeline.training.trained_model import TrainedModel
 
 HEADLINES: Final[Mapping[Outcome, str]] = {

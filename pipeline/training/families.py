@@ -1,46 +1,66 @@
-"""The four model families, as unfitted scikit-learn pipelines."""
+"""The model families, each one entry: what is fitted, and what it needs."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+import numpy as np
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
-from pipeline.base.names import Family
+from pipeline.base.errors import SettingsError
+from pipeline.base.names import FAMILIES, Family
 from pipeline.base.policies import FeatureRecipe, ModelParameters
 from pipeline.training.features import preprocessing
 
-
-def _forest(parameters: Mapping[str, Any], seed: int) -> RandomForestClassifier:
-    return RandomForestClassifier(**parameters, random_state=seed)
-
-
-def _logistic(parameters: Mapping[str, Any], seed: int) -> LogisticRegression:
-    return LogisticRegression(**parameters, max_iter=1000, random_state=seed)
+TREE: Final = "sklearn.tree._tree.Tree"
+SEED: Final = "random_state"
+# Twenty rows of two classes that any classifier learns, unless a parameter keeps it from learning.
+SAMPLE: Final = (np.arange(200.0).reshape(20, 10) % 7, np.arange(20) % 2)
 
 
-def _boosting(parameters: Mapping[str, Any], seed: int) -> GradientBoostingClassifier:
-    return GradientBoostingClassifier(**parameters, random_state=seed)
+@dataclass(frozen=True)
+class Entry:
+    """A family: an unfitted classifier, with the parameters that ``config.yaml`` need not set.
+
+    ``trusted`` are the types in its files that skops does not trust by itself.
+    """
+
+    title: str
+    classifier: Any
+    # Distances and penalties depend on the scale of a column; trees do not.
+    scaled: bool = False
+    trusted: tuple[str, ...] = ()
 
 
-def _svm(parameters: Mapping[str, Any], seed: int) -> CalibratedClassifierCV:
-    return CalibratedClassifierCV(SVC(**parameters, random_state=seed), ensemble=False)
-
-
-CLASSIFIERS: Final[Mapping[Family, Callable[[Mapping[str, Any], int], Any]]] = MappingProxyType(
+ENTRIES: Final[Mapping[Family, Entry]] = MappingProxyType(
     {
-        "random_forest": _forest,
-        "logistic_regression": _logistic,
-        "gradient_boosting": _boosting,
-        "svm": _svm,
+        "random_forest": Entry("Random forest", RandomForestClassifier(), trusted=(TREE,)),
+        "logistic_regression": Entry(
+            "Logistic regression", LogisticRegression(max_iter=1000), scaled=True
+        ),
+        "gradient_boosting": Entry(
+            "Gradient boosting", GradientBoostingClassifier(), trusted=(TREE,)
+        ),
+        "svm": Entry(
+            "SVM",
+            CalibratedClassifierCV(SVC(), ensemble=False),
+            scaled=True,
+            trusted=(
+                "sklearn.calibration._CalibratedClassifier",
+                "sklearn.calibration._SigmoidCalibration",
+            ),
+        ),
     }
 )
-# Distances and penalties depend on the scale of a column; trees do not.
-SCALED: Final = frozenset({"logistic_regression", "svm"})
+FAMILY_TITLES: Final[Mapping[Family, str]] = MappingProxyType(
+    {family: ENTRIES[family].title for family in FAMILIES}
+)
 
 
 def build(
@@ -50,7 +70,43 @@ def build(
     seed: int,
     without: Collection[str] = (),
 ) -> Pipeline:
-    """Return the unfitted pipeline of a family: the contract's 13 columns in, probabilities out."""
-    parameters = getattr(models, family).model_dump()
-    features = preprocessing(recipe, scaled=family in SCALED, without=without)
-    return Pipeline([("features", features), ("classifier", CLASSIFIERS[family](parameters, seed))])
+    """Return the unfitted pipeline of a family: the contract's 13 columns in, probabilities out.
+
+    Raises:
+        SettingsError: the estimator does not have a parameter of ``models``; the message names it.
+
+    """
+    entry = ENTRIES[family]
+    features = preprocessing(recipe, scaled=entry.scaled, without=without)
+    classifier = clone(entry.classifier)
+    estimator = _estimator(classifier)
+    parameters = models.get(family, {})
+    known = estimator.get_params(deep=False).keys() - {SEED}
+    if unknown := sorted(parameters.keys() - known):
+        raise SettingsError(
+            f"models.{family} in config.yaml: {type(estimator).__name__} has no parameter "
+            f"{', '.join(unknown)}; it has {', '.join(sorted(known))}"
+        )
+    estimator.set_params(**parameters, **{SEED: seed})
+    return Pipeline([("features", features), ("classifier", classifier)])
+
+
+def check(models: ModelParameters, recipe: FeatureRecipe, seed: int) -> None:
+    """Let each family learn a few made-up rows, before any is fitted to the patients.
+
+    Raises:
+        SettingsError: an estimator does not have a parameter, or refuses its value.
+
+    """
+    for family in FAMILIES:
+        estimator = _estimator(build(family, models, recipe, seed)["classifier"])
+        try:
+            estimator.fit(*SAMPLE)
+        except (TypeError, ValueError) as error:
+            line = " ".join(str(error).split())
+            raise SettingsError(f"models.{family} in config.yaml: {line}") from error
+
+
+def _estimator(classifier: Any) -> Any:
+    """Return what the parameters belong to: the classifier, or what it calibrates."""
+    return classifier.estimator if isinstance(classifier, CalibratedClassifierCV) else classifier

@@ -53,7 +53,7 @@ def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Paramete
         recipe_digest=manifest.sha256(persistence.dump(build(family, plan))),
         libraries={module.__name__: module.__version__ for module in (np, pd, scipy, sklearn)},
         seed=plan.seed,
-        hyperparameters=getattr(plan.models, family).model_dump(),
+        hyperparameters=plan.models.get(family, {}),
         features=plan.features,
         exam=plan.exam,
         kernel=arithmetic.kernel(),

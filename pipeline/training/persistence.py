@@ -17,22 +17,24 @@ from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from pipeline.base.errors import ArtifactError
+from pipeline.training.families import ENTRIES
 
 SCHEMA: Final = "schema.json"
+# The blocks as models name them that were stored before the module was moved.
+OLD_NAMES: Final = (
+    "pipeline.core.transformers.Bands",
+    "pipeline.core.transformers.MissingFlags",
+    "pipeline.core.transformers.ShareOfPrediction",
+)
 # What our pipelines are made of, beside what skops trusts by itself. The list in a model's own
 # files is never read: a crafted model would trust itself.
 TRUSTED_TYPES: Final = (
     "numpy.dtype",
-    # The blocks as models name them that were stored before the module was moved.
-    "pipeline.core.transformers.Bands",
-    "pipeline.core.transformers.MissingFlags",
-    "pipeline.core.transformers.ShareOfPrediction",
+    *OLD_NAMES,
     "pipeline.training.blocks.Bands",
     "pipeline.training.blocks.MissingFlags",
     "pipeline.training.blocks.ShareOfPrediction",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.tree._tree.Tree",
+    *sorted({name for entry in ENTRIES.values() for name in entry.trusted}),
 )
 # What zipfile, json, numpy and skops raise over a damaged file.
 UNREADABLE: Final = (zipfile.BadZipFile, AttributeError, KeyError, TypeError, ValueError)

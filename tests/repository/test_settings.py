@@ -42,7 +42,9 @@ def test_the_settings_of_the_repository_load():
 
 @pytest.mark.usefixtures("clone")
 @pytest.mark.parametrize(
-    "path", ["evalution", "evaluation.fold", "models.svm.gama"], ids=["top", "section", "deeper"]
+    "path",
+    ["evalution", "evaluation.fold", "promotion.slices.margn"],
+    ids=["top", "section", "deeper"],
 )
 def test_a_misspelt_key_stops_with_its_name(path):
     """At each level of the file."""
@@ -71,7 +73,8 @@ def test_a_margin_of_a_metric_that_does_not_exist_is_named():
         pytest.param("evaluation.folds", 1, id="below its range"),
         pytest.param("packaging.port", 65536, id="above its range"),
         pytest.param("promotion.minimum_roc_auc", float("nan"), id="no number"),
-        pytest.param("models.svm.gamma", "square", id="not among the choices"),
+        pytest.param("promotion.mode", "square", id="not among the choices"),
+        pytest.param("models.svm", 3, id="a number for parameters"),
         pytest.param("features.age_bands", [55, 45], id="not rising"),
         pytest.param("evaluation", [], id="a list for a section"),
         pytest.param("workers", 0, id="no worker at all"),
@@ -136,6 +139,9 @@ def test_a_missing_file_says_where_to_run_from(tmp_path, monkeypatch):
         ("pipeline__workers", "workers", 3),
         ("PIPELINE__EVALUATION__FOLDS", "evaluation.folds", 3),
         ("PIPELINE__MODELS__SVM__C", "models.svm.C", 3.0),
+        ("PIPELINE__MODELS__SVM__GAMMA", "models.svm.gamma", "auto"),
+        ("PIPELINE__MODELS__SVM__GAMMA", "models.svm.gamma", "[no YAML"),
+        ("PIPELINE__MODELS__SVM__SHRINKING", "models.svm.shrinking", False),
         ("PIPELINE__REGISTRY__TRACKING_URI", "registry.tracking_uri", "3"),
     ],
 )
@@ -158,7 +164,8 @@ def test_the_environment_overrides_one_value_at_any_level(monkeypatch, variable,
         ("PIPELINE__EVALUATION_FOLDS", "PIPELINE__EVALUATION_FOLDS"),
         ("PIPELINE__EVALUATION__FOLD", r"evaluation\.fold"),
         ("PIPELINE__EVALUATION__FOLDS__X", r"evaluation\.folds"),
-        ("PIPELINE__MODELS__SVM__GAMA", r"models\.svm\.gama"),
+        ("PIPELINE__MODELS__SWM__GAMMA", r"models\.swm"),
+        ("PIPELINE__MODELS__SVM", r"models\.svm"),
         ("PIPELINE__EVALUATION", "evaluation"),
     ],
 )

@@ -14,12 +14,13 @@ import pytest
 
 from pipeline import data_acquisition_eda, feature_engineering
 from pipeline.base import artifacts, config, manifest
-from pipeline.base.errors import ArtifactError, ContractError
-from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES
+from pipeline.base.errors import ArtifactError, ContractError, SettingsError
+from pipeline.base.names import FAMILIES, METRIC_TITLES
 from pipeline.dataset.tables import read_table, table_bytes
 from pipeline.evaluation import cross_validation
 from pipeline.evaluation.metrics import Ablation
 from pipeline.training import conversion, trained_model
+from pipeline.training.families import FAMILY_TITLES
 from pipeline.training.features import ENGINEERED
 from tests.conftest import QUICK, ROOT, lay_out
 
@@ -148,7 +149,7 @@ def test_parameters_say_what_the_training_depended_on(trained, finished, quick, 
 
     assert parameters.data_digest == manifest.folder_digest(manifest.digests(data))
     assert parameters.seed == quick.model_seed
-    assert parameters.hyperparameters == getattr(quick.models, family).model_dump()
+    assert parameters.hyperparameters == quick.models[family]
     assert parameters.features == quick.features
     assert parameters.exam == quick.evaluation
 
@@ -311,6 +312,25 @@ def test_a_missing_table_is_named(processed, name):
 
     with pytest.raises(ArtifactError, match=f"{name} is missing: {COMMAND}"):
         feature_engineering.run(config.load())
+
+
+@pytest.mark.usefixtures("processed")
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [("GAMA", "3", "no parameter gama"), ("C", "-1", "The 'C' parameter")],
+    ids=["a misspelt name", "a refused value"],
+)
+def test_a_wrong_parameter_of_the_last_family_stops_before_the_first_is_fitted(
+    monkeypatch, capsys, key, value, said
+):
+    """In one line, after no progress."""
+    monkeypatch.setenv(f"{config.PREFIX}MODELS__SVM__{key}", value)
+
+    with pytest.raises(SettingsError, match=rf"^models\.svm in config\.yaml: .*{said}"):
+        feature_engineering.run(config.load())
+
+    assert capsys.readouterr() == ("", "")
+    assert not artifacts.MODELS.exists()
 
 
 def rewrite(processed, name, change):

@@ -8,10 +8,11 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.image import imread
 
-from pipeline.base.names import FAMILIES, FAMILY_TITLES, METRIC_TITLES
+from pipeline.base.names import FAMILIES, METRIC_TITLES
 from pipeline.evaluation import metrics
 from pipeline.report import model_figures
 from pipeline.report.drawing import figure_bytes
+from pipeline.training.families import FAMILY_TITLES
 
 NAMES = ["roc.png", "precision_recall.png", "calibration.png", "confusion.png"]
 every_figure = pytest.mark.parametrize("name", NAMES)
@@ -189,3 +190,20 @@ def test_the_confusion_matrix_of_a_model_that_calls_nobody_ill():
 
     cells = [text.get_text() for text in figure.axes[0].texts]
     assert cells == ["3\n100 %", "0\n0 %", "1\n100 %", "0\n0 %"]
+
+
+@pytest.mark.parametrize("count", [5, 6, 7])
+def test_any_number_of_models_is_drawn_and_told_apart(answers, summaries, count):
+    """A curve of its own look in each figure with curves, a panel in the others."""
+    titles = [f"Model {number}" for number in range(count)]
+    given = dict.fromkeys(titles, answers["svm"])
+    known = dict.fromkeys(titles, summaries["svm"])
+
+    for draw in (model_figures.roc, model_figures.precision_recall):
+        axes = draw(given, known).axes[0]
+        curves = [line for line in axes.lines if line.get_label().startswith("Model ")]
+        assert [line.get_label().partition(":")[0] for line in curves] == titles
+        assert len({(each.get_color(), each.get_linestyle()) for each in curves}) == count
+    for panels in (model_figures.calibration(given, 10), model_figures.confusion(given)):
+        assert [axes.get_title(loc="left") for axes in panels.axes] == titles
+        assert all(axes.lines or axes.images for axes in panels.axes)

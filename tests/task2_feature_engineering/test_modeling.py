@@ -1,16 +1,22 @@
 """The four families: that they learn, answer with probabilities, and read the configuration."""
 
+import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from pipeline.base.errors import SettingsError
 from pipeline.base.names import FAMILIES
 from pipeline.evaluation import cross_validation
-from pipeline.training import families
+from pipeline.training import conversion, families, persistence
 
 CLASSES = {
     "random_forest": RandomForestClassifier,
@@ -31,10 +37,75 @@ def test_a_family_ends_in_its_classifier(build, family):
     assert not hasattr(pipeline["classifier"], "classes_")
 
 
-def test_every_family_can_be_built():
-    """No family is configured and then forgotten."""
-    assert set(families.CLASSIFIERS) == set(FAMILIES)
-    assert set(families.SCALED) <= set(FAMILIES)
+def test_every_family_has_an_entry():
+    """In the order of the names, as every table shows them."""
+    assert tuple(families.ENTRIES) == FAMILIES
+
+
+def planted(monkeypatch):
+    """Give a fifth family its entry, and return its name."""
+    entry = families.Entry("Extra trees", ExtraTreesClassifier(10), trusted=(families.TREE,))
+    monkeypatch.setattr(families, "ENTRIES", {**families.ENTRIES, "extra_trees": entry})
+    return "extra_trees"
+
+
+def test_a_fifth_family_is_one_entry(monkeypatch, build, training, quick):
+    """It learns with the parameters of its entry, and is stored and converted like the others."""
+    pipeline = cross_validation.fit(build(planted(monkeypatch)), training)
+
+    again = persistence.load(persistence.dump(pipeline))
+    expected = cross_validation.probability(pipeline, training)
+    assert pipeline["classifier"].n_estimators == 10
+    assert pipeline["classifier"].random_state == quick.model_seed
+    assert np.array_equal(cross_validation.probability(again, training), expected)
+    found = conversion.probabilities(conversion.convert(pipeline), training)
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_family_that_is_not_configured_has_the_parameters_of_its_entry(quick):
+    """And the seed, which is one for all."""
+    pipeline = families.build("logistic_regression", {}, quick.features, 7)
+
+    assert (
+        pipeline["classifier"].get_params()
+        == LogisticRegression(max_iter=1000, random_state=7).get_params()
+    )
+
+
+@pytest.mark.parametrize("name", ["gama", "random_state"], ids=["misspelt", "the seed"])
+def test_a_parameter_that_an_estimator_does_not_have_is_named(quick, name):
+    """With its family, and those that there are."""
+    models = {**quick.models, "svm": {"C": 1.0, name: 3}}
+
+    with pytest.raises(
+        SettingsError, match=rf"models\.svm .* SVC has no parameter {name}; .*gamma"
+    ):
+        families.build("svm", models, quick.features, quick.model_seed)
+
+
+def test_the_parameters_of_the_repository_are_accepted(quick):
+    """As they are committed."""
+    families.check(quick.models, quick.features, quick.model_seed)
+
+
+@pytest.mark.parametrize(
+    ("family", "parameters"),
+    [
+        ("svm", {"C": -1}),
+        ("svm", {"C": "much"}),
+        ("svm", {"kernel": "precomputed"}),
+        ("logistic_regression", {"solver": "liblinear", "l1_ratio": 0.5}),
+        ("random_forest", {"n_estimators": None}),
+        ("gradient_boosting", {"init": "none"}),
+    ],
+    ids=str,
+)
+def test_a_value_that_an_estimator_refuses_is_one_line_with_its_family(quick, family, parameters):
+    """Before any family is fitted to the patients."""
+    with pytest.raises(SettingsError, match=rf"^models\.{family} in config\.yaml: ") as caught:
+        families.check({**quick.models, family: parameters}, quick.features, quick.model_seed)
+
+    assert "\n" not in str(caught.value)
 
 
 @every_family
@@ -43,7 +114,7 @@ def test_the_configured_numbers_reach_the_estimator(build, quick, family):
     classifier = build(family)["classifier"]
     estimator = classifier.estimator if family == "svm" else classifier
 
-    configured = {**getattr(quick.models, family).model_dump(), "random_state": quick.model_seed}
+    configured = {**quick.models[family], "random_state": quick.model_seed}
     assert {name: estimator.get_params()[name] for name in configured} == configured
 
 
