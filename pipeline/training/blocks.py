@@ -2,12 +2,13 @@
 
 A model file names these classes and holds their parameters, and a champion is refitted by the
 code of a later commit when it sits an exam. So a block, once merged, keeps its behaviour for good:
-to do something else, add a class, and add it to ``persistence.TRUSTED_TYPES`` and to
-``conversion``. All of them compute in 32 bit, as the ONNX graph does: a tree's threshold then
-falls on the same side in both.
+to do something else, add a class, and its name to `BLOCKS`. All of them compute in 32 bit, as the
+ONNX graph does: a tree's threshold then falls on the same side in both.
+
+This module goes with every package, so it imports nothing but NumPy and scikit-learn.
 """
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 Matrix = npt.NDArray[np.float32]
+# What ONNX calls a number of 32 bit.
+FLOAT: Final = 1
 
 
 class _Block(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -48,6 +51,13 @@ class _Block(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         names = self.feature_names_in_ if input_features is None else input_features
         return np.asarray(self._names([str(name) for name in names]), dtype=object)
 
+    def nodes(self, onnx: Any, inputs: Any, version: int, names: Any) -> Any:
+        """Return the fitted block as ONNX: its last node, which gives ``names``.
+
+        ``onnx`` makes the nodes: `skl2onnx.algebra.onnx_ops`, for the opset ``version``.
+        """
+        raise NotImplementedError
+
     def _compute(self, given: Matrix) -> Matrix:
         raise NotImplementedError
 
@@ -71,6 +81,16 @@ class ShareOfPrediction(_Block):
         measured, age = given[:, [0]], given[:, [1]]
         return measured / (np.float32(self.intercept) - age)
 
+    def nodes(self, onnx: Any, inputs: Any, version: int, names: Any) -> Any:
+        """Divide the first column by the intercept less the second."""
+        measured, age = (
+            onnx.OnnxGather(inputs[0], np.array([column]), axis=1, op_version=version)
+            for column in (0, 1)
+        )
+        intercept = np.array([self.intercept], dtype=np.float32)
+        predicted = onnx.OnnxSub(intercept, age, op_version=version)
+        return onnx.OnnxDiv(measured, predicted, op_version=version, output_names=names)
+
     def _names(self, names: list[str]) -> list[str]:
         return [f"{names[0]}_share"]
 
@@ -91,6 +111,12 @@ class Bands(_Block):
     def _compute(self, given: Matrix) -> Matrix:
         return (given >= np.asarray(self.edges, dtype=np.float32)).astype(np.float32)
 
+    def nodes(self, onnx: Any, inputs: Any, version: int, names: Any) -> Any:
+        """Compare the column with each edge."""
+        edges = np.asarray([self.edges], dtype=np.float32)
+        reached = onnx.OnnxGreaterOrEqual(inputs[0], edges, op_version=version)
+        return onnx.OnnxCast(reached, to=FLOAT, op_version=version, output_names=names)
+
     def _names(self, names: list[str]) -> list[str]:
         return [f"{names[0]}_from_{edge:g}" for edge in self.edges]
 
@@ -105,5 +131,14 @@ class MissingFlags(_Block):
     def _compute(self, given: Matrix) -> Matrix:
         return np.isnan(given).astype(np.float32)
 
+    def nodes(self, onnx: Any, inputs: Any, version: int, names: Any) -> Any:
+        """Ask each value whether it is a number."""
+        missing = onnx.OnnxIsNaN(inputs[0], op_version=version)
+        return onnx.OnnxCast(missing, to=FLOAT, op_version=version, output_names=names)
+
     def _names(self, names: list[str]) -> list[str]:
         return [f"{name}_missing" for name in names]
+
+
+# What model files may hold, and what is converted to ONNX.
+BLOCKS: Final[tuple[type[_Block], ...]] = (Bands, MissingFlags, ShareOfPrediction)

@@ -2,7 +2,6 @@
 
 import functools
 import warnings
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -11,21 +10,14 @@ import onnx
 import pandas as pd
 from onnx import TensorProto, helper
 from skl2onnx import to_onnx, update_registered_converter
-from skl2onnx.algebra.onnx_ops import (
-    OnnxCast,
-    OnnxDiv,
-    OnnxGather,
-    OnnxGreaterOrEqual,
-    OnnxIsNaN,
-    OnnxSub,
-)
+from skl2onnx.algebra import onnx_ops
 from skl2onnx.common.data_types import FloatTensorType
 from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
 from sklearn.pipeline import Pipeline
 
 from pipeline.scoring.onnx_model import INPUT, OUTPUT, OnnxModel
 from pipeline.table.contract import FEATURES
-from pipeline.training.blocks import Bands, MissingFlags, ShareOfPrediction
+from pipeline.training.blocks import BLOCKS
 
 OPSET: Final = 18
 
@@ -76,38 +68,17 @@ def probabilities(content: bytes, features: pd.DataFrame) -> npt.NDArray[np.floa
 
 @functools.cache
 def _register_converters() -> None:
-    _register(ShareOfPrediction, _share_nodes, lambda _: 1)
-    _register(Bands, _band_nodes, lambda block: len(block.edges))
-    _register(MissingFlags, _flag_nodes, lambda block: block.n_features_in_)
+    for block in BLOCKS:
+        update_registered_converter(block, f"Pipeline{block.__name__}", _shape, _converter)
 
 
-def _register(block: type, nodes: Callable[..., Any], width: Callable[[Any], int]) -> None:
-    def shape(operator: Any) -> None:
-        operator.outputs[0].type = FloatTensorType([None, width(operator.raw_operator)])
-
-    def converter(scope: Any, operator: Any, container: Any) -> None:
-        names = {"op_version": container.target_opset, "output_names": operator.outputs[:1]}
-        nodes(operator.raw_operator, operator.inputs, **names).add_to(scope, container)
-
-    update_registered_converter(block, f"Pipeline{block.__name__}", shape, converter)
+def _shape(operator: Any) -> None:
+    block = operator.raw_operator
+    columns = block.get_feature_names_out(range(block.n_features_in_))
+    operator.outputs[0].type = FloatTensorType([None, len(columns)])
 
 
-def _share_nodes(block: ShareOfPrediction, inputs: Any, **names: Any) -> Any:
-    version = names["op_version"]
-    measured, age = (
-        OnnxGather(inputs[0], np.array([column]), axis=1, op_version=version) for column in (0, 1)
-    )
-    intercept = np.array([block.intercept], dtype=np.float32)
-    return OnnxDiv(measured, OnnxSub(intercept, age, op_version=version), **names)
-
-
-def _band_nodes(block: Bands, inputs: Any, **names: Any) -> Any:
-    edges = np.asarray([block.edges], dtype=np.float32)
-    reached = OnnxGreaterOrEqual(inputs[0], edges, op_version=names["op_version"])
-    return OnnxCast(reached, to=TensorProto.FLOAT, **names)
-
-
-def _flag_nodes(block: MissingFlags, inputs: Any, **names: Any) -> Any:
-    del block
-    missing = OnnxIsNaN(inputs[0], op_version=names["op_version"])
-    return OnnxCast(missing, to=TensorProto.FLOAT, **names)
+def _converter(scope: Any, operator: Any, container: Any) -> None:
+    version, names = container.target_opset, operator.outputs[:1]
+    last = operator.raw_operator.nodes(onnx_ops, operator.inputs, version, names)
+    last.add_to(scope, container)

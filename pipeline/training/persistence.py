@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from pipeline.base.errors import ArtifactError
+from pipeline.training.blocks import BLOCKS
 from pipeline.training.families import ENTRIES
 
 SCHEMA: Final = "schema.json"
@@ -31,9 +32,7 @@ OLD_NAMES: Final = (
 TRUSTED_TYPES: Final = (
     "numpy.dtype",
     *OLD_NAMES,
-    "pipeline.training.blocks.Bands",
-    "pipeline.training.blocks.MissingFlags",
-    "pipeline.training.blocks.ShareOfPrediction",
+    *sorted(f"{block.__module__}.{block.__name__}" for block in BLOCKS),
     *sorted({name for entry in ENTRIES.values() for name in entry.trusted}),
 )
 # What zipfile, json, numpy and skops raise over a damaged file.

@@ -1,5 +1,10 @@
 """The ONNX model answers as the scikit-learn model does: wherever a patient stands."""
 
+import os
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import pandas as pd
@@ -12,6 +17,7 @@ from pipeline.base.names import FAMILIES
 from pipeline.evaluation import cross_validation
 from pipeline.table.contract import FEATURES, FIELDS
 from pipeline.training import conversion, features
+from tests.conftest import ROOT
 
 TOLERANCE = 1e-5
 every_family = pytest.mark.parametrize("family", FAMILIES)
@@ -212,3 +218,64 @@ def test_a_block_that_is_converted_wrongly_is_noticed(build, fitted, training, p
     wrong = conversion.convert(cross_validation.fit(other, training))
 
     assert greatest_difference(fitted["logistic_regression"], wrong, patients) > 10 * TOLERANCE
+
+
+PRODUCT = '''
+class Product(_Block):
+    """The product of two columns."""
+
+    takes = 2
+
+    def _compute(self, given: Matrix) -> Matrix:
+        return given[:, [0]] * given[:, [1]]
+
+    def _names(self, names: list[str]) -> list[str]:
+        return ["_times_".join(names)]
+
+    def nodes(self, onnx, inputs, version, names):
+        one, two = (
+            onnx.OnnxGather(inputs[0], np.array([column]), axis=1, op_version=version)
+            for column in (0, 1)
+        )
+        return onnx.OnnxMul(one, two, op_version=version, output_names=names)
+
+
+BLOCKS: Final = (Bands, MissingFlags, Product, ShareOfPrediction)
+'''
+USE = """
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from pipeline.table.contract import FEATURES
+from pipeline.training import blocks, conversion, persistence
+from pipeline.training.features import ColumnTransformer, _impute
+
+rows = np.arange(60 * len(FEATURES)).reshape(60, -1) * 37 % 101 / 10
+table = pd.DataFrame(rows, columns=list(FEATURES))
+product = make_pipeline(_impute("median"), blocks.Product())
+columns = ColumnTransformer([("product", product, ["thalach", "trestbps"])])
+made = make_pipeline(columns, LogisticRegression()).fit(table, rows[:, 0] > 5)
+again = persistence.load(persistence.dump(made))
+expected = again.predict_proba(table)[:, 1]
+print(np.abs(conversion.probabilities(conversion.convert(made), table) - expected).max() < 1e-5)
+"""
+
+
+def test_a_new_block_is_one_class_in_the_table(tmp_path):
+    """A copy of the code in which nothing else is added stores, reads and converts it."""
+    code = shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline")
+    file = code / "training" / "blocks.py"
+    kept, _, _ = file.read_text().partition("# What model files may hold")
+    file.write_text(kept + PRODUCT)
+
+    done = subprocess.run(
+        [sys.executable, "-c", USE],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
