@@ -76,6 +76,10 @@ mlflow-ui: setup ## the registry in a browser, at http://127.0.0.1:5000
 	http*) page=$${MLFLOW_TRACKING_URI#*://}; echo "the registry's page is $${MLFLOW_TRACKING_URI%%:*}://$${page##*@}";; \
 	*) MLFLOW_BACKEND_STORE_URI="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" $(BIN)/mlflow ui --port 5000;; \
 	esac
+mlflow-secrets: setup ## write the passwords of the team's server that are not there yet
+	PYTHONPATH=. $(BIN)/python -W ignore docker/mlflow/accounts.py secrets $(ARGS)
+mlflow-accounts: setup ## give ci and reader their grants at the team's server
+	PYTHONPATH=. $(BIN)/python -W ignore docker/mlflow/accounts.py accounts $(ARGS)
 lock: setup ## write requirements*.txt again from requirements*.in
 	$(LOCK) --output-file requirements.txt requirements.in
 	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
@@ -85,4 +89,4 @@ lock: setup ## write requirements*.txt again from requirements*.in
 clean: ## remove what the commands made, except the registry
 	rm -rf data/processed figures reports models packages environments images .bench .bentoml .nox .coverage .coverage.* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report doctor history rollback bench bench-quick test test-fast test-pythons check workflow-lint workflows faults mlflow-ui lock clean
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report doctor history rollback bench bench-quick test test-fast test-pythons check workflow-lint workflows faults mlflow-ui mlflow-secrets mlflow-accounts lock clean
