@@ -16,14 +16,14 @@ from typing import NamedTuple
 import pytest
 from mlflow import MlflowClient
 
+from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
 from pipeline.registry.publishing import Submission
-from pipeline.team_server import access
-from pipeline.team_server.mlflow_admin import MlflowAdmin
 from tests.containers import free_port
 
 SECONDS_TO_START = 60
 EXPERIMENT = "tests"
-# Of everybody at the server with accounts, which lives as long as the tests.
+ADMIN, CI = "admin", "ci"
+# Of both at the server with accounts, which lives as long as the tests.
 PASSWORD = "correct-horse"  # noqa: S105
 
 
@@ -36,7 +36,8 @@ class Store(NamedTuple):
 
     def client(self):
         """Return MLflow's own client, which sees the registry as its owner does."""
-        return Admin(self.uri) if self.has_accounts else MlflowClient(self.uri, self.uri)
+        client = MlflowClient(self.uri, self.uri)
+        return AsAdmin(client) if self.has_accounts else client
 
     def path(self, version):
         """Return the folder that holds the files of a version that was published."""
@@ -99,7 +100,7 @@ def with_accounts(folder):
     settings.write_text(
         "[mlflow]\ndefault_permission = NO_PERMISSIONS\ngrant_default_workspace_access = false\n"
         f"auth_cache_ttl_seconds = 3600\ndatabase_uri = sqlite:///{folder}/accounts.db\n"
-        f"admin_username = {access.ADMIN}\n"
+        f"admin_username = {ADMIN}\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )
     environment = {
@@ -110,30 +111,35 @@ def with_accounts(folder):
     }
     database, options = f"sqlite:///{folder}/mlflow.db", ("--app-name", "basic-auth")
     with serving(folder, database, *options, **environment) as address:
-        admin = MlflowAdmin(address, PASSWORD)
-        admin.ensure_user(access.CI, PASSWORD)
-        for grant in access.wanted(access.CI, admin.ensure_experiment(EXPERIMENT)):
-            if grant.kind == access.EXPERIMENT:
-                admin.grant(access.CI, grant)
+        auth, client = accounts(address), AsAdmin(MlflowClient(address, address))
+        auth.create_user(CI, PASSWORD)
+        auth.grant_user_permission(CI, "experiment", client.create_experiment(EXPERIMENT), "EDIT")
         yield Store(address, folder, has_accounts=True)
 
 
-class Admin:
-    """MLflow's client as the admin of a server with accounts, whoever we are besides."""
+class AsAdmin:
+    """A client of MLflow's that asks as the admin of a server with accounts."""
 
-    def __init__(self, uri) -> None:
+    def __init__(self, client) -> None:
         """Ask nothing yet."""
-        self._client = MlflowClient(uri, uri)
+        self._client = client
 
     def __getattr__(self, name):
         """Return one of the client's methods, for the admin."""
 
         def call(*args, **kwargs):
             with pytest.MonkeyPatch.context() as patch:
-                be(access.ADMIN, patch)
+                be(ADMIN, patch)
                 return getattr(self._client, name)(*args, **kwargs)
 
         return call
+
+
+def accounts(uri):
+    """Return MLflow's client of the accounts, as the admin."""
+    from mlflow.server.auth.client import AuthServiceClient  # noqa: PLC0415 (takes seconds)
+
+    return AsAdmin(AuthServiceClient(uri))
 
 
 def be(account, patch):
@@ -144,7 +150,8 @@ def be(account, patch):
 
 def empty_of_accounts(uri):
     """Empty a server with accounts, and give CI its models again: grants go with their models."""
-    client, admin = Admin(uri), MlflowAdmin(uri, PASSWORD)
+    client, auth = AsAdmin(MlflowClient(uri, uri)), accounts(uri)
+    models = {*map(registered_name, FAMILIES), SERVED, HISTORY}
     present = {
         model.name: model.last_updated_timestamp > model.creation_timestamp
         for model in client.search_registered_models()
@@ -152,10 +159,9 @@ def empty_of_accounts(uri):
     used = {name for name, changed in present.items() if changed}
     for name in used:
         client.delete_registered_model(name)
-    for name in set(access.MODELS) - (present.keys() - used):
-        admin.ensure_model(name)
-        grant = access.Grant(kind=access.MODEL, resource=name, permission="EDIT")
-        admin.grant(access.CI, grant)
+    for name in models - (present.keys() - used):
+        client.create_registered_model(name)
+        auth.grant_user_permission(CI, "registered_model", name, "EDIT")
 
 
 def submission(**changes):

@@ -25,7 +25,6 @@ PURE_MODULES = {
     *("report.comment", "report.comparison_figures", "report.data_figures", "report.drawing"),
     *("report.model_figures", "report.model_report", "report.report_record"),
     *("serving.patients", "image.checks", "image.hostile", "release.bill", "release.plan"),
-    "team_server.access",
 }
 REACHES_OUT = {"table.source", "training.workspace"}
 # Asks for nothing but the processor, before numpy chooses its kernel.

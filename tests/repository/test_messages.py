@@ -11,7 +11,6 @@ from pipeline.registry.client import Registry
 from pipeline.release import osv
 from pipeline.release.bill import Component
 from pipeline.table import source
-from pipeline.team_server.mlflow_admin import MlflowAdmin
 from tests.conftest import ROOT
 
 PLACE = "http://127.0.0.1:9/path"
@@ -29,7 +28,6 @@ ASKING = {
     "vulnerabilities": lambda address, _: osv.known(
         address, [Component(name="x", version="1")], wait=0
     ),
-    "accounts": lambda address, _: MlflowAdmin(address, "admin").ensure_model("x"),
     "registry": lambda address, _: Registry(address, "tests", IMPATIENT).versions("x"),
 }
 

@@ -1,28 +1,30 @@
 """The team's server, brought up once from its compose file, with what a maintainer types."""
 
-import functools
-import hashlib
 import os
+import re
 import subprocess
 import sys
 import time
 import uuid
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import docker
 import pytest
 import requests
 from docker.errors import APIError, ImageNotFound
+from mlflow import MlflowClient
 
-from pipeline.base.errors import PipelineError
-from pipeline.team_server.compose import program
+from pipeline.registry.client import Registry
 from tests.conftest import ROOT
-from tests.containers import client_of_engine, free_port, needs
-from tests.integration.team_server.routes import PROXY, World
+from tests.containers import client_of_engine, compose, free_port, needs
 
 IMAGES = ("python:3.11-slim", "postgres:17")
 START_SECONDS = 90
+# A shell block of the page, as it is printed.
+BLOCK = re.compile(r"^```\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SET_UP, BACK_UP, RESTORE = BLOCK.findall((ROOT / "docs" / "team-server.md").read_text())
 
 
 @dataclass
@@ -30,51 +32,47 @@ class Team:
     """The commands of a maintainer, and the server that they are about."""
 
     secrets: Path
+    address: str
     environment: dict[str, str]
     compose_command: tuple[str, ...]
-    world: World = field(init=False)
 
-    def command(self, *arguments):
-        """Run the command of the team's server and return how it ended."""
-        command = [sys.executable, "-m", "pipeline.team_server", *map(str, arguments)]
+    def make(self, target, *options):
+        """Run a target with the Python of the tests, and return how it ended."""
+        python = f"BIN={Path(sys.executable).parent}"
+        return self._run("make", "--old-file=setup", python, target, *options)
+
+    def accounts(self):
+        """Set the accounts up, which succeeds, and return what was said about each."""
+        done = self.make("mlflow-accounts")
+        assert not done.returncode, done.stderr
+        return done.stdout.splitlines()[1:]
+
+    def shell(self, lines, folder=ROOT):
+        """Run lines of the page, and return how they ended."""
+        here = lines.replace("docker compose", " ".join(self.compose_command))
+        return self._run("bash", "-ec", SET_UP.splitlines(keepends=True)[0] + here, folder=folder)
+
+    def compose(self, arguments):
+        """Do something to the services, which succeeds, and return what they printed."""
+        done = self.shell(f"docker compose {arguments}")
+        assert not done.returncode, done.stderr
+        return done.stdout
+
+    def _run(self, *command, folder=ROOT):
         return subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+            command, cwd=folder, env=self.environment, capture_output=True, text=True, check=False
         )
-
-    def says(self, *arguments):
-        """Run the command, which succeeds, and return what it printed."""
-        done = self.command(*arguments)
-        assert not done.returncode, done.stderr
-        return done.stdout
-
-    def compose(self, *arguments):
-        """Do something to the services, and return what they printed."""
-        files = ["--file", f"{ROOT}/docker/compose.yaml", "--profile", "team"]
-        done = subprocess.run(
-            [*self.compose_command, *files, *arguments],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert not done.returncode, done.stderr
-        return done.stdout
-
-    def up(self):
-        """Start the services, and wait for an answer."""
-        self.compose("up", "--detach", "--build")
-        self.wait()
 
     def wait(self):
         """Wait until the server answers."""
         give_up = time.monotonic() + START_SECONDS
         while time.monotonic() < give_up:
             try:
-                if requests.get(f"{self.environment['MLFLOW_TRACKING_URI']}/health", timeout=5).ok:
+                if requests.get(f"{self.address}/health", timeout=5).ok:
                     return
             except requests.RequestException:
                 time.sleep(0.2)
-        pytest.fail(self.compose("logs", "--tail", "40"))
+        pytest.fail(self.compose("logs --tail 40"))
 
     def containers(self):
         """Return the container of each service."""
@@ -84,48 +82,26 @@ class Team:
         )
         return {one.labels["com.docker.compose.service"]: one for one in found}
 
-    def holds(self):
-        """Return everything that a registry is: versions, aliases, tags, digests of files."""
-        # Many versions share their files.
-        digests = functools.cache(lambda folder: dict(self._digests(folder)))
-        world, found = self.world, {}
-        models = world.ask("GET", "registered-models/search")["registered_models"]
-        for model in models:
-            name = model["name"]
-            condition = {"filter": f"name='{name}'", "max_results": 1000}
-            listed = world.ask("GET", "model-versions/search", params=condition)
-            found[name] = {
-                "aliases": sorted(
-                    (one["alias"], one["version"]) for one in model.get("aliases", ())
-                ),
-                "versions": sorted(
-                    (self._version(one, digests) for one in listed.get("model_versions", ())),
-                    key=str,
-                ),
-            }
-        return found
+    @contextmanager
+    def signed_in(self, account):
+        """Return MLflow's client for an account, or for a request that names none."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+            if account:
+                patch.setenv("MLFLOW_TRACKING_USERNAME", account)
+                patch.setenv("MLFLOW_TRACKING_PASSWORD", self.password(account))
+            yield MlflowClient(self.address, self.address)
 
-    def _version(self, version, digests):
-        folder = version["source"]
-        if folder.startswith("models:"):
-            asked = {"name": version["name"], "version": version["version"]}
-            stored = self.world.ask("GET", "model-versions/get-download-uri", params=asked)
-            folder = stored["artifact_uri"]
-        kept = {key: version[key] for key in ("name", "version", "run_id", "source")}
-        tags = sorted((tag["key"], tag["value"]) for tag in version.get("tags", ()))
-        return {**kept, "tags": tags, "files": digests(folder)}
+    @contextmanager
+    def registry(self, account):
+        """Return the registry as the pipeline sees it with an account."""
+        with self.signed_in(account):
+            yield Registry(self.address, "heart-disease")
 
-    def _digests(self, folder):
-        path = folder.removeprefix("mlflow-artifacts:").strip("/")
-        listed = self.world.send("admin", "GET", PROXY, params={"path": path}).json()["files"]
-        for one in listed:
-            below = f"{path}/{one['path'].rpartition('/')[2]}"
-            if one["is_dir"]:
-                yield from self._digests(below)
-            else:
-                file = self.world.send("admin", "GET", f"{PROXY}/{below}")
-                assert file.ok, file.text
-                yield below, hashlib.sha256(file.content).hexdigest()
+    def password(self, account):
+        """Return the password of an account, a stranger's too."""
+        path = self.secrets / f"{account}_password"
+        return path.read_text() if path.exists() else "a-long-password"
 
 
 @pytest.fixture(scope="session")
@@ -147,11 +123,8 @@ def images():
 def team(images, tmp_path_factory):
     """Return the server, set up as the page says, in a project and at a port of its own."""
     assert images
-    try:
-        compose_command = program()
-    except PipelineError as error:
-        needs(str(error))
-    secrets, address = tmp_path_factory.mktemp("team") / "secrets", f"127.0.0.1:{free_port()}"
+    command, address = compose(), f"127.0.0.1:{free_port()}"
+    secrets = tmp_path_factory.mktemp("team") / "secrets"
     ours = {
         "COMPOSE_PROJECT_NAME": f"heart-team-test-{uuid.uuid4().hex[:8]}",
         "MLFLOW_ADDRESS": address,
@@ -162,19 +135,15 @@ def team(images, tmp_path_factory):
         # Each takes seconds to start.
         "MLFLOW_WORKERS": "1",
     }
-    if compose_command == ("docker-compose",):
+    if command == ("docker-compose",):
         # It builds by the client, which may lack the plugin for the other builder.
         ours["DOCKER_BUILDKIT"] = "0"
-    team = Team(secrets, {**os.environ, **ours}, compose_command)
-    team.says("secrets")
+    team = Team(secrets, f"http://{address}", {**os.environ, **ours}, command)
+    assert not team.make("mlflow-secrets").returncode
     try:
-        team.up()
-        team.says("users")
-        passwords = {
-            name: (secrets / f"{name}_password").read_text() for name in ("admin", "ci", "reader")
-        }
-        team.world = World(f"http://{address}", passwords)
-        team.world.fill()
+        team.compose("up --detach --build")
+        team.wait()
+        team.accounts()
         yield team
     finally:
-        team.compose("down", "--volumes")
+        team.compose("down --volumes")

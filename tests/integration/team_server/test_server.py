@@ -1,37 +1,27 @@
 """The team's server as it runs: who may do what, and what a backup brings back."""
 
-import dataclasses
-import re
-import shutil
-import tarfile
+import contextlib
 import time
+import uuid
+from typing import NamedTuple
 
 import pytest
+import requests
+from mlflow.exceptions import MlflowException
+from mlflow.server.auth.client import AuthServiceClient
 
-from pipeline.base import archives, artifacts, manifest
 from pipeline.base.errors import RegistryError
-from pipeline.registry.client import Registry
-from pipeline.team_server import access
-from pipeline.team_server.__main__ import DATABASE, PARTS
+from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
 from tests.conftest import ROOT
-from tests.integration.team_server.routes import API, API_3, FILE, FOREIGN, OWN, PROXY, ROUTES
+from tests.integration.team_server.conftest import BACK_UP, RESTORE
 from tests.registries import submission
 
-PAGE = ROOT / "docs" / "team-server.md"
-ROLES = ("", "reader", "ci", "admin")
-ROW = re.compile(r"^\| ([^|]+) \| (`[^|]+`) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", re.MULTILINE)
+OWN, FOREIGN = SERVED, "foreign_model"
+MODELS = {*map(registered_name, FAMILIES), SERVED, HISTORY}
+NOBODY, STRANGER, READER, CI, ADMIN = None, "stranger", "reader", "ci", "admin"
+FOLDER = "team-2026-11-25"
 # Longer than the server remembers that a password was right.
 FORGOTTEN_SECONDS = 45
-
-TABLE = ROW.findall(PAGE.read_text())
-ANSWERS = {what: tuple(map(int, answers)) for what, _, *answers in TABLE}
-
-
-def line(done):
-    """Return the one line that a command ended with."""
-    assert done.returncode == 1, done
-    (said,) = done.stderr.splitlines()
-    return said
 
 
 def within(container, *command):
@@ -46,7 +36,7 @@ def within(container, *command):
 
 @pytest.mark.parametrize("service", ["mlflow", "postgres"])
 def test_a_service_is_healthy(team, service):
-    """The engine knows it, and what waits for it does."""
+    """The engine knows it, and so does a service that waits for it."""
     for _ in range(60):
         container = team.containers()[service]
         if container.attrs["State"]["Health"]["Status"] == "healthy":
@@ -58,37 +48,21 @@ def test_a_service_is_healthy(team, service):
 
 @pytest.mark.parametrize("service", ["mlflow", "postgres"])
 def test_a_service_is_locked_down(team, service):
-    """No root, nothing to write but what it needs, no capability."""
+    """No root, no capability, a read-only root file system, and no secret in `docker inspect`."""
     container = team.containers()[service]
     limits = container.attrs["HostConfig"]
+    shown = str(container.attrs)
 
     assert limits["ReadonlyRootfs"] is True
     assert limits["CapDrop"] == ["ALL"]
     assert limits["SecurityOpt"] == ["no-new-privileges:true"]
     assert within(container, "id", "-u") != "0"
-
-
-@pytest.mark.parametrize("service", ["mlflow", "postgres"])
-def test_no_secret_stands_in_what_the_engine_shows_of_a_service(team, service):
-    """They come from files: `docker inspect` is for everybody who may look at the engine."""
-    shown = str(team.containers()[service].attrs)
-
     assert [path.name for path in team.secrets.iterdir() if path.read_text() in shown] == []
 
 
 def test_only_the_server_is_published(team):
     """The database is for the server alone."""
     assert not team.containers()["postgres"].attrs["HostConfig"]["PortBindings"]
-
-
-def test_the_accounts_are_in_postgresql(team):
-    """They survive the container, and a backup holds them."""
-    query = "SELECT username, is_admin FROM users WHERE username IN ('admin', 'ci', 'reader')"
-    command = ("psql", "--username", "mlflow", "--tuples-only", "--no-align", "--command", query)
-
-    found = within(team.containers()["postgres"], *command)
-
-    assert sorted(found.splitlines()) == ["admin|t", "ci|f", "reader|f"]
 
 
 def test_a_server_that_was_not_told_its_names_does_not_start(team):
@@ -107,291 +81,335 @@ def test_a_server_that_was_not_told_its_names_does_not_start(team):
 
 
 def test_secrets_that_are_there_stay(team):
-    """A second run must not lock anybody out."""
-    assert "nothing was changed" in team.says("secrets")
-    assert team.secrets.stat().st_mode & 0o777 == 0o700
+    """A second run locks no account out."""
+    assert "nothing was changed" in team.make("mlflow-secrets").stdout
 
 
-def test_setting_the_users_up_again_changes_nothing(team):
-    """It can be run whenever somebody is in doubt."""
-    assert team.says("users").splitlines() == [
-        "ci            password as it was, 0 grants given, 0 taken",
-        "reader        password as it was, 0 grants given, 0 taken",
+def test_setting_the_accounts_up_again_changes_nothing(team):
+    """It can be run at any time."""
+    assert team.accounts() == [
+        "ci            0 grants given, 7 as they were",
+        "reader        0 grants given, 2 as they were",
     ]
 
 
-def test_a_right_that_somebody_gave_by_hand_is_taken(team):
-    """What the accounts may do stands in the repository."""
-    content = {
-        "username": "ci",
-        "resource_type": "registered_model",
-        "resource_id": FOREIGN,
-        "permission": "MANAGE",
+def grants(auth, account):
+    """Return what an account was granted, as the server tells it."""
+    return {
+        (one.resource_type, one.resource_pattern, one.permission)
+        for role in auth.list_user_roles(account)
+        for one in role.permissions
     }
-    given = team.world.send("admin", "POST", f"{API_3}users/permissions/grant", json=content)
-
-    assert given.ok
-    assert "0 grants given, 1 taken" in team.says("users")
 
 
-def test_the_accounts_hold_exactly_their_grants(team):
-    """As the server tells it."""
-    address = f"{API_3}users/permissions/list"
-    experiment = team.world.experiment[OWN]
-    for account in access.ACCOUNTS:
-        found = team.world.send("admin", "GET", address, params={"username": account}).json()
-        held = {
-            (one["resource_type"], one["resource_pattern"], one["permission"])
-            for one in found["permissions"]
+def test_a_right_that_was_given_by_hand_is_taken(team):
+    """The accounts hold the grants that stand in the repository, and no other."""
+    with team.signed_in(ADMIN) as client:
+        auth = AuthServiceClient(team.address)
+        auth.grant_user_permission(CI, "registered_model", FOREIGN, "MANAGE")
+        auth.revoke_user_permission(CI, "registered_model", OWN)
+        auth.grant_user_permission(CI, "registered_model", OWN, "MANAGE")
+        role = auth.create_role(f"role-{uuid.uuid4().hex}", "default")
+        auth.add_role_permission(role.id, "experiment", "*", "MANAGE")
+        auth.assign_role(READER, role.id)
+        auth.update_user_admin(READER, is_admin=True)
+
+        team.accounts()
+
+        experiment = client.get_experiment_by_name("heart-disease").experiment_id
+        assert grants(auth, CI) == {
+            ("experiment", experiment, "EDIT"),
+            *(("registered_model", name, "EDIT") for name in MODELS),
         }
-
-        assert held == {
-            (one.kind, one.resource, one.permission) for one in access.wanted(account, experiment)
+        assert grants(auth, READER) == {
+            ("experiment", "*", "READ"),
+            ("registered_model", "*", "READ"),
         }
+        assert not auth.get_user(READER).is_admin
 
 
 def test_a_replaced_password_lets_in_and_the_old_one_does_not(team):
-    """Removing the file and running two commands is how a password is changed."""
-    path, old = team.secrets / "reader_password", team.world.passwords["reader"]
+    """Removing the file and running both targets is how a password is changed."""
+    path = team.secrets / "reader_password"
+    old = path.read_text()
     path.unlink()
-    team.says("secrets")
-    said = team.says("users")
-    team.world.passwords["reader"] = path.read_text()
-    asked = ("GET", f"{API}users/current")
+    team.make("mlflow-secrets")
+    team.accounts()
 
-    assert "reader        password set" in said
-    assert team.world.send("reader", *asked).status_code == 200
-    team.world.passwords["before"] = old
+    def status(password):
+        pages = requests.get(team.address, auth=(READER, password), timeout=60)
+        return pages.status_code
+
+    assert status(path.read_text()) == 200
     give_up = time.monotonic() + FORGOTTEN_SECONDS
-    while time.monotonic() < give_up and team.world.send("before", *asked).status_code != 401:
+    while time.monotonic() < give_up and status(old) != 401:
         time.sleep(1)
-    assert team.world.send("before", *asked).status_code == 401
-
-
-def test_the_admin_s_password_is_changed_with_the_one_before(team):
-    """The server asks for it, so the file is kept until then."""
-    path = team.secrets / "admin_password"
-    before = path.rename(path.with_suffix(".before"))
-    team.says("secrets")
-
-    assert f"admin         password changed; {before} can go" in team.says("users")
-    team.world.passwords["admin"] = path.read_text()
-    before.unlink()
-    assert team.world.send("admin", "GET", f"{API}users/list").status_code == 200
+    assert status(old) == 401
 
 
 def test_a_password_that_the_server_does_not_know_is_one_line(team, tmp_path):
-    """It names the file."""
-    folder = shutil.copytree(team.secrets, tmp_path / "secrets")
-    (folder / "admin_password").write_text("not the password")
+    """It names the server and shows no password."""
+    for name in (ADMIN, CI, READER):
+        (tmp_path / f"{name}_password").write_text("not the password")
 
-    said = line(team.command("users", "--secrets", folder))
+    done = team.make("mlflow-accounts", f"ARGS=--secrets {tmp_path}")
 
-    assert said.startswith("error: http://127.0.0.1:")
-    assert said.endswith(f"does not know the password of admin in {folder}/admin_password")
+    said, _ = done.stderr.splitlines()
+    assert said.startswith(f"error: the registry at {team.address} refused: ")
+    assert "401" in said
+    assert "not the password" not in said
 
 
 # --- who may do what
 
 
-def test_the_page_lists_every_request_that_is_tried():
-    """And nothing that is not."""
-    assert [(what, request) for what, request, *_ in TABLE] == [
-        (route.what, route.request) for route in ROUTES
+class Held(NamedTuple):
+    """A model with a version, and the experiment and the run that it is from."""
+
+    name: str
+    experiment_id: str
+    run_id: str
+    source: str
+    version: str
+
+
+@pytest.fixture(scope="module")
+def held(team):
+    """Return an own and a foreign model, and let a stranger in who was granted nothing."""
+
+    def make(client, name, experiment_id):
+        info = client.create_run(experiment_id).info
+        client.log_text(info.run_id, "a file", "model.txt")
+        made = client.create_model_version(name, info.artifact_uri, info.run_id)
+        return Held(name, experiment_id, info.run_id, info.artifact_uri, made.version)
+
+    with team.signed_in(ADMIN) as client:
+        AuthServiceClient(team.address).create_user(STRANGER, team.password(STRANGER))
+        client.create_registered_model(FOREIGN)
+        own = client.get_experiment_by_name("heart-disease").experiment_id
+        return {
+            OWN: make(client, OWN, own),
+            FOREIGN: make(client, FOREIGN, client.create_experiment("foreign")),
+        }
+
+
+READING = {
+    "read a model": lambda client, it: client.get_registered_model(it.name),
+    "read a version": lambda client, it: client.get_model_version(it.name, it.version),
+    "read a run": lambda client, it: client.get_run(it.run_id),
+    "list files": lambda client, it: client.list_artifacts(it.run_id),
+}
+WRITING = {
+    "create a run": lambda client, it: client.create_run(it.experiment_id),
+    "log a metric": lambda client, it: client.log_metric(it.run_id, "auc", 1.0),
+    "store a file": lambda client, it: client.log_text(it.run_id, "a file", "another.txt"),
+    "publish": lambda client, it: client.create_model_version(it.name, it.source, it.run_id),
+    "tag": lambda client, it: client.set_model_version_tag(it.name, it.version, "tried", "yes"),
+    "promote": lambda client, it: client.set_registered_model_alias(it.name, "tried", it.version),
+}
+# No account but the admin's.
+NEVER = {
+    "delete an alias": lambda client, it: client.delete_registered_model_alias(it.name, "tried"),
+    "delete a version": lambda client, it: client.delete_model_version(it.name, it.version),
+    "delete a model": lambda client, it: client.delete_registered_model(it.name),
+    "delete a run": lambda client, it: client.delete_run(it.run_id),
+    "delete an experiment": lambda client, it: client.delete_experiment(it.experiment_id),
+    "create a model": lambda client, _: client.create_registered_model(uuid.uuid4().hex),
+    "create an experiment": lambda client, _: client.create_experiment(uuid.uuid4().hex),
+}
+ACTIONS = READING | WRITING | NEVER
+REFUSALS = {"UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED"}
+
+
+def is_allowed(call):
+    """Say whether the server does what it is asked; any other failure is one of the test."""
+    try:
+        call()
+    except MlflowException as error:
+        if error.error_code not in REFUSALS:
+            raise
+        return False
+    except requests.HTTPError as error:
+        # The files' own route.
+        if error.response.status_code not in {401, 403}:
+            raise
+        return False
+    return True
+
+
+@pytest.mark.parametrize("model", [OWN, FOREIGN])
+@pytest.mark.parametrize(
+    ("account", "allowed"),
+    [
+        (NOBODY, {OWN: {}, FOREIGN: {}}),
+        (STRANGER, {OWN: {}, FOREIGN: {}}),
+        (READER, {OWN: READING, FOREIGN: READING}),
+        (CI, {OWN: READING | WRITING, FOREIGN: {}}),
+    ],
+)
+def test_an_account_may_do_what_it_was_granted_and_nothing_else(
+    team, held, account, allowed, model
+):
+    """Each action is a real request to the server."""
+    with team.signed_in(account) as client:
+        done = {
+            what for what, do in ACTIONS.items() if is_allowed(lambda d=do: d(client, held[model]))
+        }
+
+    assert done == allowed[model].keys()
+
+
+@pytest.mark.parametrize("account", [NOBODY, STRANGER, READER, CI])
+def test_no_account_but_the_admin_hands_out_rights(team, held, account):
+    """Neither to itself nor to others."""
+    assert held
+    auth = AuthServiceClient(team.address)
+    asked = [
+        lambda: auth.create_user(uuid.uuid4().hex, "a-long-password"),
+        lambda: auth.update_user_password(ADMIN, "a-long-password"),
+        lambda: auth.update_user_admin(account or STRANGER, is_admin=True),
+        lambda: auth.delete_user(ADMIN),
+        lambda: auth.create_role(uuid.uuid4().hex, "default"),
+        lambda: auth.grant_user_permission(
+            account or STRANGER, "registered_model", FOREIGN, "MANAGE"
+        ),
     ]
 
-
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.what)
-def test_the_server_answers_as_the_page_says(team, route):
-    """Nobody, the reader, CI and the admin, each with a request of its own."""
-    answers = tuple(route.send(team.world, role) for role in ROLES)
-
-    assert answers == ANSWERS[route.what]
+    with team.signed_in(account):
+        assert [is_allowed(ask) for ask in asked] == [False] * len(asked)
 
 
-def test_a_download_is_the_file(team):
-    """The reader gets what CI stored."""
-    answer = team.world.send("reader", "GET", f"{PROXY}{team.world.folder(OWN)}/model.onnx")
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/health", {}, 200),
+        ("/api/3.0/mlflow/server-info", {}, 200),
+        ("/", {}, 401),
+        ("/metrics", {}, 401),
+        ("/api/2.0/mlflow/users/current", {"Host": "evil.example"}, 403),
+    ],
+)
+def test_a_request_without_an_account_learns_that_the_server_lives(team, path, headers, status):
+    """And nothing more; by another host name, not even which account it would need."""
+    answer = requests.get(team.address + path, headers=headers, timeout=60)
 
-    assert answer.content == FILE
-
-
-@pytest.mark.parametrize("what", ["registered-models/search", "model-versions/search"])
-def test_a_list_shows_an_account_only_what_it_may_read(team, what):
-    """The answer is 200 for all, so its content is what counts."""
-    for name in (OWN, FOREIGN):
-        team.world.version(name)
-    kind = what.split("/", maxsplit=1)[0].replace("-", "_")
-    found = {
-        role: {one["name"] for one in team.world.send(role, "GET", API + what).json()[kind]}
-        for role in ("ci", "reader")
-    }
-
-    assert FOREIGN in found["reader"]
-    assert found["ci"] <= set(access.MODELS)
-    assert OWN in found["ci"]
+    assert answer.status_code == status
 
 
-def test_graphql_answers_an_account_only_what_it_may_read(team):
-    """It is one address for everything."""
-    query = 'query { mlflowGetExperiment(input: {experimentId: "%s"}) { experiment { name } } }'
+@pytest.mark.parametrize(
+    ("account", "seen"), [(STRANGER, set()), (READER, {*MODELS, FOREIGN}), (CI, MODELS)]
+)
+def test_a_search_shows_an_account_only_what_it_may_read(team, held, account, seen):
+    """Every account may search, so the content of the answer counts."""
+    assert held
+    with team.signed_in(account) as client:
+        models = {model.name for model in client.search_registered_models()}
+        versions = {version.name for version in client.search_model_versions()}
 
-    def name(role, experiment):
-        number = team.world.experiment[experiment]
-        answer = team.world.send(role, "POST", "/graphql", json={"query": query % number})
-        found = (answer.json()["data"] or {})["mlflowGetExperiment"]
-        return found and found["experiment"]["name"]
-
-    assert name("ci", OWN) == "heart-disease"
-    assert name("ci", FOREIGN) is None
-    assert name("reader", FOREIGN) == "foreign"
-
-
-def by_the_pipeline(team, patch, role):
-    """Return the registry as the pipeline sees it when it is given an account."""
-    patch.setenv("MLFLOW_TRACKING_USERNAME", role)
-    patch.setenv("MLFLOW_TRACKING_PASSWORD", team.world.passwords[role])
-    return Registry(team.world.address, "heart-disease")
+    assert models == seen
+    assert versions <= seen
 
 
-def test_ci_publishes_and_moves_an_alias_by_the_pipeline(team, monkeypatch):
+def test_ci_publishes_and_moves_an_alias_by_the_pipeline(team):
     """With nothing but the rights that it was granted."""
-    registry = by_the_pipeline(team, monkeypatch, "ci")
-    version = registry.publish(submission())
-    registry.set_alias(version, "published")
+    with team.registry(CI) as registry:
+        version = registry.publish(submission())
+        registry.set_alias(version, "published")
 
-    assert version.complete
-    assert registry.find_alias("heart_disease_svm", "published") == version
+        assert version.complete
+        assert registry.find_alias("heart_disease_svm", "published") == version
 
 
-def test_the_reader_gets_a_version_s_files_by_the_pipeline_and_cannot_mark_it(team, monkeypatch):
+def test_the_reader_gets_a_version_s_files_by_the_pipeline_and_cannot_mark_it(team):
     """The two sides of reading."""
-    published = by_the_pipeline(team, monkeypatch, "admin").publish(submission())
-    registry = by_the_pipeline(team, monkeypatch, "reader")
-
-    assert set(registry.files(published)) == set(submission().files)
-    with pytest.raises(RegistryError, match="Permission denied"):
-        registry.tag(published, {"reviewed": "yes"})
-
-
-def test_a_path_out_of_the_files_is_refused(team):
-    """However it is written."""
-    for path in ("/..%2f..%2fetc/passwd", "/%252e%252e/%252e%252e/etc/passwd", "//etc/passwd"):
-        assert team.world.send("admin", "GET", PROXY + path).status_code in {400, 404}
+    with team.registry(CI) as registry:
+        published = registry.publish(submission())
+    with team.registry(READER) as registry:
+        assert registry.files(published) == dict(submission().files)
+        with pytest.raises(RegistryError, match="Permission denied"):
+            registry.tag(published, {"reviewed": "yes"})
 
 
-# --- backup and restore
+# --- backup and restore, as the page prints them
+
+
+def content(team):
+    """Return every model of the pipeline: aliases, versions with their tags, and all files."""
+    with team.registry(ADMIN) as registry:
+        return {
+            name: (
+                registry.aliases(name),
+                [(one, registry.files(one)) for one in registry.versions(name) if one.complete],
+            )
+            for name in MODELS
+        }
 
 
 @pytest.fixture(scope="module")
 def saved(team, tmp_path_factory):
-    """Return a backup of a registry with versions, aliases and tags, and what it holds."""
-    for name, alias in ((OWN, "champion"), (FOREIGN, "champion"), ("heart_disease_svm", "best")):
-        team.world.source.setdefault(name, team.world.source[OWN])
-        team.world.run_id.setdefault(name, team.world.run_id[OWN])
-        version = team.world.version(name)
-        marked = {"name": name, "version": version}
-        team.world.ask("POST", "registered-models/alias", json={**marked, "alias": alias})
-        tag = {"key": "gate_reason", "value": "better: 'ROC-AUC' ü\n"}
-        team.world.ask("POST", "model-versions/set-tag", json={**marked, **tag})
-    with pytest.MonkeyPatch.context() as patch:
-        registry = by_the_pipeline(team, patch, "admin")
-        registry.set_alias(registry.publish(submission()), "published")
-    archive = tmp_path_factory.mktemp("backup") / "team.tar"
-    team.says("backup", archive)
-    return archive, team.holds()
+    """Return a folder with a backup of a registry with versions, aliases and tags."""
+    with team.registry(CI) as registry:
+        version = registry.publish(submission())
+        registry.tag(version, {"gate_reason": "better: 'ROC-AUC' ü\n"})
+        registry.set_alias(version, "best")
+        registry.set_alias(registry.publish(submission(model_name=OWN)), "champion")
+    folder = tmp_path_factory.mktemp("backup")
+    (folder / "docker").symlink_to(ROOT / "docker")
+    done = team.shell(BACK_UP, folder)
+    assert not done.returncode, done.stderr
+    return folder
 
 
-def test_a_backup_is_for_its_owner_only(saved):
-    """The hashes of the passwords are in it."""
-    archive, _ = saved
+def test_a_backup_is_for_its_owner_only_and_never_replaces_one(team, saved):
+    """The hashes of the passwords are in it, and the one that is there may be the good one."""
+    before = (saved / FOLDER / "SHA256SUMS").read_text()
 
-    assert archive.stat().st_mode & 0o777 == 0o600
-
-
-def test_a_backup_never_replaces_one(team, saved):
-    """The one that is there may be the good one."""
-    archive, _ = saved
-
-    assert "a backup never replaces one" in line(team.command("backup", archive))
+    assert (saved / FOLDER).stat().st_mode & 0o777 == 0o700
+    assert team.shell(BACK_UP, saved).returncode
+    assert (saved / FOLDER / "SHA256SUMS").read_text() == before
 
 
-def test_a_server_that_does_not_run_leaves_no_backup(team, tmp_path):
-    """Half of one could be taken for a whole one."""
-    environment = {**team.environment, "COMPOSE_PROJECT_NAME": "heart-team-test-none"}
-    elsewhere = dataclasses.replace(team, environment=environment)
-
-    said = line(elsewhere.command("backup", tmp_path / "x.tar"))
-
-    assert said.startswith("error: postgres does not run: `docker compose --file docker/compose")
-    assert list(tmp_path.iterdir()) == []
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
 
 
-def _truncated(archive):
-    archive.write_bytes(archive.read_bytes()[: archive.stat().st_size * 2 // 3])
-
-
-def _flipped(archive):
-    content = bytearray(archive.read_bytes())
+def _flip(path):
+    content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    archive.write_bytes(content)
+    path.write_bytes(content)
 
 
-def _empty(archive):
-    archive.write_bytes(b"")
+@pytest.mark.parametrize("damage", [_truncate, _flip])
+@pytest.mark.parametrize("part", ["database.dump", "artifacts.tar.gz", "SHA256SUMS"])
+def test_a_damaged_backup_is_refused_before_anything_is_touched(team, saved, damage, part):
+    """As a whole, whichever part is damaged."""
+    before, whole = content(team), (saved / FOLDER / part).read_bytes()
+    damage(saved / FOLDER / part)
+    with contextlib.ExitStack() as stack:
+        stack.callback((saved / FOLDER / part).write_bytes, whole)
+
+        assert team.shell(RESTORE, saved).returncode
+    assert content(team) == before
 
 
-def _missing(archive):
-    archive.unlink()
-
-
-def _other(archive):
-    with tarfile.open(archive, "w") as tar:
-        tar.add(ROOT / "config.yaml", "config.yaml")
-
-
-@pytest.mark.parametrize("damage", [_truncated, _flipped, _empty, _missing, _other])
-def test_a_damaged_backup_is_refused_before_anything_is_touched(team, saved, tmp_path, damage):
-    """In one line that says so."""
-    archive = tmp_path / "team.tar"
-    shutil.copy(saved[0], archive)
-    damage(archive)
-
-    assert "nothing was changed" in line(team.command("restore", archive))
-    assert team.holds() == saved[1]
-
-
-def test_a_database_that_postgresql_does_not_take_changes_nothing(team, saved, tmp_path):
-    """Its digest is right, and its content is not: it is loaded beside the present one."""
-    parts = {}
-    with tarfile.open(saved[0]) as tar:
-        for name in PARTS:
-            parts[name] = tar.extractfile(name).read()
-    dump = parts[DATABASE]
-    parts[DATABASE] = dump[: len(dump) // 2]
-    lines = manifest.checksum_lines(manifest.digests(parts)).encode()
-    archive = tmp_path / "team.tar"
-    archive.write_bytes(archives.tar({artifacts.CHECKSUMS: lines, **parts}))
-
-    assert "pg_restore in postgres failed" in line(team.command("restore", archive))
-    assert team.holds() == saved[1]
-
-
-def test_what_was_destroyed_comes_back_from_a_backup(team, saved, monkeypatch):
+def test_what_was_destroyed_comes_back_from_a_backup(team, saved):
     """The drill: every version, alias, tag and digest, the accounts, and nothing else."""
-    archive, held = saved
-    team.compose("down", "--volumes")
-    team.up()
-    found = team.world.send("admin", "GET", f"{API}registered-models/search").json()
-    assert found == {}, "the server is a new one"
-    stranger = team.world.model()
+    before = content(team)
+    team.compose("down --volumes")
+    team.compose("up --detach")
+    team.wait()
+    with team.signed_in(ADMIN) as client:
+        assert list(client.search_registered_models()) == [], "the server is a new one"
+        client.create_registered_model("made_since")
 
-    team.says("restore", archive)
+    done = team.shell(RESTORE, saved)
+    assert not done.returncode, done.stderr
     team.wait()
 
-    assert stranger not in held
-    assert team.holds() == held
-    assert team.says("users").count("password as it was, 0 grants given, 0 taken") == 2
-    registry = by_the_pipeline(team, monkeypatch, "ci")
-    published = registry.find_alias("heart_disease_svm", "published")
-    assert registry.files(published) == dict(submission().files)
+    assert content(team) == before
+    with team.signed_in(ADMIN) as client:
+        assert "made_since" not in {model.name for model in client.search_registered_models()}
+    assert [line[14:] for line in team.accounts()] == [
+        "0 grants given, 7 as they were",
+        "0 grants given, 2 as they were",
+    ]

@@ -3,7 +3,6 @@
 import pytest
 
 from pipeline.base import config
-from pipeline.team_server import access
 from tests import registries
 from tests.databases import postgres
 from tests.registries import Store
@@ -34,7 +33,7 @@ def store(request, monkeypatch):
     monkeypatch.chdir(store.folder)
     monkeypatch.setenv(config.TRACKING_URI, store.uri)
     if store.has_accounts:
-        registries.be(access.CI, monkeypatch)
+        registries.be(registries.CI, monkeypatch)
         registries.empty_of_accounts(store.uri)
     else:
         registries.empty(store.uri)

@@ -1,1 +1,0 @@
-"""The MLflow server that a team shares: accounts, backup and restore."""
