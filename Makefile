@@ -76,6 +76,7 @@ mlflow-ui: setup ## the registry in a browser, at http://127.0.0.1:5000
 	http*) page=$${MLFLOW_TRACKING_URI#*://}; echo "the registry's page is $${MLFLOW_TRACKING_URI%%:*}://$${page##*@}";; \
 	*) MLFLOW_BACKEND_STORE_URI="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" $(BIN)/mlflow ui --port 5000;; \
 	esac
+# The client of the accounts imports the whole server, which warns of its own dependencies.
 mlflow-secrets: setup ## write the passwords of the team's server that are not there yet
 	PYTHONPATH=. $(BIN)/python -W ignore docker/mlflow/accounts.py secrets $(ARGS)
 mlflow-accounts: setup ## give ci and reader their grants at the team's server

@@ -17,7 +17,7 @@ _NEEDED: Final = frozenset(
     }
 )
 # What leads a program to the Docker engine, over SSH too.
-DOCKER: Final = ("DOCKER_", "COMPOSE_", "SSH_AUTH_SOCK")
+DOCKER: Final = ("DOCKER_", "SSH_AUTH_SOCK")
 # Address, account and run of a server of MLflow: worth nothing at another one.
 _OF_ONE_SERVER: Final = (
     *("MLFLOW_TRACKING_", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_", "MLFLOW_RUN_"),
