@@ -13,7 +13,7 @@ export MLFLOW_SERVER_ENABLE_JOB_EXECUTION ?= false
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@echo 'make <target>; a task takes options in ARGS: make experiment_tracking ARGS=--dry-run'
+	@echo 'make <target>; options go into ARGS: make experiment_tracking ARGS=--help'
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Several clones share what they can: PIPELINE_VENV=~/venvs make setup
@@ -21,11 +21,11 @@ setup: ## make .venv from the lock, or do nothing when it is ready
 	@$(PYTHON) environment.py
 
 pipeline: setup ## run the four tasks on the real data
-	$(BIN)/python -m pipeline
+	$(BIN)/python -m pipeline $(ARGS)
 
 data_acquisition_eda: setup ## task 1: check and explore the data
 	$(BIN)/python -m pipeline.data_acquisition_eda $(ARGS)
-feature_engineering: setup ## task 2: train and examine four model families
+feature_engineering: setup ## task 2: train and evaluate four model families
 	$(BIN)/python -m pipeline.feature_engineering $(ARGS)
 experiment_tracking: setup ## task 3: register new versions, decide about the champion
 	$(BIN)/python -m pipeline.experiment_tracking $(ARGS)
@@ -33,24 +33,34 @@ model_packaging: setup ## task 4: package the champion
 	$(BIN)/python -m pipeline.model_packaging $(ARGS)
 image: setup ## build the Bento and the image of the champion
 	$(BIN)/python -m pipeline.image $(ARGS)
+verify: setup ## prove that an image answers like its champion; ARGS=IMAGE
+	$(BIN)/python -m pipeline.image verify $(ARGS)
 serve: setup ## serve the newest package of the champion at http://127.0.0.1:3000
 	@package=$$(ls -dt packages/heart_disease_model_v*/ 2>/dev/null | head -n 1); \
 	$(BIN)/python -m pipeline.serving --package "$${package:?make one first: make model_packaging}" $(ARGS)
+contract: setup ## check the service's answers to generated requests
+	$(BIN)/python -m benchmarks.contract $(ARGS)
 report: setup ## compare the work tree's models with the live champion
 	$(BIN)/python -m pipeline.report $(ARGS)
-doctor: setup ## look at the whole registry; ARGS=--repair mends it
+doctor: setup ## look at the whole registry; ARGS=--repair repairs it
 	$(BIN)/python -m pipeline.registry doctor $(ARGS)
 history: setup ## show who was champion when, and why
-	$(BIN)/python -m pipeline.registry history
+	$(BIN)/python -m pipeline.registry history $(ARGS)
 rollback: setup ## put the champion before back; ARGS='--reason "WHY"'
 	$(BIN)/python -m pipeline.registry rollback $(ARGS)
+branch: setup ## run a command with the registry of the branch; ARGS='-- COMMAND'
+	$(BIN)/python -m pipeline.registry branch $(ARGS)
+transfer: setup ## move the registry to another address; ARGS='--to URL'
+	$(BIN)/python -m pipeline.registry transfer $(ARGS)
+release: setup ## take one step of a release; ARGS='prepare v1.2.3'
+	$(BIN)/python -m pipeline.release $(ARGS)
 bench: setup ## measure everything beside what others use; ARGS=serving one part; needs wrk
 	$(BIN)/python -m benchmarks $(ARGS)
 bench-quick: setup ## the same in a few rounds; writes nothing
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
-test: setup ## run every test, with the coverage floor
-	$(BIN)/python run_tests.py
+test: setup ## run every test, with the coverage floor; ARGS=--task2 those of one task
+	$(BIN)/python run_tests.py $(ARGS)
 test-fast: setup ## the tests that need no server, engine or browser
 	$(BIN)/python run_tests.py --fast $(ARGS)
 test-pythons: setup ## the tests on each supported Python this machine has; PYTHONS="3.12" chooses
@@ -90,4 +100,4 @@ lock: setup ## write requirements*.txt again from requirements*.in
 clean: ## remove what the commands made, except the registry
 	rm -rf data/processed figures reports models packages environments images .bench .bentoml .nox .coverage .coverage.* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image serve report doctor history rollback bench bench-quick test test-fast test-pythons check workflow-lint workflows faults mlflow-ui mlflow-secrets mlflow-accounts lock clean
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image verify serve contract report doctor history rollback branch transfer release bench bench-quick test test-fast test-pythons check workflow-lint workflows faults mlflow-ui mlflow-secrets mlflow-accounts lock clean

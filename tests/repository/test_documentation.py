@@ -13,6 +13,23 @@ INLINE = re.compile(r"`([^`\n]+)`")
 MAKE = re.compile(r"(?:^|[\s;&|])make((?: +[\w.=\"/-]+)*)", re.MULTILINE)
 MODULE = re.compile(r"python3? -m (pipeline[\w.]*)")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+GUIDE = ROOT / "docs" / "team-workflow.md"
+# Rows of its table of commands: the target, and the module that it runs.
+MODULES = re.compile(
+    r"^\| `make ([a-z_-]+)`[^|]*\| `((?:pipeline|benchmarks)[^`]*)` \|", re.MULTILINE
+)
+RECIPE = re.compile(r"^([a-z_-]+):.*\n((?:\t.*\n)+)", re.MULTILINE)
+# The most lines that a page may have.
+LONGEST = {
+    "README.md": 150,
+    "docs/team-workflow.md": 300,
+    "docs/serving.md": 220,
+    "docs/workflows.md": 150,
+    "docs/team-server.md": 330,
+    "docs/architecture.md": 60,
+}
+OTHERS = 80
 # From a file on the web to the pages of its repository: they exist in every fork, and in no clone.
 GITHUB_PAGES = ("../../actions/",)
 TARGET = re.compile(r"^([a-z_-]+|\.PHONY):(?!=)(.*)$", re.MULTILINE)
@@ -47,8 +64,20 @@ def broken_links(path):
     """Return the relative links of a page that lead nowhere."""
     links = LINK.findall(FENCE.sub("", path.read_text()))
     ours = (link for link in links if "://" not in link and not link.startswith(GITHUB_PAGES))
-    relative = (link.split("#")[0] for link in ours)
-    return [link for link in relative if not (path.parent / link).exists()]
+    return [link for link in ours if not leads_somewhere(path, link)]
+
+
+def leads_somewhere(path, link):
+    """Say whether the file of a relative link exists, and the heading that it may name."""
+    name, _, anchor = link.partition("#")
+    target = path.parent / name if name else path
+    return target.exists() and (not anchor or anchor in anchors(target.read_text()))
+
+
+def anchors(page):
+    """Return the names that GitHub gives to the headings of a page."""
+    headings = HEADING.findall(FENCE.sub("", page))
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def is_module(name):
@@ -92,6 +121,31 @@ def test_every_module_that_a_page_runs_exists(page):
 def test_every_link_to_a_file_leads_to_one(page):
     """Relative to the page, as it is shown on the web."""
     assert broken_links(page) == []
+
+
+PARTS_OF_DOCS = [path for path in PAGES if short(path).startswith(("docs/", "README"))]
+
+
+@pytest.mark.parametrize("page", PARTS_OF_DOCS, ids=short)
+def test_no_page_grows_beyond_its_length(page):
+    """What `--help` or a comment in `config.yaml` says needs no second place."""
+    assert len(page.read_text().splitlines()) <= LONGEST.get(short(page), OTHERS)
+
+
+def test_the_guide_lists_every_make_target():
+    """In its one table of commands, which names the module of each too."""
+    table = [line for line in GUIDE.read_text().splitlines() if line.startswith("| `make")]
+    listed = set().union(*(make_targets(line.split("|")[1]) for line in table))
+
+    assert listed == rules().keys() - {".PHONY"}
+
+
+@pytest.mark.parametrize(("target", "module"), MODULES.findall(GUIDE.read_text()))
+def test_a_target_runs_the_module_that_the_guide_names(target, module):
+    """A person may type either."""
+    recipes = dict(RECIPE.findall((ROOT / "Makefile").read_text()))
+
+    assert f"$(BIN)/python -m {module} " in recipes[target]
 
 
 @pytest.mark.parametrize("target", sorted(rules().keys() - {".PHONY"}))
@@ -144,9 +198,12 @@ def test_make_targets_are_found_in_code_and_not_in_prose(page, targets):
 def test_a_link_that_leads_nowhere_is_found(tmp_path):
     """Other links on the same page are left alone."""
     page = tmp_path / "page.md"
-    page.write_text("[a](gone.md#part) [b](page.md) [c](https://example.com/x) [d](#part)")
+    page.write_text(
+        "# A part: `x`\n[a](gone.md#part) [b](page.md) [c](https://example.com/x) [d](#a-part-x)"
+        "[e](#part) [f](page.md#part)"
+    )
 
-    assert broken_links(page) == ["gone.md"]
+    assert broken_links(page) == ["gone.md#part", "#part", "page.md#part"]
 
 
 @pytest.mark.parametrize(
