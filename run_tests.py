@@ -1,10 +1,14 @@
 """Run the tests: all of them, the fast ones, or those of single tasks.
 
+All of them are held to the coverage floor. Further arguments go to pytest.
+
+Exit codes: 0 passed; 1 a test failed, or the floor was missed; else pytest's own.
+
 Examples:
-    python run_tests.py                     every test, with the coverage floor
-    python run_tests.py --fast              those that need no server, engine or browser
-    python run_tests.py --task1 --task3     the tests of tasks 1 and 3
-    python run_tests.py --task2 -k leak -x  further arguments go to pytest
+  python run_tests.py                     every test, with the coverage floor
+  python run_tests.py --fast              those that need no server, engine or browser
+  python run_tests.py --task1 --task3     the tests of tasks 1 and 3
+  python run_tests.py --task2 -k leak -x  further arguments go to pytest
 
 """
 
@@ -32,7 +36,9 @@ TOTAL = ["-o", "junit_duration_report=total"]
 def main(arguments: list[str]) -> int:
     """Run pytest on the chosen tasks and return its exit code."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        usage="%(prog)s [OPTIONS]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for task, name in TASKS.items():
         parser.add_argument(f"--{task}", action="store_true", help=f"the tests of {name}")

@@ -58,16 +58,16 @@ def main(
     alone replaces its own section there. It wants the machine for itself: close what else runs.
     `wrk` makes the load, a Docker engine holds the containers.
 
+    Exit codes: 0 measured; 1 a part could not be measured; 2 an option does not exist; 130
+    interrupted.
+
     Examples:
-        python -m benchmarks
+    - `python -m benchmarks`
+    - `python -m benchmarks --quick`
+    - `python -m benchmarks serving growth`
+    - `git show v1.0.0:benchmarks/results.json > old.json` and then
+      `python -m benchmarks --against old.json` compares with the results of another commit
 
-        python -m benchmarks --quick
-
-        python -m benchmarks serving growth
-
-        git show v1.0.0:benchmarks/results.json > old.json
-
-        python -m benchmarks --against old.json
     """
     ending.heed_signals()
     before, failed = _read(against) if against else {}, []

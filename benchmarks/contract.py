@@ -1,7 +1,14 @@
-"""Whether a service keeps to its OpenAPI document, asked thousands of times by schemathesis.
+"""Check that a service keeps to its OpenAPI document, with thousands of generated requests.
 
-It sends what the document allows and what it forbids, and checks status, type, headers and shape
-of every answer, and that nothing allowed is refused and nothing forbidden is answered.
+Schemathesis sends what the document allows and what it forbids, and checks status, type, headers
+and shape of every answer, and that nothing allowed is refused and nothing forbidden is answered.
+
+Exit codes: 0 it does; 1 it does not, or something is wrong; 2 an option does not exist.
+
+Examples:
+  python -m benchmarks.contract
+  python -m benchmarks.contract packages/heart_disease_model_v1 --cases 2000 --seed 7
+
 """
 
 import argparse
@@ -20,11 +27,6 @@ from pipeline.base import artifacts, cli
 from pipeline.base.errors import PipelineError
 from pipeline.image.http import Service
 
-EXAMPLES: Final = """
-examples:
-  python -m benchmarks.contract
-  python -m benchmarks.contract packages/heart_disease_model_v1 --cases 2000 --seed 7
-"""
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 60.0
 SCHEMATHESIS: Final = Path(sys.executable).with_name("schemathesis")
@@ -154,8 +156,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.contract",
+        usage="%(prog)s [OPTIONS] [PACKAGE]",
         description=__doc__,
-        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument

@@ -80,7 +80,11 @@ def _show(facts: Profile) -> None:
 
 def main(
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Download the four files from UCI first.")
+        bool,
+        typer.Option(
+            "--refresh",
+            help="Download the files from UCI first; the old ones stay when one is wrong.",
+        ),
     ] = False,
 ) -> None:
     """Verify the raw data, hold it to the data contract, and describe it.
@@ -89,6 +93,8 @@ def main(
     external table into `data/processed/`, figures into `figures/data/`, and the report
     `reports/data-quality.html` (and `.md`). A breach of the contract is named and nothing is
     written.
+
+    Exit codes: 0 done; 1 something is wrong; 2 a setting or an option does not exist.
 
     Examples:
     - `python -m pipeline.data_acquisition_eda` works on the files that are here

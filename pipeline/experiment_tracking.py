@@ -252,8 +252,9 @@ def main(
     The registry is `MLFLOW_TRACKING_URI`, or the embedded `mlflow.db` when it is unset. This is the
     only command that creates model versions.
 
-    Exit codes: 0 decided, whatever the verdict; 1 something is wrong; 3 the champion stays and
-    `--require-promotion` is set; 4 the registry does not answer.
+    Exit codes: 0 decided, whatever the verdict; 1 something is wrong; 2 a setting or an option does
+    not exist; 3 the champion stays and `--require-promotion` is set; 4 the registry does not
+    answer.
 
     Examples:
     - `python -m pipeline.experiment_tracking`

@@ -128,10 +128,12 @@ def _show(models: Models) -> None:
 
 
 def main() -> None:
-    """Train and examine four model families on `data/processed/`.
+    """Train and evaluate four model families on `data/processed/`.
 
     Writes `models/<family>/` (skops, ONNX, metrics, parameters, answers), `figures/models/` and
     `reports/model-evaluation.*`. The same commit, data and lock give the same bytes.
+
+    Exit codes: 0 done; 1 something is wrong; 2 a setting does not exist.
 
     Examples:
     - `python -m pipeline.feature_engineering`

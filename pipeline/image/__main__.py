@@ -33,6 +33,9 @@ def build_command(  # noqa: PLR0913 (each is an option)
     The Bento lies in `.bentoml/`; `images/` has the build's log and the bill of materials
     (CycloneDX).
 
+    Exit codes: 0 built; 1 something is wrong; 2 a setting or an option does not exist; 4 the
+    registry of models does not answer.
+
     Examples:
     - `python -m pipeline.image` builds `heart-disease:heart_disease_model_v<N>`
     - `python -m pipeline.image --package packages/heart_disease_model_v1 --tag heart-disease:test`
@@ -63,7 +66,9 @@ def verify_command(
     """Start an image, locked down, and prove that it answers like its champion.
 
     It replays the golden patients, sends hostile requests, compares `/info` and the labels with
-    the manifest, and stops the container with SIGTERM. Ends with 1 when anything differs.
+    the manifest, and stops the container with SIGTERM.
+
+    Exit codes: 0 proven; 1 something differs, or is wrong; 2 a setting or an option does not exist.
 
     Examples:
     - `python -m pipeline.image verify heart-disease:test --package packages/heart_disease_model_v1`

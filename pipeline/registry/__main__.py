@@ -13,6 +13,11 @@ from pipeline.registry import branch, doctor, rollback, transfer
 def main(context: typer.Context) -> None:
     """Look after the registry: check it, put a champion back, keep it in a branch, move it.
 
+    The registry is `MLFLOW_TRACKING_URI`, or the embedded `mlflow.db` when it is unset.
+
+    Exit codes: 0 done; 1 something is wrong; 2 a setting or an option does not exist; 4 the
+    registry does not answer.
+
     Examples:
     - `python -m pipeline.registry doctor` looks at the whole registry
     - `python -m pipeline.registry history` shows who was champion when
@@ -43,10 +48,13 @@ def doctor_command(
 
     Finds runs that never ended, versions that are incomplete or doubled, files that are not what
     was published, aliases that stand nowhere or not where the history says. `--repair` mends what
-    can be mended without losing anything; a second time it changes nothing.
+    can be mended without losing anything; a second time it changes nothing. It copies a damaged
+    file from a version that has the same, or leaves it: a backup helps then. It puts an alias back
+    to where the history says. A version that was uploaded only in part stays incomplete, and is
+    never loaded: run its job again.
 
-    Exit codes: 0 nothing is wrong (any more); 1 something is, and is shown; 4 the registry does not
-    answer.
+    Exit codes: 0 nothing is wrong (any more); 1 something is, and is shown; 2 a setting or an
+    option does not exist; 4 the registry does not answer.
 
     Examples:
     - `python -m pipeline.registry doctor`
@@ -58,7 +66,15 @@ def doctor_command(
 
 
 def history_command() -> None:
-    """Show who was champion when, and why."""
+    """Show who was champion when, and why.
+
+    Exit codes: 0 shown; 1 something is wrong; 2 a setting does not exist; 4 the registry does not
+    answer.
+
+    Examples:
+    - `python -m pipeline.registry history`
+
+    """
     rollback.show(config.load())
 
 
@@ -75,9 +91,11 @@ def rollback_command(
 ) -> None:
     """Put the previous champion back, with a reason.
 
-    Repeating it with the same reason changes nothing more: an interrupted one is finished so.
+    A version that is incomplete, or whose files were changed, is never put back. Repeating it with
+    the same reason changes nothing more: an interrupted one is finished so.
 
-    Exit codes: 0 done; 1 it could not be, and the champion stays; 4 the registry does not answer.
+    Exit codes: 0 done; 1 it could not be, and the champion stays; 2 a setting or an option does not
+    exist, or there is no reason; 4 the registry does not answer.
 
     Examples:
     - `python -m pipeline.registry rollback --reason "false alarms since Monday"` takes that before
@@ -103,9 +121,12 @@ def branch_command(
     With `MLFLOW_TRACKING_URI` set, the command is run with that server and nothing else happens.
     Otherwise the branch `mlflow-registry` of `origin` is fetched and served on this machine while
     the command runs; afterwards it is checked, pruned and pushed, unless somebody else pushed
-    first: then the command is run again on top of that. Ends with the command's exit code.
+    first: then the command is run again on top of that. The command keeps your environment, without
+    the account of another MLflow server.
 
-    The command keeps your environment, without the account of another MLflow server.
+    Exit codes: 0 done, and published; 1 the branch could not be read or published; 2 a setting or
+    an option does not exist; 4 the remote does not answer; else that of the command, which then has
+    published nothing.
 
     Examples:
     - `python -m pipeline.registry branch -- python -m pipeline.experiment_tracking --once-per KEY`
@@ -132,6 +153,9 @@ def transfer_command(
     hold what an interrupted move has left: then it goes on. Every file is compared with its
     manifest before it leaves and after it has arrived; a damaged one stops the move before
     anything is written. The source is only read. Keep others out of both meanwhile.
+
+    Exit codes: 0 moved; 1 something is wrong; 2 a setting or an option does not exist; 4 one of the
+    two does not answer.
 
     Examples:
     - `python -m pipeline.registry transfer --to https://mlflow.example.org`

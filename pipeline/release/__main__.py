@@ -14,6 +14,9 @@ def main(context: typer.Context) -> None:
     `GITHUB_REPOSITORY` and `GITHUB_TOKEN` say where, `REGISTRY` (by default `ghcr.io`) where the
     image goes, with the login of `docker login`.
 
+    Exit codes: 0 done; 1 something is wrong; 2 a setting or an option does not exist; 4 the
+    registry of models does not answer.
+
     Examples:
     - `python -m pipeline.release prepare v1.2.3` resolves the champion and packages it
     - `python -m pipeline.release build` builds the image, verifies it and looks for vulnerabilities
@@ -33,6 +36,13 @@ def prepare_command(
 
     Refuses a tag that is not SemVer, not on main, or released already. A release that was
     interrupted after its push is taken up again, with the model that was pushed.
+
+    Exit codes: 0 done; 1 something is wrong; 2 a setting or an option does not exist; 4 the
+    registry of models does not answer.
+
+    Examples:
+    - `python -m pipeline.release prepare v1.2.3`
+
     """
     steps.prepare(config.load(), tag)
 
@@ -58,7 +68,15 @@ def build_command(
 
     The base is pulled and pinned by its digest; where it cannot be pulled, the one of this machine
     is taken. The Python packages of the image are looked up in the database of `osv.dev`, or of the
-    mirror that `OSV_URL` names: a known vulnerability, or no answer, ends with 1.
+    mirror that `OSV_URL` names.
+
+    Exit codes: 0 done; 1 something is wrong, a vulnerability is known, or the database does not
+    answer; 2 a setting or an option does not exist.
+
+    Examples:
+    - `python -m pipeline.release build`
+    - `python -m pipeline.release build --accept CVE-2026-0001`
+
     """
     steps.build(
         config.load(),
@@ -73,6 +91,12 @@ def publish_command() -> None:
 
     `latest` and `<major>.<minor>` then lead to it if it is the highest stable version that each can
     mean. Writes `image` and `digest` to `GITHUB_OUTPUT`.
+
+    Exit codes: 0 done; 1 something is wrong; 2 a setting does not exist.
+
+    Examples:
+    - `python -m pipeline.release publish`
+
     """
     steps.publish(config.load())
 
@@ -81,6 +105,12 @@ def announce_command() -> None:
     """Publish the GitHub Release with package, bill of materials, model card and checksums.
 
     It is a draft until all of them are there.
+
+    Exit codes: 0 done; 1 something is wrong.
+
+    Examples:
+    - `python -m pipeline.release announce`
+
     """
     steps.announce()
 
@@ -90,6 +120,13 @@ def mark_command() -> None:
 
     An alias never goes back to a lower release; that is what a rollback of the champion and a new
     release are for.
+
+    Exit codes: 0 done; 1 something is wrong; 2 a setting does not exist; 4 the registry of models
+    does not answer.
+
+    Examples:
+    - `python -m pipeline.release mark`
+
     """
     steps.mark(config.load())
 

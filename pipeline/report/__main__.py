@@ -24,8 +24,8 @@ def main(
     of `models/` where they are current and trains the others; `models/` and the registry stay as
     they are. Without a champion, or without a registry that answers, the report says so.
 
-    Exit codes: 0 reported, whatever the verdict; 1 something is wrong; 3 the champion would stay
-    and `--require-promotion` is set.
+    Exit codes: 0 reported, whatever the verdict; 1 something is wrong; 2 a setting or an option
+    does not exist; 3 the champion would stay and `--require-promotion` is set.
 
     Examples:
     - `python -m pipeline.report`

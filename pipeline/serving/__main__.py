@@ -1,4 +1,16 @@
-"""The command that serves a package over HTTP: `python -m pipeline.serving`."""
+"""Serve the model of a package over HTTP.
+
+The manifest is checked first, and the golden patients must get their answers. After SIGTERM, what
+is under way is answered, and the service stops; a second signal skips the wait.
+
+Exit codes: 0 stopped; 1 the package is not valid, or the address is taken; 2 an option does not
+exist.
+
+Examples:
+  python -m pipeline.serving --package packages/heart_disease_model_v1
+  python -m pipeline.serving --package packages/heart_disease_model_v1 --port 8080
+
+"""
 
 import argparse
 import logging
@@ -13,11 +25,6 @@ from pipeline.serving import app, environment, model, server
 
 log = logging.getLogger("pipeline.serving")
 
-EXAMPLES = """
-examples:
-  python -m pipeline.serving --package packages/heart_disease_model_v1
-  python -m pipeline.serving --package packages/heart_disease_model_v1 --port 8080
-"""
 # The image has the package beside the code.
 PACKAGE = Path(__file__).parents[2] / "package"
 HOUR = 3600
@@ -43,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.serving",
-        description="Serve the model of a package over HTTP.",
-        epilog=EXAMPLES,
+        usage="%(prog)s [OPTIONS]",
+        description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument

@@ -1,6 +1,8 @@
 """The command line: one line for what a person can act on, a traceback for a defect."""
 
 import os
+import re
+import runpy
 import subprocess
 import sys
 
@@ -15,7 +17,30 @@ EXPECTED = [
     errors.NoChampionError,
     errors.RegistryUnavailableError,
 ]
-
+COMMANDS = [
+    "run_tests",
+    "benchmarks",
+    "benchmarks.contract",
+    "pipeline",
+    "pipeline.data_acquisition_eda",
+    "pipeline.feature_engineering",
+    "pipeline.experiment_tracking",
+    "pipeline.model_packaging",
+    "pipeline.report",
+    "pipeline.serving",
+    "pipeline.image",
+    "pipeline.image verify",
+    "pipeline.registry",
+    *(f"pipeline.registry {name}" for name in ("doctor", "history", "rollback")),
+    *(f"pipeline.registry {name}" for name in ("branch", "transfer")),
+    "pipeline.release",
+    *(f"pipeline.release {name}" for name in ("prepare", "build", "publish", "announce", "mark")),
+]
+PAGE = re.compile(
+    r"usage: .*?\n\s*\n *([A-Z][^\n]*\.)\s*\n\s*\n.*^ *Exit codes: 0 .*^ *Examples: *$.*python .*"
+    r"^\W*options",
+    re.DOTALL | re.MULTILINE | re.IGNORECASE,
+)
 
 # Coverage measures these processes too; nothing else of this shell, such as colours, reaches them.
 ENVIRONMENT = {"PYTHONPATH": str(ROOT)} | {
@@ -129,3 +154,16 @@ def test_progress_goes_to_standard_error_and_passes_the_items_on():
     assert done.stdout == "6\n"
     assert "[fit]" in done.stderr
     assert "3/3" in done.stderr
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_page_has_the_same_order(command, monkeypatch, capsys):
+    """A sentence, more where it takes more, exit codes, examples, options."""
+    module, *words = command.split()
+    monkeypatch.setattr(sys, "argv", [module, *words, "--help"])
+    monkeypatch.setenv("COLUMNS", "300")
+    with pytest.raises(SystemExit):
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+    assert PAGE.search(capsys.readouterr().out)
