@@ -44,6 +44,7 @@ LONG = (
     "nightly/registry/test_registry_of_a_team.py",
     "integration/registry/test_registry_of_a_server.py",
     "nightly/benchmarks/test_quick.py",
+    "nightly/documentation/test_samples.py",
     "nightly/faults/test_calls.py",
     "nightly/faults/test_task3.py",
     "nightly/faults/test_races.py",
