@@ -26,7 +26,7 @@ LONGEST = {
     "docs/team-workflow.md": 300,
     "docs/serving.md": 220,
     "docs/workflows.md": 150,
-    "docs/team-server.md": 330,
+    "docs/team-server.md": 100,
     "docs/architecture.md": 60,
 }
 OTHERS = 80
