@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from pipeline.base.policies import RiskBand
 from pipeline.base.records import Record
-from pipeline.image.hostile import Probe
+from pipeline.image.refusals import Probe
 from pipeline.packaging.package import GoldenPatient, Manifest
 
 WRONG_SHOWN: Final = 3

@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from pipeline.base import artifacts, cli
 from pipeline.base.config import Settings
 from pipeline.base.errors import ImageError
-from pipeline.image import hostile
 from pipeline.image.build import PORT
 from pipeline.image.checks import (
     Check,
@@ -22,6 +21,7 @@ from pipeline.image.checks import (
 )
 from pipeline.image.docker import Engine, Image, Running
 from pipeline.image.http import Service
+from pipeline.image.refusals import REFUSED
 from pipeline.packaging import package
 from pipeline.packaging.package import GoldenPatient, Manifest
 from pipeline.packaging.packager import ModelPackager
@@ -79,7 +79,7 @@ def _checks(
     patients = [one.patient for one in golden]
     yield check_answers(about, golden, service.post("/predict", patients).body)
     yield check_info(about, service.get("/info").json())
-    yield check_refusals(hostile.REFUSED, _statuses(service))
+    yield check_refusals(REFUSED, _statuses(service))
     again = check_answers(about, golden, service.post("/predict", patients).body)
     yield again.model_copy(update={"name": "golden patients once more"})
     started = time.perf_counter()
@@ -98,8 +98,8 @@ def _why_gone(container: Running) -> str:
 def _statuses(service: Service) -> dict[str, int]:
     """Send every hostile request; one without an answer is left out."""
     found = {}
-    with closing(cli.track(hostile.REFUSED, "Hostile requests", len(hostile.REFUSED))) as watched:
-        for one in watched:
-            with suppress(ImageError):
-                found[one.name] = service.ask(one.method, one.path, one.headers, one.body).status
+    for probe in REFUSED:
+        with suppress(ImageError):
+            answer = service.ask(probe.method, probe.path, probe.headers, probe.body)
+            found[probe.name] = answer.status
     return found

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from pipeline.image import checks, hostile
+from pipeline.image import checks
+from pipeline.image.refusals import REFUSED
 from pipeline.packaging.package import GoldenPatient, Manifest
 
 ABOUT = Manifest(
@@ -123,12 +124,12 @@ def test_a_service_must_end_by_itself_with_0(code, passed):
 
 def test_every_hostile_request_must_get_its_own_status():
     """One that is answered otherwise, or not at all, is named."""
-    right = {probe.name: int(probe.status) for probe in hostile.REFUSED}
-    first = hostile.REFUSED[0].name
+    right = {probe.name: int(probe.status) for probe in REFUSED}
+    first = REFUSED[0].name
     silent = {name: status for name, status in right.items() if name != first}
 
-    assert checks.check_refusals(hostile.REFUSED, right).passed
+    assert checks.check_refusals(REFUSED, right).passed
     for wrong, why in (({**right, first: 500}, "500, not"), (silent, "no answer, not")):
-        check = checks.check_refusals(hostile.REFUSED, wrong)
+        check = checks.check_refusals(REFUSED, wrong)
         assert not check.passed
         assert f"{first}: {why}" in check.found

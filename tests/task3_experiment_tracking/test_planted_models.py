@@ -187,8 +187,8 @@ def test_a_planted_better_model_is_promoted(settings, tables, examine, good):
 
 def test_the_same_recipe_with_another_seed_keeps_the_champion(settings, tables, examine):
     """Two forests that differ by chance are a tie."""
-    forests = settings.models.random_forest.model_copy(update={"n_estimators": 15})
-    models = settings.models.model_copy(update={"random_forest": forests})
+    forests = settings.models["random_forest"] | {"n_estimators": 15}
+    models = {**settings.models, "random_forest": forests}
     plans = [
         settings.training.model_copy(update={"models": models, "seed": seed}) for seed in (1, 2)
     ]

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.image.hostile import PATIENT, WORD
 from tests.conftest import ROOT
+from tests.integration.serving.hostile import PATIENT, WORD
 
 ADDRESS = re.compile(r"answers at http://127\.0\.0\.1:(\d+)")
 # What nothing takes on a machine that is busy with other tests too.

@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks import contract
 from pipeline.base.errors import PipelineError
-from pipeline.image.hostile import PAGES
 from tests.conftest import ROOT
+from tests.integration.serving.hostile import PAGES
 
 CASES = 300
 SEED = 1

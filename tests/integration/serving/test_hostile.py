@@ -6,8 +6,9 @@ from collections import Counter
 import pytest
 from jsonschema import Draft202012Validator
 
-from pipeline.image.hostile import ACCEPTED, MAXIMUM_BODY, NUMBER, PATIENT, REFUSED, WORD
+from pipeline.image import refusals
 from pipeline.table.contract import FEATURES
+from tests.integration.serving.hostile import ACCEPTED, MAXIMUM_BODY, NUMBER, PATIENT, REFUSED, WORD
 
 # A number may come back in another form.
 SECRETS = (WORD, f"{NUMBER}", f"{NUMBER:,}", f"{NUMBER:x}", f"{NUMBER:g}")
@@ -42,6 +43,12 @@ def test_a_hostile_request_is_refused(answers, problem, served, probe):
     problem.validate(answer.json())
     assert answer.json()["status"] == answer.status
     assert repeated(str(answer)) == []
+
+
+@pytest.mark.parametrize("probe", refusals.REFUSED, ids=by_name)
+def test_what_an_image_is_verified_with_is_refused(process, probe):
+    """Here without an image, so that the dozen is right before one is built."""
+    assert process.send(probe).status == probe.status
 
 
 def test_no_hostile_request_leaves_a_trace_in_the_log(answers):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from pipeline.image.hostile import PATIENT, WORD
+from tests.integration.serving.hostile import PATIENT, WORD
 from tests.integration.serving.servers import (
     BATCH,
     CHUNKED,

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline.image.hostile import PATIENT
+from tests.integration.serving.hostile import PATIENT
 from tests.integration.serving.servers import (
     BATCH,
     CHUNKED,

@@ -39,13 +39,14 @@ class Team:
     def make(self, target, *options):
         """Run a target with the Python of the tests, and return how it ended."""
         python = f"BIN={Path(sys.executable).parent}"
-        return self._run("make", "--old-file=setup", python, target, *options)
+        quietly = ("--silent", "--no-print-directory", "--old-file=setup")
+        return self._run("make", *quietly, python, target, *options)
 
     def accounts(self):
         """Set the accounts up, which succeeds, and return what was said about each."""
         done = self.make("mlflow-accounts")
         assert not done.returncode, done.stderr
-        return done.stdout.splitlines()[1:]
+        return done.stdout.splitlines()
 
     def shell(self, lines, folder=ROOT):
         """Run lines of the page, and return how they ended."""
@@ -59,8 +60,10 @@ class Team:
         return done.stdout
 
     def _run(self, *command, folder=ROOT):
+        # The tests may be run by `make` themselves, whose options are not for this one.
+        theirs = {k: v for k, v in self.environment.items() if not k.startswith("MAKE")}
         return subprocess.run(
-            command, cwd=folder, env=self.environment, capture_output=True, text=True, check=False
+            command, cwd=folder, env=theirs, capture_output=True, text=True, check=False
         )
 
     def wait(self):

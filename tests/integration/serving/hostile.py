@@ -1,7 +1,6 @@
 """Requests that a service of the data contract must refuse, each with the status of its refusal.
 
-One fixed corpus: the tests send it, and so does whoever checks an image. A request is sent as it
-stands, its path not normalised; the sender adds ``host`` and ``content-length``, nothing else.
+One fixed corpus, far larger than the dozen that an image is verified with.
 
 Texts hold ``WORD`` and numbers ``NUMBER`` wherever they can, so that a sender can search answers
 and logs for what they must not repeat. A service may repeat a name that looks like a misspelt
@@ -14,33 +13,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Final
 
-from pipeline.base.records import Record
+from pipeline.image.refusals import JSON, MAXIMUM_BODY, Headers, Probe
 from pipeline.serving.patients import MAXIMUM_PATIENTS, REQUIRED
 from pipeline.table.contract import FIELDS, Field, Kind
 
 WORD: Final = "quetzal"
 NUMBER: Final = 7_310_942
-MAXIMUM_BODY: Final = 2**20
 DEPTH: Final = 100_000
 # Python reads integers of up to 4,300.
 DIGITS: Final = 5_000
 PAGES: Final = ("/info", "/livez", "/readyz", "/healthz", "/metrics", "/openapi.json")
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
-Headers = tuple[tuple[str, str], ...]
 Bodies = Mapping[str, str | bytes]
-JSON: Final[Headers] = (("content-type", "application/json"),)
-
-
-class Probe(Record):
-    """One request and the status that it must get. No two have the same name."""
-
-    name: str
-    method: str = "POST"
-    path: str = "/predict"
-    headers: Headers = JSON
-    body: bytes = b""
-    status: HTTPStatus
 
 
 def _object(members: Mapping[str, str]) -> str:
