@@ -10,11 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.base.manifest import sha256
 from pipeline.base.names import FAMILIES, registered_name
-from pipeline.image.hostile import PAGES, WORD
 from pipeline.packaging import package
 from pipeline.serving import model
 from pipeline.table.contract import FIELDS
 from tests.serving.conftest import Application
+from tests.serving.hostile import PAGES, WORD
 
 PATIENT = {field.name: field.low for field in FIELDS}
 # A body of this many is answered in a thread.

@@ -6,8 +6,8 @@ import pytest
 import schemathesis
 from jsonschema import Draft202012Validator
 
-from pipeline.image import hostile
 from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, patient_schema
+from tests.serving import hostile
 
 ROUTES = {"/predict", *hostile.PAGES}
 SCHEMAS = ("Patient", "Predictions", "Problem")

@@ -11,6 +11,7 @@ from pipeline.base.errors import RegistryError, RegistryUnavailableError
 from pipeline.registry.client import Registry
 from tests.conftest import ROOT
 from tests.containers import free_port
+from tests.registries import submission
 
 NAME = "heart_disease_svm"
 
@@ -91,3 +92,10 @@ def test_an_embedded_registry_may_stand_in_a_new_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     assert Registry(f"sqlite:///{tmp_path}/new/folder/mlflow.db", "tests").versions(NAME) == []
+
+
+def test_a_version_that_was_made_without_a_run_is_one(store, registry):
+    """MLflow allows it, on an embedded registry; a server takes no source that is a path."""
+    published = registry.publish(submission())
+    store.client().create_model_version(NAME, str(store.folder))
+    assert [version.run_id for version in registry.versions(NAME)] == [published.run_id, ""]

@@ -478,13 +478,6 @@ def test_an_entry_that_arrives_twice_counts_once(store, published):
     assert len(twice.log(NAME)) == 2
 
 
-@pytest.mark.parametrize("store", ["embedded"], indirect=True)
-def test_a_version_that_somebody_made_without_a_run_is_one(store, client, registry, published):
-    """MLflow allows it, on an embedded registry; a server takes no source that is a path."""
-    client.create_model_version(NAME, str(store.folder))
-    assert [version.run_id for version in registry.versions(NAME)] == [published.run_id, ""]
-
-
 def test_a_damaged_entry_of_the_history_does_not_count(client, registry, published):
     """The champion is then the one before."""
     second = registry.publish(submission())

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import pytest
 
 from pipeline.image import http
-from tests.integration.serving import hostile, servers
+from tests.integration.serving import servers
+from tests.serving import hostile
 from tests.serving.conftest import document, package_folder, packages, served
 
 __all__ = ["document", "package_folder", "packages", "served"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.conftest import ROOT
-from tests.integration.serving.hostile import PATIENT, WORD
+from tests.serving.hostile import PATIENT, WORD
 
 ADDRESS = re.compile(r"answers at http://127\.0\.0\.1:(\d+)")
 # What nothing takes on a machine that is busy with other tests too.

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import contract
 from pipeline.base.errors import PipelineError
 from tests.conftest import ROOT
-from tests.integration.serving.hostile import PAGES
+from tests.serving.hostile import PAGES
 
 CASES = 300
 SEED = 1

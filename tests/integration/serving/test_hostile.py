@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from pipeline.image import refusals
 from pipeline.table.contract import FEATURES
-from tests.integration.serving.hostile import ACCEPTED, MAXIMUM_BODY, NUMBER, PATIENT, REFUSED, WORD
+from tests.serving.hostile import ACCEPTED, MAXIMUM_BODY, NUMBER, PATIENT, REFUSED, WORD
 
 # A number may come back in another form.
 SECRETS = (WORD, f"{NUMBER}", f"{NUMBER:,}", f"{NUMBER:x}", f"{NUMBER:g}")

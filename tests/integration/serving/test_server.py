@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.integration.serving.hostile import PATIENT, WORD
 from tests.integration.serving.servers import (
     BATCH,
     CHUNKED,
@@ -33,6 +32,7 @@ from tests.integration.serving.servers import (
     to_the_end,
     until,
 )
+from tests.serving.hostile import PATIENT, WORD
 
 needs_proc = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="only Linux tells a process's memory"

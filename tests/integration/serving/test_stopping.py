@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.serving.hostile import PATIENT
 from tests.integration.serving.servers import (
     BATCH,
     CHUNKED,
@@ -26,6 +25,7 @@ from tests.integration.serving.servers import (
     to_the_end,
     until,
 )
+from tests.serving.hostile import PATIENT
 
 STOPPED = "INFO stopped"
 
