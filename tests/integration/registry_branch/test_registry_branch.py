@@ -89,7 +89,7 @@ def test_what_was_lost_to_another_clone_is_done_again_on_top_of_it(clone, remote
         "outside = {k: v for k, v in os.environ.items() if k != 'MLFLOW_TRACKING_URI'}\n"
         "if not done.exists():\n"
         "    done.touch()\n"
-        "    subprocess.run([sys.executable, '-m', 'pipeline.registry.branch', '--', *"
+        "    subprocess.run([sys.executable, '-m', 'pipeline.registry', 'branch', '--', *"
         f"{train('bob')!r}], cwd={str(bob)!r}, env=outside, check=True)\n"
         f"sys.exit(subprocess.run({train('ann')!r}).returncode)\n"
     )
