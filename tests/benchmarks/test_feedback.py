@@ -114,11 +114,11 @@ def test_the_slowest_tests_and_files_come_first():
 
     assert rows(found, "The slowest tests, of 2026-11-25T20:39: 3 in 9.5 s") == [
         ("image/test_image.py::test_c", "5"),
-        ("faults/test_calls.py::test_a[1]", "4"),
-        ("faults/test_calls.py::TestB::test_b", "2"),
+        ("nightly/faults/test_calls.py::test_a[1]", "4"),
+        ("nightly/faults/test_calls.py::TestB::test_b", "2"),
     ]
     assert rows(found, "The slowest files") == [
-        ("faults/test_calls.py", "6"),
+        ("nightly/faults/test_calls.py", "6"),
         ("image/test_image.py", "5"),
     ]
     assert found.figures["seconds of every test"] == [9.5]
