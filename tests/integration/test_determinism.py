@@ -24,7 +24,8 @@ BOTH_TASKS = """
 import sys, time
 now, later = time.time, float(sys.argv[1])
 time.time = lambda: now() + later
-from pipeline import config, data_acquisition_eda, feature_engineering
+from pipeline import data_acquisition_eda, feature_engineering
+from pipeline.base import config
 data_acquisition_eda.run(config.load())
 feature_engineering.run(config.load())
 """
