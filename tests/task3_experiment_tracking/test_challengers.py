@@ -1,13 +1,10 @@
 """Better and worse challengers, interrupted runs, and what the task refuses to register."""
 
-import contextlib
-import io
 import json
 import os
 import shutil
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,16 +14,14 @@ from pipeline import experiment_tracking
 from pipeline.base import artifacts, config
 from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import ArtifactError, RegistryError
-from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
+from pipeline.base.names import SERVED
 from pipeline.dataset.tables import read_table, table_bytes
 from pipeline.registry.client import Registry
-from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION
-from pipeline.registry.version import Version
-from tests.conftest import ROOT
+from pipeline.registry.history import CHAMPION
 from tests.prepared import be_in
 from tests.registries import counts
+from tests.task3_experiment_tracking.runs import NAMES, Moment, command, made, run, versions
 
-NAMES = [registered_name(family) for family in FAMILIES]
 # So low that a single tree may serve.
 LOW = {
     "PROMOTION__MINIMUM_ROC_AUC": "0.5",
@@ -38,53 +33,6 @@ LOW = {
     "PROMOTION__SLICES__MINIMUM_ROC_AUC": "0.3",
     "PROMOTION__EXTERNAL_MINIMUM_ROC_AUC__HUNGARIAN": "0.3",
 }
-
-
-class Moment(NamedTuple):
-    """A registry after a run: what was printed, what it holds, who holds which alias."""
-
-    printed: str
-    counts: dict[str, int]
-    champion: Version | None
-    previous: Version | None
-    champions: dict[str, str]
-
-
-def run(uri, **options):
-    """Run the task in the current folder and return what is there then."""
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        experiment_tracking.run(config.load(), **options)
-    registry = Registry(uri, "heart-disease")
-    holders = {name: registry.find_alias(name, CHAMPION) for name in NAMES}
-    return Moment(
-        " ".join(printed.getvalue().split()),
-        counts(uri),
-        registry.find_alias(SERVED, CHAMPION),
-        registry.find_alias(SERVED, PREVIOUS_CHAMPION),
-        {name: found.title for name, found in holders.items() if found},
-    )
-
-
-def command(*arguments, **environment):
-    """Run the task as a person does."""
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.experiment_tracking", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def versions(each, served=1):
-    """Return the number of versions of each registered model."""
-    return dict.fromkeys(NAMES, each) | {SERVED: served}
-
-
-def made(moment):
-    """Return the number of versions of each registered model after a run."""
-    others = {"runs", "models", HISTORY}
-    return {name: n for name, n in moment.counts.items() if name not in others}
 
 
 # --- better and worse challengers

@@ -1,87 +1,19 @@
 """The whole task: what a run registers, whom it crowns, and what it refuses to do."""
 
-import contextlib
-import io
 import os
 import shutil
-import subprocess
-import sys
 from hashlib import sha256
 from typing import NamedTuple
 
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import experiment_tracking
 from pipeline.base import config, kernel
-from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
+from pipeline.base.names import registered_name
 from pipeline.gate import decision
 from pipeline.registry.client import Registry
-from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION
-from pipeline.registry.version import Version
-from tests.conftest import ROOT
 from tests.prepared import be_in
-from tests.registries import counts
-
-NAMES = [registered_name(family) for family in FAMILIES]
-# So low that a single tree may serve.
-LOW = {
-    "PROMOTION__MINIMUM_ROC_AUC": "0.5",
-    "PROMOTION__MAXIMUM_BRIER": "0.3",
-    "PROMOTION__MAXIMUM_LOG_LOSS": "1.0",
-    "PROMOTION__MAXIMUM_CALIBRATION_ERROR": "0.5",
-    "PROMOTION__CALIBRATION_SLOPE__LOW": "-10",
-    "PROMOTION__CALIBRATION_SLOPE__HIGH": "10",
-    "PROMOTION__SLICES__MINIMUM_ROC_AUC": "0.3",
-    "PROMOTION__EXTERNAL_MINIMUM_ROC_AUC__HUNGARIAN": "0.3",
-}
-
-
-class Moment(NamedTuple):
-    """A registry after a run: what was printed, what it holds, who holds which alias."""
-
-    printed: str
-    counts: dict[str, int]
-    champion: Version | None
-    previous: Version | None
-    champions: dict[str, str]
-
-
-def run(uri, **options):
-    """Run the task in the current folder and return what is there then."""
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        experiment_tracking.run(config.load(), **options)
-    registry = Registry(uri, "heart-disease")
-    holders = {name: registry.find_alias(name, CHAMPION) for name in NAMES}
-    return Moment(
-        " ".join(printed.getvalue().split()),
-        counts(uri),
-        registry.find_alias(SERVED, CHAMPION),
-        registry.find_alias(SERVED, PREVIOUS_CHAMPION),
-        {name: found.title for name, found in holders.items() if found},
-    )
-
-
-def command(*arguments, **environment):
-    """Run the task as a person does."""
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.experiment_tracking", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def versions(each, served=1):
-    """Return the number of versions of each registered model."""
-    return dict.fromkeys(NAMES, each) | {SERVED: served}
-
-
-def made(moment):
-    """Return the number of versions of each registered model after a run."""
-    others = {"runs", "models", HISTORY}
-    return {name: n for name, n in moment.counts.items() if name not in others}
+from tests.task3_experiment_tracking.runs import NAMES, Moment, made, run, versions
 
 
 class Story(NamedTuple):
