@@ -18,10 +18,11 @@ from benchmarks import growth_process, measuring
 from benchmarks.findings import Curve
 from pipeline.base import artifacts, config
 from pipeline.base.names import FAMILIES, Family
+from pipeline.dataset.contract import Kind
 from pipeline.evaluation import cross_validation
 from pipeline.table import parsing, source
-from pipeline.table.contract import FIELDS, TARGET, Kind
-from pipeline.training import fitting
+from pipeline.table.contract import FIELDS, TARGET
+from pipeline.training import families, workspace
 
 SIZES: Final[tuple[int, ...]] = (300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 QUICK_SIZES: Final[tuple[int, ...]] = (300, 3_000, 10_000)
@@ -98,8 +99,8 @@ def main() -> None:
     parser.add_argument("family", choices=FAMILIES)
     parser.add_argument("rows", type=int)
     asked = parser.parse_args()
-    plan = config.load().training
-    model = fitting.build(asked.family, plan)
+    plan = workspace.plan(config.load())
+    model = families.build(asked.family, plan)
     # What is loaded at the first use belongs to no size.
     cross_validation.fit(model, patients(SIZES[0], plan.seed))
     before = psutil.Process().memory_info().rss

@@ -21,12 +21,12 @@ import pandas as pd
 
 from pipeline.base import artifacts, config
 from pipeline.base.names import FAMILIES, Family
-from pipeline.base.policies import TrainingPlan
 from pipeline.evaluation import metrics
 from pipeline.table import parsing, source
 from pipeline.table.contract import FEATURES
-from pipeline.training import fitting, persistence
+from pipeline.training import fitting, persistence, workspace
 from pipeline.training.fitting import Data, Fitted
+from pipeline.training.plan import TrainingPlan
 
 REGISTRY: Final = "sqlite:///naive.db"
 EXPERIMENT: Final = "naive"
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES)
     families: list[Family] = parser.parse_args(arguments).families
     settings = config.load()
-    data, plan = _data(), settings.training
+    data, plan = _data(), workspace.plan(settings)
     started = perf_counter()
     fitted = {
         f: fitting.fit(f, data, plan, settings.workers, lambda answers, _: answers)

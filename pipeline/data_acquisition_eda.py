@@ -8,12 +8,12 @@ from pipeline.base import artifacts, cli, config, manifest
 from pipeline.base.config import Settings
 from pipeline.base.manifest import Files
 from pipeline.base.pages import percent, render
-from pipeline.dataset import tables
+from pipeline.dataset import profile, tables
+from pipeline.dataset.profile import Profile
 from pipeline.report.data_figures import data_figures
 from pipeline.report.drawing import figure_bytes
-from pipeline.table import parsing, profile, source
-from pipeline.table.contract import BY_NAME, FIELDS
-from pipeline.table.profile import Profile
+from pipeline.table import parsing, source
+from pipeline.table.contract import BY_NAME, CONTRACT, FIELDS
 
 FIGURES = artifacts.FIGURES / "data"
 PAGES = ("data-quality.md", "data-quality.html")
@@ -26,7 +26,7 @@ def run(settings: Settings, *, refresh: bool = False) -> None:
         "training.parquet": tables.table_bytes(parsing.training_table(parsed)),
         "external.parquet": tables.table_bytes(parsing.external_table(parsed)),
     }
-    facts = profile.describe(parsed, manifest.folder_digest(manifest.digests(processed)))
+    facts = profile.describe(CONTRACT, parsed, manifest.folder_digest(manifest.digests(processed)))
     figures = {name: figure_bytes(figure) for name, figure in data_figures(parsed).items()}
     reports = pages(facts, figures)
 
@@ -41,9 +41,9 @@ def pages(facts: Profile, figures: Files) -> dict[str, str]:
     """Return the data-quality report as Markdown and as a page that holds its ``figures``."""
     values: dict[str, Any] = {
         "profile": facts,
-        "training": facts.hospitals[0],
-        "rows": sum(hospital.outcome.rows for hospital in facts.hospitals),
-        "titles": {hospital.name: hospital.title for hospital in facts.hospitals},
+        "training": facts.cohorts[0],
+        "rows": sum(hospital.outcome.rows for hospital in facts.cohorts),
+        "titles": {hospital.name: hospital.title for hospital in facts.cohorts},
         "fields": FIELDS,
         "by_name": BY_NAME,
         "measured": profile.by_field(facts.measured),
@@ -69,7 +69,7 @@ def _show(facts: Profile) -> None:
             percent(h.outcome.rate),
             percent(h.missing_share, 1),
         )
-        for h in facts.hospitals
+        for h in facts.cohorts
     )
     cli.show_table("Data", ("hospital", "rows", "with disease", "missing cells"), rows)
     cli.say(f"data digest   {facts.data_digest}")

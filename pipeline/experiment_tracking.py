@@ -36,6 +36,7 @@ from pipeline.table.contract import FEATURES
 from pipeline.training import fitting, workspace
 from pipeline.training.families import FAMILY_TITLES
 from pipeline.training.fitting import Data
+from pipeline.training.plan import TrainingPlan
 from pipeline.training.trained_model import TrainedModel
 
 Models = Mapping[Family, TrainedModel]
@@ -64,9 +65,10 @@ def run(
 
     """
     data, models = workspace.read_data(), workspace.read_models()
-    _refuse_stale(models, settings, data)
+    plan = workspace.plan(settings)
+    _refuse_stale(models, plan, data)
     registry = connect(settings.registry)
-    examiner = Examiner(data, settings.training, settings.workers, cli.watch)
+    examiner = Examiner(data, plan, settings.workers, cli.watch)
     examiner.know(models.values())
 
     key = once_per or uuid.uuid4().hex
@@ -88,10 +90,10 @@ def run(
     return decision.seconds
 
 
-def _refuse_stale(models: Models, settings: Settings, data: Data) -> None:
+def _refuse_stale(models: Models, plan: TrainingPlan, data: Data) -> None:
     """Refuse models that a training today would not give again: their commit would be a lie."""
     for family, model in models.items():
-        today = fitting.parameters(family, settings.training, data.digest)
+        today = fitting.parameters(family, plan, data.digest)
         if changed := today.differing(model.parameters):
             raise ArtifactError(
                 f"{artifacts.MODELS / family} is of another time ({', '.join(changed)} changed "

@@ -16,9 +16,9 @@ from pipeline.evaluation.metrics import Ablation
 from pipeline.report.drawing import figure_bytes
 from pipeline.report.model_figures import model_figures
 from pipeline.table.contract import EXTERNAL
+from pipeline.table.engineered import engineered
 from pipeline.training import families, fitting, workspace
 from pipeline.training.families import FAMILY_TITLES
-from pipeline.training.features import ENGINEERED
 from pipeline.training.trained_model import TrainedModel
 
 PAGES = ("model-evaluation.md", "model-evaluation.html")
@@ -34,22 +34,22 @@ def run(settings: Settings) -> float:
         The seconds spent on fitting.
 
     """
-    data, plan = workspace.read_data(), settings.training
-    families.check(plan.models, plan.features, plan.seed)
+    data, plan = workspace.read_data(), workspace.plan(settings)
+    families.check(plan)
     started = perf_counter()
     fitted = {f: fitting.fit(f, data, plan, settings.workers, _watch(f)) for f in FAMILIES}
     ablations = [
         fitting.ablate(
             family,
-            feature,
+            feature.name,
             fitted[family].answers,
             data,
             plan,
             repeats=settings.ablation_repeats,
             workers=settings.workers,
-            watch=_watch(family, f" without {feature}"),
+            watch=_watch(family, f" without {feature.name}"),
         )
-        for feature in ENGINEERED
+        for feature in engineered(plan.features)
         for family in FAMILIES
     ]
     seconds = perf_counter() - started

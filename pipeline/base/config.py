@@ -5,12 +5,12 @@ registry's address. A key or a variable that no setting knows stops the run with
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, get_origin
+from typing import Annotated, Any, Final, TypeVar, get_origin
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -26,13 +26,12 @@ from pipeline.base.errors import SettingsError
 from pipeline.base.policies import (
     DownloadPlan,
     ExamPlan,
-    FeatureRecipe,
+    FeatureNumbers,
     ModelParameters,
     Patience,
     PromotionPolicy,
     RetentionPolicy,
     RiskBands,
-    TrainingPlan,
 )
 from pipeline.base.records import Record
 
@@ -44,6 +43,8 @@ FORMER_PREFIX: Final = "HEART_DISEASE_"
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 IMAGE_REGISTRY: Final = "REGISTRY"
 VULNERABILITIES: Final = "OSV_URL"
+
+Section = TypeVar("Section", bound=Record)
 
 
 def _some(workers: int) -> int:
@@ -114,7 +115,7 @@ class Settings(BaseSettings):
 
     workers: Annotated[int, Field(ge=-1), AfterValidator(_some)]
     source: DownloadPlan
-    features: FeatureRecipe
+    features: FeatureNumbers
     models: ModelParameters
     model_seed: Annotated[int, Field(ge=0, lt=2**32)]
     evaluation: ExamPlan
@@ -124,22 +125,17 @@ class Settings(BaseSettings):
     registry_branch: RegistryBranchSettings
     packaging: PackagingSettings
 
+    @field_validator("features", mode="before")
+    @classmethod
+    def _in_its_place(cls, features: Any) -> Any:
+        return _in_its_place(features)
+
     @field_validator("models", mode="before")
     @classmethod
     def _each_once(cls, models: Any) -> Any:
         if not isinstance(models, dict):
             return models
         return {family: _in_its_place(parameters) for family, parameters in models.items()}
-
-    @property
-    def training(self) -> TrainingPlan:
-        """Return what concerns the training of a model."""
-        return TrainingPlan(
-            features=self.features,
-            models=self.models,
-            seed=self.model_seed,
-            exam=self.evaluation,
-        )
 
     @classmethod
     def settings_customise_sources(
@@ -212,8 +208,7 @@ def load() -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        breaches = "; ".join(map(_breach, error.errors()))
-        raise SettingsError(f"in {FILE} or {PREFIX}* variables: {breaches}") from None
+        raise _refusal(error) from None
     except SettingsException as error:
         raise SettingsError(f"in {PREFIX}* variables: {error}") from None
     server = os.environ.get(TRACKING_URI)
@@ -221,6 +216,19 @@ def load() -> Settings:
         return settings
     registry = settings.registry.model_copy(update={"tracking_uri": server})
     return settings.model_copy(update={"registry": registry})
+
+
+def section(name: str, values: Mapping[str, Any], kind: type[Section]) -> Section:
+    """Return the values of a section as a record that another room defines.
+
+    Raises:
+        SettingsError: the record does not accept them; the message names each key.
+
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise _refusal(error, name) from None
 
 
 def image_registry() -> str:
@@ -279,5 +287,8 @@ def _is_known(setting: str) -> bool:
     return not keys or below
 
 
-def _breach(error: ErrorDetails) -> str:
-    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
+def _refusal(error: ValidationError, *above: str) -> SettingsError:
+    breaches = "; ".join(
+        f"{'.'.join(map(str, (*above, *each['loc'])))}: {each['msg']}" for each in error.errors()
+    )
+    return SettingsError(f"in {FILE} or {PREFIX}* variables: {breaches}")

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from pipeline.base.names import Family, Metric
-from pipeline.base.records import Record
+from pipeline.base.records import Identifier, Record
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 # A difference that is allowed, in the unit of its figure.
@@ -36,22 +36,10 @@ RiskBand = Literal["low", "moderate", "high"]
 GateMode = Literal["enabled", "report-only", "disabled"]
 
 
-class FeatureRecipe(Record):
-    """The numbers behind the engineered features: years and beats per minute."""
-
-    age_bands: Annotated[tuple[float, ...], Field(max_length=15)]
-    maximum_heart_rate_intercept: Annotated[float, Field(gt=110, le=260)]
-
-    @field_validator("age_bands")
-    @classmethod
-    def _rising(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
-        if not edges or list(edges) != sorted(set(edges)):
-            raise ValueError("needs at least one edge, each above the one before")
-        return edges
-
-
 # By the name of the estimator's own parameter; `pipeline.training.families` checks them.
 ModelParameters = dict[Family, dict[str, JsonValue]]
+# `pipeline.table.engineered` knows their names and checks their values.
+FeatureNumbers = dict[str, JsonValue]
 
 
 class ExamPlan(Record):
@@ -67,15 +55,6 @@ class ExamPlan(Record):
     calibration_bins: Annotated[int, Field(ge=2, le=1000)]
     bootstrap_samples: Annotated[int, Field(ge=100, le=1_000_000)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
-
-
-class TrainingPlan(Record):
-    """What is trained and how it is examined. ``seed`` is the models' own."""
-
-    features: FeatureRecipe
-    models: ModelParameters
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    exam: ExamPlan
 
 
 class Limits(Record):
@@ -100,7 +79,7 @@ class PromotionPolicy(Record):
     """What a model must reach before it may become the champion.
 
     ``margins``: how much worse than the champion's a figure may plausibly be, in its own unit.
-    ``external_minimum_roc_auc``: by hospital; a hospital that is not named blocks nothing.
+    ``external_minimum_roc_auc``: by external cohort; one that is not named blocks nothing.
     """
 
     mode: GateMode
@@ -111,7 +90,7 @@ class PromotionPolicy(Record):
     maximum_calibration_error: Probability
     calibration_slope: Limits
     slices: SlicePolicy
-    external_minimum_roc_auc: dict[Literal["hungarian", "switzerland", "va"], Probability]
+    external_minimum_roc_auc: dict[Identifier, Probability]
     behaviour_tolerance: Probability
     leak_roc_auc: Probability
     leak_single_feature_roc_auc: Probability

@@ -1,1 +1,1 @@
-"""Tables as bytes."""
+"""Data contracts: what a table must hold, every breach of it in words, its profile, its bytes."""

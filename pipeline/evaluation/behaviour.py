@@ -12,13 +12,13 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline
 
 from pipeline.base.records import Record
+from pipeline.dataset.contract import Kind
 from pipeline.evaluation.cross_validation import Vector
-from pipeline.table.contract import BY_NAME, FEATURES, TARGET, Kind
+from pipeline.table import expectations
+from pipeline.table.contract import BY_NAME, FEATURES, TARGET
+from pipeline.table.expectations import Change
 
 BATCH_ROWS: Final = 64
-# One more vessel, 1 mm more ST depression; chest pain from typical angina to none at all.
-TYPICAL_ANGINA, ASYMPTOMATIC = 1.0, 4.0
-DEEPER: Final = "1 mm more ST depression"
 
 Answer = Callable[[pd.DataFrame], Vector]
 
@@ -41,7 +41,7 @@ class Behaviour(Record):
 class Leaks(Record):
     """What would make a good figure suspicious.
 
-    ``repeated_rows`` counts rows whose 13 fields stand in another row too; ``feature`` is the one
+    ``repeated_rows`` counts rows whose fields stand in another row too; ``feature`` is the one
     field that tells the outcome best, and ``feature_roc_auc`` how well it does.
     """
 
@@ -60,7 +60,7 @@ def observe(fitted: Pipeline, table: pd.DataFrame) -> Behaviour:
     usual = answer(patients)
     return Behaviour(
         differences={name: _gap(other, usual) for name, other in _harmless(answer, patients)},
-        directions=tuple(_directions(answer, patients)),
+        directions=tuple(_direction(answer, change) for change in expectations.changes(patients)),
     )
 
 
@@ -79,20 +79,9 @@ def _harmless(answer: Answer, patients: pd.DataFrame) -> Iterator[tuple[str, Vec
     yield "batch size", np.concatenate(batches)
 
 
-def _directions(answer: Answer, patients: pd.DataFrame) -> Iterator[Direction]:
-    more_vessels = patients.assign(ca=patients["ca"] + 1)
-    known = more_vessels["ca"] <= BY_NAME["ca"].high
-    yield _direction("one more vessel", answer, patients[known], more_vessels[known])
-    deeper = patients.assign(oldpeak=patients["oldpeak"] + 1)
-    known = deeper["oldpeak"] <= BY_NAME["oldpeak"].high
-    yield _direction(DEEPER, answer, patients[known], deeper[known])
-    typical, silent = patients.assign(cp=TYPICAL_ANGINA), patients.assign(cp=ASYMPTOMATIC)
-    yield _direction("no pain instead of typical angina", answer, typical, silent)
-
-
-def _direction(change: str, answer: Answer, before: pd.DataFrame, after: pd.DataFrame) -> Direction:
-    holds = float(np.mean(answer(after) >= answer(before)))
-    return Direction(change=change, patients=len(before), holds=holds)
+def _direction(answer: Answer, change: Change) -> Direction:
+    holds = float(np.mean(answer(change.after) >= answer(change.before)))
+    return Direction(change=change.title, patients=len(change.before), holds=holds)
 
 
 def leaks(table: pd.DataFrame) -> Leaks:

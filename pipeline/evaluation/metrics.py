@@ -1,7 +1,6 @@
 """How good a model is, and how sure we can be of it: figures from the answers of an exam."""
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -30,7 +29,10 @@ from pipeline.evaluation.clinical import (
     positive_predictive_value,
 )
 from pipeline.evaluation.cross_validation import Vector
-from pipeline.table.contract import BY_NAME, HOSPITAL, TARGET
+from pipeline.table.contract import COHORT, TARGET
+
+# Which rows belong to each slice, shape (rows,), by the slice's name.
+Slices = Mapping[str, npt.NDArray[np.bool_]]
 
 FOLD_METRICS: Final[tuple[Metric, ...]] = (
     *("roc_auc", "pr_auc", "log_loss", "brier"),
@@ -39,7 +41,7 @@ FOLD_METRICS: Final[tuple[Metric, ...]] = (
 
 
 class Group(Record):
-    """How a model does among some patients: those of one hospital, one sex, one age band."""
+    """How a model does among some patients: those of one cohort or of one slice."""
 
     name: str
     rows: int
@@ -221,73 +223,55 @@ def _group_difference(
     )
 
 
-def by_hospital(probability: Vector, table: pd.DataFrame, plan: ExamPlan) -> tuple[Group, ...]:
-    """Return how a fitted model's answers do at each hospital of ``table``.
+def by_cohort(probability: Vector, table: pd.DataFrame, plan: ExamPlan) -> tuple[Group, ...]:
+    """Return how a fitted model's answers do in each cohort of ``table``.
 
-    ``table`` has the columns ``hospital`` and ``disease``; ``probability`` one value for each of
-    its rows.
+    ``table`` has the columns of the cohort and of the target; ``probability`` one value for each
+    of its rows.
     """
-    answers = table[[HOSPITAL, TARGET]].assign(probability=probability)
+    answers = table[[COHORT, TARGET]].assign(probability=probability)
     return tuple(
         _group(str(name), group[TARGET].to_numpy(), [group["probability"].to_numpy()], plan)
-        for name, group in answers.groupby(HOSPITAL, sort=False)
+        for name, group in answers.groupby(COHORT, sort=False)
     )
 
 
-def by_slice(
-    answers: pd.DataFrame, table: pd.DataFrame, age_bands: Sequence[float], plan: ExamPlan
-) -> tuple[Group, ...]:
-    """Return how the answers of an exam on ``table`` do for each sex and each age band.
+def by_slice(answers: pd.DataFrame, slices: Slices, plan: ExamPlan) -> tuple[Group, ...]:
+    """Return how the answers of an exam do for each slice of its rows.
 
     A slice in which everybody has the same outcome cannot be judged and is left out.
     """
     outcome, repeats = _by_row(answers, answers["probability"])
     return tuple(
         _group(name, outcome[members], [answered[members] for answered in repeats], plan)
-        for name, members in _slices(table, age_bands)
+        for name, members in slices.items()
         if len(set(outcome[members])) > 1
     )
 
 
-def hospital_differences(
+def cohort_differences(
     challenger: Vector, champion: Vector, table: pd.DataFrame, plan: ExamPlan
 ) -> tuple[GroupDifference, ...]:
-    """Return how two fitted models' answers to the rows of ``table`` differ at each hospital."""
-    hospitals = table[HOSPITAL].to_numpy()
+    """Return how two fitted models' answers to the rows of ``table`` differ in each cohort."""
+    cohorts = table[COHORT].to_numpy()
     outcome = table[TARGET].to_numpy()
     return tuple(
         _group_difference(name, outcome[at], [challenger[at]], [champion[at]], plan)
-        for name in dict.fromkeys(hospitals)
-        for at in [hospitals == name]
+        for name in dict.fromkeys(cohorts)
+        for at in [cohorts == name]
     )
 
 
 def slice_differences(
-    challenger: pd.DataFrame,
-    champion: pd.DataFrame,
-    table: pd.DataFrame,
-    age_bands: Sequence[float],
-    plan: ExamPlan,
+    challenger: pd.DataFrame, champion: pd.DataFrame, slices: Slices, plan: ExamPlan
 ) -> tuple[GroupDifference, ...]:
-    """Return how the answers of two exams on ``table`` differ for each sex and each age band."""
+    """Return how the answers of two exams differ for each slice of their rows."""
     outcome, first = _by_row(challenger, challenger["probability"])
     _, second = _by_row(champion, champion["probability"])
     return tuple(
         _group_difference(
             name, outcome[members], [a[members] for a in first], [b[members] for b in second], plan
         )
-        for name, members in _slices(table, age_bands)
+        for name, members in slices.items()
         if len(set(outcome[members])) > 1
     )
-
-
-def _slices(
-    table: pd.DataFrame, age_bands: Sequence[float]
-) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
-    for code, sex in BY_NAME["sex"].codes.items():
-        yield sex, (table["sex"] == code).to_numpy()
-    bands = np.searchsorted(age_bands, table["age"], side="right")
-    inner = [f"age {start:g} to {end - 1:g}" for start, end in pairwise(age_bands)]
-    names = [f"age below {age_bands[0]:g}", *inner, f"age {age_bands[-1]:g} and over"]
-    for band, name in enumerate(names):
-        yield name, bands == band

@@ -6,13 +6,14 @@ from typing import Final
 
 import pandas as pd
 
-from pipeline.base.policies import TrainingPlan
 from pipeline.evaluation import cross_validation, metrics
 from pipeline.evaluation.cross_validation import Watch
 from pipeline.evaluation.metrics import Evaluation
 from pipeline.gate.decision import Comparison
+from pipeline.table import expectations
 from pipeline.training import fitting
 from pipeline.training.fitting import Data, Fitted
+from pipeline.training.plan import TrainingPlan
 from pipeline.training.trained_model import TrainedModel
 
 # How the problem of a champion begins that was fitted to another form of data.
@@ -93,13 +94,13 @@ class Examiner:
         mine = self.examine(challenger, "the challenger sits the exam")
         theirs = self.examine(champion, f"{title} sits the exam")
         table, external, _ = self.data
-        abroad = cross_validation.probability(challenger.pipeline, external)
-        theirs_abroad = cross_validation.probability(champion.pipeline, external)
-        bands, plan = self.plan.features.age_bands, self.plan.exam
+        mine_there = cross_validation.probability(challenger.pipeline, external)
+        theirs_there = cross_validation.probability(champion.pipeline, external)
+        slices, plan = expectations.slices(table, self.plan.features), self.plan.exam
         return Comparison(
             champion=title,
             same_data=same_data,
             differences=metrics.paired_differences(mine, theirs, plan),
-            slices=metrics.slice_differences(mine, theirs, table, bands, plan),
-            external=metrics.hospital_differences(abroad, theirs_abroad, external, plan),
+            slices=metrics.slice_differences(mine, theirs, slices, plan),
+            external=metrics.cohort_differences(mine_there, theirs_there, external, plan),
         )

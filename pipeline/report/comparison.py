@@ -30,6 +30,7 @@ from pipeline.report.report_record import PROBLEMS
 from pipeline.training import families, fitting, workspace
 from pipeline.training.families import FAMILY_TITLES
 from pipeline.training.fitting import Data
+from pipeline.training.plan import TrainingPlan
 from pipeline.training.trained_model import TrainedModel
 
 MARKDOWN, PAGE = "model-report.md", "model-report.html"
@@ -44,10 +45,11 @@ def run(settings: Settings, *, require_promotion: bool = False) -> None:
 
     """
     data, tree = workspace.read_data(), git.work_tree(Path.cwd())
-    families.check(settings.models, settings.features, settings.model_seed)
-    kept = _current_models(settings, data)
-    models = {family: kept.get(family) or _train(family, data, settings) for family in FAMILIES}
-    examiner = Examiner(data, settings.training, settings.workers, cli.watch)
+    plan, workers = workspace.plan(settings), settings.workers
+    families.check(plan)
+    kept = _current_models(plan, data)
+    models = {f: kept.get(f) or _train(f, data, plan, workers) for f in FAMILIES}
+    examiner = Examiner(data, plan, workers, cli.watch)
     examiner.know(models.values())
     trained = tuple(family for family in FAMILIES if family not in kept)
     source = Source(commit=tree.commit, modified=tree.modified, trained=trained)
@@ -67,20 +69,18 @@ def run(settings: Settings, *, require_promotion: bool = False) -> None:
         raise NotPromotedError(f"the champion stays: {found.verdict.reason}")
 
 
-def _current_models(settings: Settings, data: Data) -> dict[Family, TrainedModel]:
+def _current_models(plan: TrainingPlan, data: Data) -> dict[Family, TrainedModel]:
     """Return those models of ``models/`` that a training today would give again."""
     try:
         models = workspace.read_models()
     except ArtifactError:
         return {}
-    plan = settings.training
     today = {family: fitting.parameters(family, plan, data.digest) for family in models}
     return {f: model for f, model in models.items() if not today[f].differing(model.parameters)}
 
 
-def _train(family: Family, data: Data, settings: Settings) -> TrainedModel:
-    plan, watch = settings.training, cli.watch(FAMILY_TITLES[family])
-    fitted = fitting.fit(family, data, plan, settings.workers, watch)
+def _train(family: Family, data: Data, plan: TrainingPlan, workers: int) -> TrainedModel:
+    fitted = fitting.fit(family, data, plan, workers, cli.watch(FAMILY_TITLES[family]))
     return fitting.describe(family, fitted, data, plan)
 
 

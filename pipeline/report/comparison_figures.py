@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from pipeline.base.records import Estimate
+from pipeline.dataset.profile import wilson_interval
 from pipeline.evaluation.clinical import decision_curve
 from pipeline.evaluation.cross_validation import Vector
 from pipeline.report.drawing import GREY, INK, SERIES, headline, styled
@@ -28,7 +29,6 @@ from pipeline.report.model_figures import (
     square,
 )
 from pipeline.report.model_report import GroupRow, ModelReport, hospital_rows, slice_rows
-from pipeline.table.profile import wilson_interval
 
 MARKS: Final = ((SERIES[0], "o"), (SERIES[1], "D"))
 # Rows up or down from the middle of a row, so that two intervals do not hide each other.

@@ -12,10 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from pipeline.dataset.contract import Field, Kind
+from pipeline.dataset.profile import (
+    CategoryFacts,
+    ParsedFile,
+    outcome_by_category,
+    outcome_rate,
+)
 from pipeline.report.drawing import BLUE, GREY, INK, VERMILLION, bare, headline, styled
-from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, TARGET, TRAINING, Field, Kind
-from pipeline.table.parsing import ParsedFile
-from pipeline.table.profile import CategoryFacts, outcome_by_category, outcome_rate
+from pipeline.table.contract import BY_NAME, CONTRACT, FEATURES, FIELDS, TARGET, TRAINING
 
 BINS: Final = 12
 TITLE_WIDTH: Final = 34
@@ -118,7 +123,7 @@ def missingness(parsed: Mapping[str, ParsedFile]) -> Figure:
 
 
 def _short_title(parsed: ParsedFile) -> str:
-    return parsed.hospital.title.split(",")[0]
+    return parsed.cohort.title.split(",")[0]
 
 
 def _percent(share: float) -> str:
@@ -177,7 +182,7 @@ def _heat_map(
 @styled
 def outcome_by_value(table: pd.DataFrame) -> Figure:
     """Show the outcome rate of the patients with each value of each coded or counted field."""
-    by_field = groupby(outcome_by_category(table), attrgetter("field"))
+    by_field = groupby(outcome_by_category(CONTRACT, table), attrgetter("field"))
     groups = [(BY_NAME[name], list(facts)) for name, facts in by_field]
     heights = [len(facts) + TITLE_ROWS for _, facts in groups]
     figure = Figure(figsize=(10, 8.4))

@@ -22,10 +22,10 @@ from pipeline.base.errors import ArtifactError
 from pipeline.base.names import FAMILIES, SERVED, Family, Metric
 from pipeline.base.policies import ExamPlan, Probability, PromotionPolicy
 from pipeline.base.records import Identifier, Record
-from pipeline.evaluation.behaviour import DEEPER
 from pipeline.gate.decision import Comparison
 from pipeline.gate.examiner import MISFIT
 from pipeline.report.model_report import UNKNOWN, Champion, Lineage, ModelReport, Source
+from pipeline.table.expectations import CHANGES
 
 FILE: Final = "model-report.json"
 # Real records have 75,000 bytes.
@@ -41,17 +41,20 @@ PROBLEMS: Final[dict[Problem, str]] = {
     "misfit": MISFIT,
     "unreadable": "its files are missing, changed or unreadable",
 }
-# The name of a group or of a change that is not its words with underscores between them.
-_NAMES: Final = {DEEPER: "deeper_st_depression"}
-_WORDS: Final = {name: words for words, name in _NAMES.items()}
+
+
+def _slug(words: str) -> str:
+    slug = re.sub(r"[^a-z0-9]+", "_", words.lower())
+    return (slug if slug[:1].isalpha() else f"by_{slug}")[:41]
+
+
+# Of a change that is more than small letters, only this program knows how it is written.
+_WORDS: Final = {_slug(words): words for words in CHANGES}
 
 
 def _name(words: str, info: ValidationInfo) -> str:
     """Turn words of this program into a name; one that was read from a file has to be a name."""
-    if info.mode == "json":
-        return words
-    slug = re.sub(r"[^a-z0-9]+", "_", words.lower())
-    return _NAMES.get(words, slug if slug[:1].isalpha() else f"by_{slug}")[:41]
+    return words if info.mode == "json" else _slug(words)
 
 
 def _words(name: str, info: SerializationInfo) -> str:

@@ -13,8 +13,9 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from pipeline.base.records import Record
+from pipeline.dataset.contract import Field, Kind
 from pipeline.scoring.onnx_model import Matrix
-from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, Field, Kind
+from pipeline.table.contract import BY_NAME, FEATURES, FIELDS
 
 MAXIMUM_PATIENTS: Final = 1000
 BREACHES_SHOWN: Final = 100

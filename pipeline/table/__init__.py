@@ -1,1 +1,1 @@
-"""The patients: the data contract, where the files come from, how they are read and checked."""
+"""The patients, whom no other room knows: contract, source, features, slices, expectations."""

@@ -5,24 +5,25 @@ one, become NaN; ``num``, 0 to 4, becomes the target.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
 
-from pipeline.table import rules
+from pipeline.dataset import rules
+from pipeline.dataset.contract import Cohort
+from pipeline.dataset.profile import ParsedFile
 from pipeline.table.contract import (
+    COHORT,
+    COHORTS,
+    CONTRACT,
     EXTERNAL,
     FEATURES,
     FIELDS,
-    HOSPITAL,
-    HOSPITALS,
     MISSING,
     RAW_COLUMNS,
     RAW_TARGET,
     TARGET,
     TRAINING,
-    Hospital,
 )
 
 # Stricter than float(), which also reads "nan", "inf", "1e9" and "1_000".
@@ -33,15 +34,6 @@ CELL_SHOWN: Final = 20
 ZERO_IS_MISSING: Final = tuple(field.name for field in FIELDS if field.zero_is_missing)
 
 
-@dataclass(frozen=True)
-class ParsedFile:
-    """One hospital's patients, and how many zeros of each field were read as missing."""
-
-    hospital: Hospital
-    table: pd.DataFrame
-    zeros: Mapping[str, int]
-
-
 def parse(contents: Mapping[str, bytes]) -> dict[str, ParsedFile]:
     """Read the files of all hospitals, by hospital name, in the order of the contract.
 
@@ -49,13 +41,13 @@ def parse(contents: Mapping[str, bytes]) -> dict[str, ParsedFile]:
         ContractError: lists every breach of every file.
 
     """
-    read = [parse_file(hospital, contents[hospital.name]) for hospital in HOSPITALS]
-    found = [f"{parsed.hospital.file} {breach}" for parsed, breaches in read for breach in breaches]
+    read = [parse_file(hospital, contents[hospital.name]) for hospital in COHORTS]
+    found = [f"{parsed.cohort.file} {breach}" for parsed, breaches in read for breach in breaches]
     rules.refuse("the raw data", found)
-    return {parsed.hospital.name: parsed for parsed, _ in read}
+    return {parsed.cohort.name: parsed for parsed, _ in read}
 
 
-def parse_file(hospital: Hospital, content: bytes) -> tuple[ParsedFile, list[str]]:
+def parse_file(hospital: Cohort, content: bytes) -> tuple[ParsedFile, list[str]]:
     """Return what can be read of one hospital's file, and every breach of the contract in it."""
     # Every byte is a character of latin-1: what is not ASCII is no number and is named as such.
     texts = (line.decode("latin-1") for line in content.splitlines(keepends=True))
@@ -71,7 +63,7 @@ def parse_file(hospital: Hospital, content: bytes) -> tuple[ParsedFile, list[str
         *_line_breaches(lines),
         *rules.count_breaches(hospital, len(lines)),
         *_text_breaches(text, unreadable),
-        *rules.content_breaches(hospital, table, named=_places(unreadable)),
+        *rules.content_breaches(CONTRACT, hospital, table, named=_places(unreadable)),
     ]
     counts = {name: int(zeros[name].sum()) for name in ZERO_IS_MISSING}
     return ParsedFile(hospital, table.reset_index(drop=True), counts), found
@@ -79,14 +71,14 @@ def parse_file(hospital: Hospital, content: bytes) -> tuple[ParsedFile, list[str
 
 def training_table(parsed: Mapping[str, ParsedFile]) -> pd.DataFrame:
     """Return the patients that models train on: 303 rows, features then target."""
-    return rules.check_training(parsed[TRAINING.name].table)
+    return rules.check_training(CONTRACT, parsed[TRAINING.name].table)
 
 
 def external_table(parsed: Mapping[str, ParsedFile]) -> pd.DataFrame:
     """Return the patients that no model trains on: 617 rows, hospital, features, target."""
     tables = {hospital.name: parsed[hospital.name].table for hospital in EXTERNAL}
-    table = pd.concat(tables, names=[HOSPITAL]).reset_index(HOSPITAL)
-    return rules.check_external(table.reset_index(drop=True))
+    table = pd.concat(tables, names=[COHORT]).reset_index(COHORT)
+    return rules.check_external(CONTRACT, table.reset_index(drop=True))
 
 
 def _fields(line: str) -> list[str]:

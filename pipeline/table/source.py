@@ -17,7 +17,8 @@ from pipeline.base.addresses import shown
 from pipeline.base.errors import SourceError
 from pipeline.base.manifest import sha256
 from pipeline.base.policies import DownloadPlan
-from pipeline.table.contract import HOSPITALS, Hospital
+from pipeline.dataset.contract import Cohort
+from pipeline.table.contract import COHORTS
 
 ARCHIVE_SHA256: Final = "b17cd273da9ce1caa4710fce80227ea454d4dbf9fcbc8e6a9121672751563adc"
 # UCI's archive has 129 kB, the longest file 18 kB: far more than that is something else.
@@ -45,7 +46,7 @@ def read(folder: Path) -> dict[str, bytes]:
         SourceError: names every file that is missing or not what UCI publishes.
 
     """
-    found = {hospital: _content(folder / hospital.file) for hospital in HOSPITALS}
+    found = {hospital: _content(folder / hospital.file) for hospital in COHORTS}
     wrong = [_fault(str(folder / hospital.file), hospital, found[hospital]) for hospital in found]
     if faults := [fault for fault in wrong if fault]:
         remedy = f"`git checkout -- {folder}` or `--refresh` brings them back"
@@ -73,7 +74,7 @@ def download(plan: DownloadPlan, folder: Path, watch: Watch) -> tuple[str, ...]:
     return _oddities(plan.url, archive)
 
 
-def unpack(archive: bytes) -> dict[Hospital, bytes]:
+def unpack(archive: bytes) -> dict[Cohort, bytes]:
     """Return the content of each hospital's file in ``archive``.
 
     Raises:
@@ -83,7 +84,7 @@ def unpack(archive: bytes) -> dict[Hospital, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as unzipped:
             known = {PurePosixPath(info.filename).name: info for info in unzipped.infolist()}
-            contents = {hospital: _member(unzipped, known, hospital) for hospital in HOSPITALS}
+            contents = {hospital: _member(unzipped, known, hospital) for hospital in COHORTS}
     except DAMAGED_ARCHIVE:
         raise SourceError(f"the answer of {len(archive)} bytes is no intact zip archive") from None
     wrong = [_fault(hospital.file, hospital, content) for hospital, content in contents.items()]
@@ -101,7 +102,7 @@ def _content(path: Path) -> bytes | None:
         raise SourceError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _fault(name: str, hospital: Hospital, content: bytes | None) -> str:
+def _fault(name: str, hospital: Cohort, content: bytes | None) -> str:
     if content is None:
         return f"{name} is missing"
     changed = sha256(content) != hospital.sha256
@@ -155,7 +156,7 @@ def _chunks(response: requests.Response, plan: DownloadPlan) -> Iterator[bytes]:
 
 
 def _member(
-    unzipped: zipfile.ZipFile, known: Mapping[str, zipfile.ZipInfo], hospital: Hospital
+    unzipped: zipfile.ZipFile, known: Mapping[str, zipfile.ZipInfo], hospital: Cohort
 ) -> bytes | None:
     info = known.get(hospital.file)
     if info is None:
@@ -173,7 +174,7 @@ def _oddities(url: str, archive: bytes) -> tuple[str, ...]:
     return (f"{shown(url)} is not the archive we know (packed anew?), but its four files are",)
 
 
-def _replace(folder: Path, contents: Mapping[Hospital, bytes]) -> None:
+def _replace(folder: Path, contents: Mapping[Cohort, bytes]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".refresh-") as staging:

@@ -66,29 +66,29 @@ class _Block(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class ShareOfPrediction(_Block):
-    """How much of an age-predicted value was reached: ``measured / (intercept - age)``.
+    """How much of a predicted value was reached: ``measured / (intercept - other)``.
 
-    Takes two columns, measured and age (years), and gives one, without unit.
+    Takes two columns, the measured value and the other one, and gives one, without unit.
     """
 
     takes = 2
 
     def __init__(self, intercept: float) -> None:
-        """Keep the value predicted at age 0, in the unit of the measured column."""
+        """Keep the value predicted where the other column is 0, in the unit of the first."""
         self.intercept = intercept
 
     def _compute(self, given: Matrix) -> Matrix:
-        measured, age = given[:, [0]], given[:, [1]]
-        return measured / (np.float32(self.intercept) - age)
+        measured, other = given[:, [0]], given[:, [1]]
+        return measured / (np.float32(self.intercept) - other)
 
     def nodes(self, onnx: Any, inputs: Any, version: int, names: Any) -> Any:
         """Divide the first column by the intercept less the second."""
-        measured, age = (
+        measured, other = (
             onnx.OnnxGather(inputs[0], np.array([column]), axis=1, op_version=version)
             for column in (0, 1)
         )
         intercept = np.array([self.intercept], dtype=np.float32)
-        predicted = onnx.OnnxSub(intercept, age, op_version=version)
+        predicted = onnx.OnnxSub(intercept, other, op_version=version)
         return onnx.OnnxDiv(measured, predicted, op_version=version, output_names=names)
 
     def _names(self, names: list[str]) -> list[str]:

@@ -15,8 +15,8 @@ from sklearn.svm import SVC
 
 from pipeline.base.errors import SettingsError
 from pipeline.base.names import FAMILIES, Family
-from pipeline.base.policies import FeatureRecipe, ModelParameters
 from pipeline.training.features import preprocessing
+from pipeline.training.plan import TrainingPlan
 
 TREE: Final = "sklearn.tree._tree.Tree"
 SEED: Final = "random_state"
@@ -63,35 +63,31 @@ FAMILY_TITLES: Final[Mapping[Family, str]] = MappingProxyType(
 )
 
 
-def build(
-    family: Family,
-    models: ModelParameters,
-    recipe: FeatureRecipe,
-    seed: int,
-    without: Collection[str] = (),
-) -> Pipeline:
-    """Return the unfitted pipeline of a family: the contract's 13 columns in, probabilities out.
+def build(family: Family, plan: TrainingPlan, without: Collection[str] = ()) -> Pipeline:
+    """Return the unfitted pipeline of a family: the contract's columns in, probabilities out.
+
+    ``without`` names engineered features to leave out.
 
     Raises:
-        SettingsError: the estimator does not have a parameter of ``models``; the message names it.
+        SettingsError: the estimator does not have a parameter of the plan; the message names it.
 
     """
     entry = ENTRIES[family]
-    features = preprocessing(recipe, scaled=entry.scaled, without=without)
+    features = preprocessing(plan.features, scaled=entry.scaled, without=without)
     classifier = clone(entry.classifier)
     estimator = _estimator(classifier)
-    parameters = models.get(family, {})
+    parameters = plan.models.get(family, {})
     known = estimator.get_params(deep=False).keys() - {SEED}
     if unknown := sorted(parameters.keys() - known):
         raise SettingsError(
             f"models.{family} in config.yaml: {type(estimator).__name__} has no parameter "
             f"{', '.join(unknown)}; it has {', '.join(sorted(known))}"
         )
-    estimator.set_params(**parameters, **{SEED: seed})
+    estimator.set_params(**parameters, **{SEED: plan.seed})
     return Pipeline([("features", features), ("classifier", classifier)])
 
 
-def check(models: ModelParameters, recipe: FeatureRecipe, seed: int) -> None:
+def check(plan: TrainingPlan) -> None:
     """Let each family learn a few made-up rows, before any is fitted to the patients.
 
     Raises:
@@ -99,7 +95,7 @@ def check(models: ModelParameters, recipe: FeatureRecipe, seed: int) -> None:
 
     """
     for family in FAMILIES:
-        estimator = _estimator(build(family, models, recipe, seed)["classifier"])
+        estimator = _estimator(build(family, plan)["classifier"])
         try:
             estimator.fit(*SAMPLE)
         except (TypeError, ValueError) as error:

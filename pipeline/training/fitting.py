@@ -1,6 +1,5 @@
 """Training: from the tables and a plan to a trained model and all that is known about it."""
 
-from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -12,11 +11,12 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.base import arithmetic, manifest
 from pipeline.base.names import Family
-from pipeline.base.policies import TrainingPlan
 from pipeline.evaluation import behaviour, cross_validation, metrics
 from pipeline.evaluation.cross_validation import Watch
 from pipeline.evaluation.metrics import Ablation, Evaluation
+from pipeline.table import expectations
 from pipeline.training import conversion, families, persistence
+from pipeline.training.plan import TrainingPlan
 from pipeline.training.trained_model import Parameters, TrainedModel
 
 
@@ -36,11 +36,6 @@ class Fitted(NamedTuple):
     threshold: float
 
 
-def build(family: Family, plan: TrainingPlan, without: Collection[str] = ()) -> Pipeline:
-    """Return the unfitted pipeline of a family, without the named engineered features."""
-    return families.build(family, plan.models, plan.features, plan.seed, without)
-
-
 def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Parameters:
     """Return all that a training today would depend on.
 
@@ -50,7 +45,7 @@ def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Paramete
     """
     return Parameters(
         data_digest=data_digest,
-        recipe_digest=manifest.sha256(persistence.dump(build(family, plan))),
+        recipe_digest=manifest.sha256(persistence.dump(families.build(family, plan))),
         libraries={module.__name__: module.__version__ for module in (np, pd, scipy, sklearn)},
         seed=plan.seed,
         hyperparameters=plan.models.get(family, {}),
@@ -62,7 +57,7 @@ def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Paramete
 
 def fit(family: Family, data: Data, plan: TrainingPlan, workers: int, watch: Watch) -> Fitted:
     """Let a family sit the exam, then fit it to the whole training table."""
-    model = build(family, plan)
+    model = families.build(family, plan)
     return Fitted(
         answers=cross_validation.sit(model, data.training, plan.exam, workers, watch),
         pipeline=cross_validation.fit(model, data.training),
@@ -87,17 +82,15 @@ def evaluate(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> 
 
     One thread, as `exam.fit`; for such small products, a second one would mostly wait.
     """
-    bands, abroad = (
-        plan.features.age_bands,
-        cross_validation.probability(fitted.pipeline, data.external),
-    )
+    slices = expectations.slices(data.training, plan.features)
+    external = cross_validation.probability(fitted.pipeline, data.external)
     with threadpool_limits(1):
         return Evaluation(
             family=family,
             threshold=fitted.threshold,
             metrics=metrics.summarise(fitted.answers, plan.exam),
-            slices=metrics.by_slice(fitted.answers, data.training, bands, plan.exam),
-            external=metrics.by_hospital(abroad, data.external, plan.exam),
+            slices=metrics.by_slice(fitted.answers, slices, plan.exam),
+            external=metrics.by_cohort(external, data.external, plan.exam),
             behaviour=behaviour.observe(fitted.pipeline, data.training),
             leaks=behaviour.leaks(data.training),
         )
@@ -120,7 +113,7 @@ def ablate(  # noqa: PLR0913
     """
     shorter = {"repeats": min(repeats, plan.exam.repeats), "threshold_folds": None}
     short = plan.exam.model_copy(update=shorter)
-    model = build(family, plan, without=[feature])
+    model = families.build(family, plan, without=[feature])
     without = cross_validation.sit(model, data.training, short, workers, watch)
     complete = answers[answers["repeat"] < short.repeats]
     differences = metrics.paired_differences(

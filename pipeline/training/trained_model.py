@@ -18,10 +18,11 @@ from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import ArtifactError
 from pipeline.base.manifest import Files
 from pipeline.base.names import ONNX, SKOPS
-from pipeline.base.policies import ExamPlan, FeatureRecipe
+from pipeline.base.policies import ExamPlan
 from pipeline.base.records import Record
 from pipeline.dataset.tables import read_table, table_bytes
 from pipeline.evaluation.metrics import Evaluation
+from pipeline.table.engineered import FeatureRecipe
 from pipeline.training import persistence
 
 METRICS: Final = "metrics.json"

@@ -1,12 +1,38 @@
-"""What one task leaves for the next, read back as values and checked."""
+"""The plan of a training, and what one task leaves for the next, read as values and checked."""
 
-from pipeline.base import artifacts, manifest
+from pipeline.base import artifacts, config, manifest
+from pipeline.base.config import Settings
+from pipeline.base.errors import SettingsError
 from pipeline.base.names import FAMILIES, Family
+from pipeline.dataset import rules
 from pipeline.dataset.tables import read_table
-from pipeline.table import rules
+from pipeline.table.contract import CONTRACT, EXTERNAL
+from pipeline.table.engineered import FeatureRecipe
 from pipeline.training import trained_model
 from pipeline.training.fitting import Data
+from pipeline.training.plan import TrainingPlan
 from pipeline.training.trained_model import TrainedModel
+
+
+def plan(settings: Settings) -> TrainingPlan:
+    """Return what is trained and how, once the settings name nothing that the table does not have.
+
+    Raises:
+        SettingsError: a number of a feature, or a cohort, is unknown or out of range.
+
+    """
+    known = {cohort.name for cohort in EXTERNAL}
+    if unknown := sorted(settings.promotion.external_minimum_roc_auc.keys() - known):
+        raise SettingsError(
+            "promotion.external_minimum_roc_auc in config.yaml: no external "
+            f"{CONTRACT.cohort} is named {', '.join(unknown)}; known: {', '.join(sorted(known))}"
+        )
+    return TrainingPlan(
+        features=config.section("features", settings.features, FeatureRecipe),
+        models=settings.models,
+        seed=settings.model_seed,
+        exam=settings.evaluation,
+    )
 
 
 def read_data() -> Data:
@@ -19,8 +45,8 @@ def read_data() -> Data:
     """
     files = artifacts.read_folder(artifacts.PROCESSED, made_by="data_acquisition_eda")
     return Data(
-        training=rules.check_training(read_table(files["training.parquet"])),
-        external=rules.check_external(read_table(files["external.parquet"])),
+        training=rules.check_training(CONTRACT, read_table(files["training.parquet"])),
+        external=rules.check_external(CONTRACT, read_table(files["external.parquet"])),
         digest=manifest.folder_digest(manifest.digests(files)),
     )
 

@@ -7,10 +7,10 @@ from benchmarks.growth import Growth
 from benchmarks.growth_registry import FAMILY_MODEL, Grown
 from pipeline.base import config
 from pipeline.base.names import SERVED
+from pipeline.dataset import rules
 from pipeline.registry import doctor
 from pipeline.registry.client import Registry
-from pipeline.table import rules
-from pipeline.table.contract import TRAINING
+from pipeline.table.contract import CONTRACT, TRAINING
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_drawn_patients_keep_the_contract():
     """They differ from those of Cleveland, and each could be one."""
     drawn = growth_training.patients(400, seed=1)
     assert len(drawn) == 400
-    assert not rules.content_breaches(TRAINING, rules.numbered(drawn))
+    assert not rules.content_breaches(CONTRACT, TRAINING, rules.numbered(drawn))
 
 
 def test_no_fit_is_begun_that_would_take_longer_than_the_share(monkeypatch, tmp_path):

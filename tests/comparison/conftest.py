@@ -106,7 +106,9 @@ def rivals(registered):
     with pytest.MonkeyPatch.context() as patch:
         prepared.be_in(registered, patch)
         settings, data, models = config.load(), workspace.read_data(), workspace.read_models()
-    examiner = Examiner(data, settings.training, 1, lambda _title: lambda items, _total: items)
+    examiner = Examiner(
+        data, workspace.plan(settings), 1, lambda _title: lambda items, _total: items
+    )
     examiner.know(models.values())
     source = Source(commit="c" * 40, modified=False, trained=())
 

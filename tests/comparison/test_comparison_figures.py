@@ -11,12 +11,12 @@ from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from pipeline.dataset.profile import wilson_interval
 from pipeline.evaluation import clinical
 from pipeline.gate.examiner import Incumbent
 from pipeline.report import comparison_figures, model_report
 from pipeline.report.comparison_figures import FEW, LIMIT, THRESHOLDS
 from pipeline.report.drawing import BLUE, VERMILLION, figure_bytes
-from pipeline.table.profile import wilson_interval
 from tests.comparison.conftest import FIGURES
 
 every_figure = pytest.mark.parametrize("name", list(FIGURES))

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.base.encoding import json_bytes
-from pipeline.evaluation.behaviour import DEEPER, Behaviour, Direction
+from pipeline.evaluation.behaviour import Behaviour, Direction
 from pipeline.gate.examiner import MISFIT
 from pipeline.report.comment import page
 from pipeline.report.model_report import UNKNOWN, Champion, Lineage, Origin, markdown
 from pipeline.report.report_record import MOST_BYTES, MOST_ITEMS, ReportRecord, read, record
+from pipeline.table.expectations import DEEPER
 from tests import github_api
 from tests.comment.conftest import RUN, SHA, tags
 from tests.comparison.conftest import ORIGIN, report_of

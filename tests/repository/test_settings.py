@@ -10,6 +10,7 @@ import yaml
 
 from pipeline.base import config
 from pipeline.base.errors import SettingsError
+from pipeline.training import workspace
 from tests.conftest import ROOT
 
 
@@ -75,7 +76,6 @@ def test_a_margin_of_a_metric_that_does_not_exist_is_named():
         pytest.param("promotion.minimum_roc_auc", float("nan"), id="no number"),
         pytest.param("promotion.mode", "square", id="not among the choices"),
         pytest.param("models.svm", 3, id="a number for parameters"),
-        pytest.param("features.age_bands", [55, 45], id="not rising"),
         pytest.param("evaluation", [], id="a list for a section"),
         pytest.param("workers", 0, id="no worker at all"),
     ],
@@ -86,6 +86,26 @@ def test_a_value_that_no_setting_accepts_stops_with_the_settings_name(path, valu
 
     with pytest.raises(SettingsError, match=f" {path}: "):
         config.load()
+
+
+@pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        ("features.age_bands", [55, 45], "age_bands: .*above the one before"),
+        ("features.age_bands", "young", "age_bands: "),
+        ("features.age_band", [55], "age_band: "),
+        ("features.maximum_heart_rate_intercept", 20, "maximum_heart_rate_intercept: "),
+        ("promotion.external_minimum_roc_auc.hungary", 0.7, "hungary; known: hungarian, "),
+    ],
+)
+def test_what_the_table_does_not_have_stops_the_training_with_its_name(path, value, named):
+    """The settings carry it as it is; what is about patients, the room that knows them judges."""
+    change(path, value)
+    settings = config.load()
+
+    with pytest.raises(SettingsError, match=f"{path.rpartition('.')[0]}.*{named}"):
+        workspace.plan(settings)
 
 
 @pytest.mark.usefixtures("clone")

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Final
 
+from pipeline.dataset.contract import Field, Kind
 from pipeline.image.refusals import JSON, MAXIMUM_BODY, Headers, Probe
 from pipeline.serving.patients import MAXIMUM_PATIENTS, REQUIRED
-from pipeline.table.contract import FIELDS, Field, Kind
+from pipeline.table.contract import FIELDS
 
 WORD: Final = "quetzal"
 NUMBER: Final = 7_310_942

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from pipeline.dataset.contract import Kind
 from pipeline.serving import patients
 from pipeline.serving.patients import BREACHES_SHOWN, MAXIMUM_PATIENTS, REQUIRED, RefusedError
-from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, Kind, patient_schema
+from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, patient_schema
 
 VALIDATOR = Draft202012Validator(patient_schema())
 NULLABLE = [field.name for field in FIELDS if field.nullable]

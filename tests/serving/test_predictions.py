@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from pipeline.base.names import FAMILIES, SERVED, registered_name
+from pipeline.dataset.contract import Kind
 from pipeline.evaluation import cross_validation
 from pipeline.serving import model
-from pipeline.table.contract import FEATURES, FIELDS, Kind
+from pipeline.table.contract import FEATURES, FIELDS
 from pipeline.training import persistence
 from tests.serving.conftest import Application
 

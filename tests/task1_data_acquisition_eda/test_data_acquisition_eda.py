@@ -14,9 +14,8 @@ import pytest
 from pipeline import data_acquisition_eda
 from pipeline.base import artifacts, config
 from pipeline.base.errors import ContractError, SourceError
-from pipeline.dataset import tables
-from pipeline.table import rules
-from pipeline.table.contract import HOSPITALS
+from pipeline.dataset import rules, tables
+from pipeline.table.contract import COHORTS, CONTRACT
 from tests.conftest import ROOT
 
 ARCHIVE = "/heart+disease.zip"
@@ -75,8 +74,8 @@ def test_the_next_task_finds_tables_that_keep_the_contract(settings):
     """What was written is read back, verified and checked."""
     data_acquisition_eda.run(settings)
     files = artifacts.read_folder(artifacts.PROCESSED, "data_acquisition_eda")
-    assert len(rules.check_training(tables.read_table(files["training.parquet"]))) == 303
-    assert len(rules.check_external(tables.read_table(files["external.parquet"]))) == 617
+    assert len(rules.check_training(CONTRACT, tables.read_table(files["training.parquet"]))) == 303
+    assert len(rules.check_external(CONTRACT, tables.read_table(files["external.parquet"]))) == 617
 
 
 def test_writes_the_same_bytes_in_another_process_time_zone_and_language(settings, workspace):
@@ -94,7 +93,7 @@ def test_prints_the_hospitals_and_the_digest_of_the_data(workspace):
     assert done.returncode == 0, done.stderr
     sums = (workspace / "data" / "processed" / "SHA256SUMS").read_bytes()
     for text in (
-        *(hospital.title for hospital in HOSPITALS),
+        *(hospital.title for hospital in COHORTS),
         hashlib.sha256(sums).hexdigest(),
         "reports/data-quality.html",
     ):
@@ -173,7 +172,7 @@ def server(raw_files):
     """Return the address of a server that has an archive like UCI's."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for hospital in HOSPITALS:
+        for hospital in COHORTS:
             archive.writestr(hospital.file, raw_files[hospital.name])
     server = HTTPServer(("127.0.0.1", 0), Handler)
     server.archive = buffer.getvalue()

@@ -5,19 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.table import profile
-from pipeline.table.contract import BY_NAME, FEATURES, TARGET
+from pipeline.dataset import profile
+from pipeline.table.contract import BY_NAME, CONTRACT, FEATURES, TARGET
 
 
 @pytest.fixture(scope="module")
 def facts(parsed):
     """Return the profile of the real data."""
-    return profile.describe(parsed, "digest")
+    return profile.describe(CONTRACT, parsed, "digest")
 
 
 def hospital(facts, name):
     """Return the facts of one hospital."""
-    return next(one for one in facts.hospitals if one.name == name)
+    return next(one for one in facts.cohorts if one.name == name)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_the_missing_share_is_of_all_feature_cells(facts):
 def test_every_field_is_summarised_at_every_hospital_once(facts):
     """Measured and coded fields together are the 13 of the contract."""
     summaries = [*facts.measured, *facts.categorical]
-    assert len({(one.field, one.hospital) for one in summaries}) == len(summaries) == 13 * 4
+    assert len({(one.field, one.cohort) for one in summaries}) == len(summaries) == 13 * 4
     assert {one.field for one in summaries} == {*FEATURES}
 
 
@@ -74,7 +74,7 @@ def test_a_measured_field_is_summarised_by_its_quartiles(facts):
 
 def test_a_field_that_nobody_has_has_no_quartiles(facts):
     """Switzerland has no cholesterol, and that is no zero."""
-    chol = {one.hospital: one for one in profile.by_field(facts.measured)["chol"]}
+    chol = {one.cohort: one for one in profile.by_field(facts.measured)["chol"]}
     assert chol["switzerland"].known == 0
     assert chol["switzerland"].median is None
 
@@ -93,7 +93,7 @@ def test_the_outcome_rates_of_a_field_add_up_to_the_patients_who_have_it(facts):
 def test_a_value_that_nobody_has_gets_no_rate():
     """A rate of nobody is not a number, so there is none."""
     table = pd.DataFrame({name: [1.0] for name in FEATURES} | {TARGET: [1]})
-    rates = [one for one in profile.outcome_by_category(table) if one.field == "cp"]
+    rates = [one for one in profile.outcome_by_category(CONTRACT, table) if one.field == "cp"]
     assert [one.code for one in rates] == [1]
 
 

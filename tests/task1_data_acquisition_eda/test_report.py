@@ -9,7 +9,8 @@ from jinja2 import UndefinedError
 
 from pipeline import data_acquisition_eda
 from pipeline.base.pages import cell, number, percent, render
-from pipeline.table import profile
+from pipeline.dataset import profile
+from pipeline.table.contract import CONTRACT
 
 NAMES = ("outcome-by-category", "distributions", "correlations", "missingness")
 FIGURES = {f"{name}.png": f"the bytes of {name}".encode() for name in NAMES}
@@ -47,7 +48,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def facts(parsed):
     """Return the profile of the real data."""
-    return profile.describe(parsed, "a digest")
+    return profile.describe(CONTRACT, parsed, "a digest")
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +108,8 @@ def test_every_table_of_the_markdown_has_as_many_cells_in_each_row(pages):
 @pytest.mark.parametrize("name", data_acquisition_eda.PAGES)
 def test_a_value_cannot_break_out_of_its_place(facts, name):
     """Markup in a value is text on the page, and a bar no border of a cell in the table."""
-    hostile = facts.hospitals[0].model_copy(update={"title": HOSTILE})
-    changed = facts.model_copy(update={"hospitals": (hostile, *facts.hospitals[1:])})
+    hostile = facts.cohorts[0].model_copy(update={"title": HOSTILE})
+    changed = facts.model_copy(update={"cohorts": (hostile, *facts.cohorts[1:])})
     text = data_acquisition_eda.pages(changed, FIGURES)[name]
     shown = {"data-quality.html": "&lt;script&gt;", "data-quality.md": r"& \| more |"}[name]
     assert shown in text

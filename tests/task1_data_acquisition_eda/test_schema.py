@@ -7,19 +7,20 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline.base.errors import ContractError
-from pipeline.dataset import tables
-from pipeline.table import parsing, rules
+from pipeline.dataset import rules, tables
+from pipeline.dataset.contract import Kind
+from pipeline.table import parsing
 from pipeline.table.contract import (
     BY_NAME,
+    COHORT,
+    CONTRACT,
     EXTERNAL,
     FEATURES,
     FIELDS,
-    HOSPITAL,
     RAW_COLUMNS,
     RAW_TARGET,
     TARGET,
     TRAINING,
-    Kind,
 )
 
 ROW = 7
@@ -85,7 +86,7 @@ def cell(column, text, row=ROW):
 def refused(check, table):
     """Return the breaches that ``check`` finds in ``table``."""
     with pytest.raises(ContractError) as error:
-        check(table)
+        check(CONTRACT, table)
     return error.value.breaches
 
 
@@ -97,7 +98,7 @@ class TestParsing:
         assert training.shape == (303, 14)
         assert external.shape == (617, 15)
         assert list(training) == [*FEATURES, TARGET]
-        assert list(external) == [HOSPITAL, *FEATURES, TARGET]
+        assert list(external) == [COHORT, *FEATURES, TARGET]
         assert {str(kind) for kind in training[[*FEATURES]].dtypes} == {"float64"}
         assert str(training[TARGET].dtype) == "int64"
 
@@ -326,13 +327,13 @@ class TestTables:
 
     def test_good_tables_come_back_as_they_went(self, training, external):
         """A table that keeps the contract is passed on."""
-        assert rules.check_training(training) is training
-        assert rules.check_external(external) is external
+        assert rules.check_training(CONTRACT, training) is training
+        assert rules.check_external(CONTRACT, external) is external
 
     def test_tables_keep_the_contract_after_being_written_and_read(self, training, external):
         """Parquet changes no type and no value."""
-        rules.check_training(tables.read_table(tables.table_bytes(training)))
-        rules.check_external(tables.read_table(tables.table_bytes(external)))
+        rules.check_training(CONTRACT, tables.read_table(tables.table_bytes(training)))
+        rules.check_external(CONTRACT, tables.read_table(tables.table_bytes(external)))
 
     def test_a_missing_column_is_named(self, training):
         """A lost column is no crash."""
@@ -398,7 +399,7 @@ class TestTables:
 
     def test_a_hospital_that_nobody_knows_is_named(self, external):
         """Every patient belongs to a hospital of the contract."""
-        external.loc[616, HOSPITAL] = "cleveland"
+        external.loc[616, COHORT] = "cleveland"
         breaches = refused(rules.check_external, external)
         assert "hospital must be one of hungarian, switzerland, va (row 617 has cleveland)" in (
             breaches
@@ -407,10 +408,10 @@ class TestTables:
 
     def test_a_lost_hospital_is_named(self, external):
         """The external table is complete or refused."""
-        table = external[external[HOSPITAL] != "switzerland"]
+        table = external[external[COHORT] != "switzerland"]
         assert refused(rules.check_external, table) == ("switzerland has 0 rows, not 123",)
 
-    def test_rows_that_repeat_are_counted_hospital_by_hospital(self, external):
+    def test_rows_that_repeat_are_counted_hospital_by_cohort(self, external):
         """Hungary may have one, as UCI's file has; a second one is a breach, by its row."""
         external.loc[0] = external.loc[1]
         rule = "must not have more than 1 rows that repeat an earlier one"
@@ -418,6 +419,6 @@ class TestTables:
 
     def test_an_external_table_without_its_hospitals_is_named(self, external):
         """The column that tells the hospitals apart is part of the contract."""
-        assert refused(rules.check_external, external.drop(columns=HOSPITAL)) == (
+        assert refused(rules.check_external, external.drop(columns=COHORT)) == (
             "has no column hospital",
         )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pipeline.base.errors import SourceError
 from pipeline.base.policies import DownloadPlan
 from pipeline.table import source
-from pipeline.table.contract import HOSPITALS, TRAINING
+from pipeline.table.contract import COHORTS, TRAINING
 
 OLD = b"what was here before\n"
 
@@ -148,7 +148,7 @@ class Server(ThreadingHTTPServer):
 @pytest.fixture
 def good(raw_files):
     """Return the four files by name."""
-    return {hospital.file: raw_files[hospital.name] for hospital in HOSPITALS}
+    return {hospital.file: raw_files[hospital.name] for hospital in COHORTS}
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def server(good):
 @pytest.fixture
 def folder(tmp_path):
     """Return a folder with four old files."""
-    for hospital in HOSPITALS:
+    for hospital in COHORTS:
         (tmp_path / hospital.file).write_bytes(OLD)
     return tmp_path
 
@@ -200,7 +200,7 @@ def refused(plan, folder):
     """Return the message of a download that fails, after checking that nothing was replaced."""
     with pytest.raises(SourceError) as error:
         source.download(plan, folder, unwatched)
-    assert contents(folder) == {hospital.file: OLD for hospital in HOSPITALS}
+    assert contents(folder) == {hospital.file: OLD for hospital in COHORTS}
     message = str(error.value)
     assert plan.url in message
     assert "nothing was replaced; try later, or work without --refresh" in message
@@ -213,7 +213,7 @@ class TestRead:
 
     def test_the_files_of_the_repository_are_those_of_uci(self, workspace):
         """Every file has the sha256 of the contract, and comes under its hospital's name."""
-        assert list(source.read(workspace / "data/raw")) == [h.name for h in HOSPITALS]
+        assert list(source.read(workspace / "data/raw")) == [h.name for h in COHORTS]
 
     def test_a_missing_and_a_changed_file_are_both_named_with_the_next_step(self, workspace):
         """The message lists every wrong file with its path, and both ways back."""
@@ -399,7 +399,7 @@ class TestFailedDownload:
         monkeypatch.setattr(source.Path, "write_bytes", full)
         with pytest.raises(SourceError, match=f"cannot write {folder}: No space left on device"):
             source.download(plan("good"), folder, unwatched)
-        assert contents(folder) == {hospital.file: OLD for hospital in HOSPITALS}
+        assert contents(folder) == {hospital.file: OLD for hospital in COHORTS}
 
     @hypothesis_settings(
         max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -8,7 +8,7 @@ from pipeline.base.names import FAMILIES
 from pipeline.evaluation import cross_validation
 from pipeline.table import parsing
 from pipeline.table.contract import FEATURES
-from pipeline.training import conversion, families
+from pipeline.training import conversion, families, workspace
 from tests.conftest import QUICK, ROOT
 
 
@@ -51,7 +51,7 @@ def build(quick):
     """Return a function that builds the unfitted pipeline of a family."""
 
     def built(family, **more):
-        return families.build(family, quick.models, quick.features, quick.model_seed, **more)
+        return families.build(family, workspace.plan(quick), **more)
 
     return built
 

@@ -14,6 +14,8 @@ from pipeline.base.policies import ExamPlan
 from pipeline.base.records import Estimate
 from pipeline.evaluation import cross_validation, metrics
 from pipeline.evaluation.metrics import FOLD_METRICS, Ablation
+from pipeline.table import expectations
+from pipeline.table.engineered import FeatureRecipe
 
 PLAN = ExamPlan(
     folds=5,
@@ -36,6 +38,12 @@ def answered(pairs, threshold=0.5):
     outcome, probability = zip(*pairs, strict=True)
     table = pd.DataFrame({"outcome": outcome, "probability": np.array(probability, dtype=float)})
     return table.assign(repeat=0, fold=0, row=range(len(pairs)), threshold=threshold)
+
+
+def slices(table, edges=(45, 55, 65)):
+    """Return the rows of each sex and of each age band."""
+    recipe = FeatureRecipe(age_bands=edges, maximum_heart_rate_intercept=220)
+    return expectations.slices(table, recipe)
 
 
 def split(pairs):
@@ -171,7 +179,7 @@ def test_every_interval_of_the_exam_holds_its_value(answers, plan, family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_interval_of_a_slice_holds_its_value(answers, training, plan, family):
     """However few patients are in it."""
-    assert_sure(figures(metrics.by_slice(answers[family], training, (45, 55, 65), plan)))
+    assert_sure(figures(metrics.by_slice(answers[family], slices(training), plan)))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -179,7 +187,7 @@ def test_every_interval_of_a_hospital_holds_its_value(fitted, external, plan, fa
     """That of Switzerland too, whose 8 healthy patients make it wide."""
     probability = cross_validation.probability(fitted[family], external)
 
-    assert_sure(figures(metrics.by_hospital(probability, external, plan)))
+    assert_sure(figures(metrics.by_cohort(probability, external, plan)))
 
 
 def test_intervals_of_shares_stay_within_zero_and_one():
@@ -187,7 +195,7 @@ def test_intervals_of_shares_stay_within_zero_and_one():
     pairs = [(0, 0.0)] * 5 + [(1, 1.0)] * 5
     table = pd.DataFrame({"hospital": "va", "disease": [outcome for outcome, _ in pairs]})
 
-    (found,) = metrics.by_hospital(split(pairs)[1], table, PLAN)
+    (found,) = metrics.by_cohort(split(pairs)[1], table, PLAN)
 
     assert (found.roc_auc.low, found.roc_auc.high) == (1, 1)
     assert (found.brier.low, found.brier.high) == (0, 0)
@@ -260,7 +268,7 @@ def test_hospitals_are_judged_one_by_one(fitted, external, plan):
     """With their own patients, by scikit-learn's figures."""
     probability = cross_validation.probability(fitted["svm"], external)
 
-    found = metrics.by_hospital(probability, external, plan)
+    found = metrics.by_cohort(probability, external, plan)
 
     assert [(place.name, place.rows, place.positives) for place in found] == [
         ("hungarian", 294, 106),
@@ -278,7 +286,7 @@ def test_hospitals_are_judged_one_by_one(fitted, external, plan):
 
 def test_few_patients_of_a_class_make_a_wide_interval(fitted, external, plan):
     """Switzerland has 8 patients without disease: its AUC ranks nothing."""
-    hungary, switzerland, _ = metrics.by_hospital(
+    hungary, switzerland, _ = metrics.by_cohort(
         cross_validation.probability(fitted["svm"], external), external, plan
     )
 
@@ -288,7 +296,7 @@ def test_few_patients_of_a_class_make_a_wide_interval(fitted, external, plan):
 
 def test_slices_are_each_sex_and_each_age_band(answers, training, plan):
     """Both divide all 303 patients."""
-    found = metrics.by_slice(answers["svm"], training, (45, 55, 65), plan)
+    found = metrics.by_slice(answers["svm"], slices(training), plan)
 
     assert [(group.name, group.rows) for group in found[:2]] == [("female", 97), ("male", 206)]
     assert len(found) == 6
@@ -298,7 +306,7 @@ def test_slices_are_each_sex_and_each_age_band(answers, training, plan):
 
 def test_a_slice_is_judged_by_its_own_patients(answers, training, plan):
     """The mean over the repeats of scikit-learn's AUC among the women."""
-    women = metrics.by_slice(answers["svm"], training, (45, 55, 65), plan)[0]
+    women = metrics.by_slice(answers["svm"], slices(training), plan)[0]
 
     among = answers["svm"][answers["svm"]["row"].isin(training.index[training["sex"] == 0])]
     by_repeat = [
@@ -312,7 +320,7 @@ def test_a_slice_with_one_outcome_only_is_left_out(answers, training, plan):
     """No AUC can be had of it."""
     edges = (training["age"].min() + 1, 55)
 
-    found = metrics.by_slice(answers["svm"], training, edges, plan)
+    found = metrics.by_slice(answers["svm"], slices(training, edges), plan)
 
     assert len(found) == 4
     assert sum(group.rows for group in found[2:]) < 303

@@ -19,11 +19,11 @@ from pipeline.base.names import FAMILIES, METRIC_TITLES
 from pipeline.dataset.tables import read_table, table_bytes
 from pipeline.evaluation import cross_validation
 from pipeline.evaluation.metrics import Ablation
-from pipeline.training import conversion, trained_model
+from pipeline.training import conversion, trained_model, workspace
 from pipeline.training.families import FAMILY_TITLES
-from pipeline.training.features import ENGINEERED
 from tests.conftest import QUICK, ROOT, lay_out
 
+ENGINEERED = ("heart_rate_share", "age_bands", "missing_flags")
 PAGES = ["model-evaluation.html", "model-evaluation.md"]
 FILES = ["answers.parquet", "metrics.json", "model.onnx", "model.skops", "parameters.json"]
 COMMAND = "run `python -m pipeline.data_acquisition_eda`"
@@ -150,7 +150,7 @@ def test_parameters_say_what_the_training_depended_on(trained, finished, quick, 
     assert parameters.data_digest == manifest.folder_digest(manifest.digests(data))
     assert parameters.seed == quick.model_seed
     assert parameters.hyperparameters == quick.models[family]
-    assert parameters.features == quick.features
+    assert parameters.features == workspace.plan(quick).features
     assert parameters.exam == quick.evaluation
 
 

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, Kind
-from pipeline.training import features
-from pipeline.training.features import AGE_BANDS, ENGINEERED, HEART_RATE_SHARE, MISSING_FLAGS
+from pipeline.dataset.contract import Kind
+from pipeline.table.contract import BY_NAME, FEATURES, FIELDS
+from pipeline.training import features, workspace
 
 MEASURED = ["age", "trestbps", "chol", "thalach", "oldpeak", "ca"]
+ENGINEERED = {"heart_rate_share": 1, "age_bands": 3, "missing_flags": 10}
 NULLABLE = [field.name for field in FIELDS if field.nullable]
 COLUMNS = [
     *(f"measured__{name}" for name in MEASURED),
@@ -35,7 +36,9 @@ def columns(quick):
     """Return a function that fits the preprocessing to one table and applies it to another."""
 
     def computed(fitted_to, given, *, scaled=False, without=()):
-        unfitted = features.preprocessing(quick.features, scaled=scaled, without=without)
+        unfitted = features.preprocessing(
+            workspace.plan(quick).features, scaled=scaled, without=without
+        )
         fitted = unfitted.fit(fitted_to)
         return pd.DataFrame(fitted.transform(given), columns=fitted.get_feature_names_out())
 
@@ -144,9 +147,7 @@ def test_a_field_that_nobody_measured_is_imputed_too(columns, table, scaled):
     assert found.notna().all(axis=None)
 
 
-@pytest.mark.parametrize(
-    ("feature", "count"), [(HEART_RATE_SHARE, 1), (AGE_BANDS, 3), (MISSING_FLAGS, 10)]
-)
+@pytest.mark.parametrize(("feature", "count"), ENGINEERED.items())
 @either_scale
 def test_without_takes_exactly_the_named_feature_away(columns, table, scaled, feature, count):
     """Every other column stays as it was, in name, place and value."""
@@ -170,7 +171,7 @@ def test_all_engineered_features_can_be_left_out(columns, table):
 def test_leaving_out_what_is_no_engineered_feature_is_refused(quick, unknown):
     """A misspelt name would otherwise show a feature that adds nothing."""
     with pytest.raises(ValueError, match=f"no engineered feature is named {unknown}"):
-        features.preprocessing(quick.features, scaled=False, without=[unknown])
+        features.preprocessing(workspace.plan(quick).features, scaled=False, without=[unknown])
 
 
 def test_each_code_has_a_column_of_its_own(columns, table):
@@ -185,7 +186,7 @@ def test_each_code_has_a_column_of_its_own(columns, table):
 
 def test_the_numbers_of_the_recipe_reach_the_features(quick, table):
     """Edges and the predicted heart rate are configuration."""
-    recipe = quick.features.model_copy(
+    recipe = workspace.plan(quick).features.model_copy(
         update={"age_bands": (50.0,), "maximum_heart_rate_intercept": 208.0}
     )
     fitted = features.preprocessing(recipe, scaled=False).fit(table)

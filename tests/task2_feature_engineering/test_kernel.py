@@ -8,7 +8,7 @@ import pytest
 import threadpoolctl
 
 from pipeline.base import arithmetic, kernel
-from pipeline.training import fitting, trained_model
+from pipeline.training import fitting, trained_model, workspace
 from tests.conftest import ROOT
 
 HASWELL = {"sse4_2", "avx", "abm", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"}
@@ -251,7 +251,7 @@ def test_every_command_that_fits_stops_with_one_line_before_anything_else(worksp
 
 def test_parameters_name_the_kernel(quick):
     """So that two trainings with equal parameters give equal models."""
-    found = fitting.parameters("svm", quick.training, "abc")
+    found = fitting.parameters("svm", workspace.plan(quick), "abc")
 
     assert found.kernel == kernel.PINNED.name
     assert found.flat()["kernel"] == kernel.PINNED.name
@@ -259,7 +259,7 @@ def test_parameters_name_the_kernel(quick):
 
 def test_parameters_of_before_are_read_as_unpinned(quick):
     """Champions that were trained earlier stay readable, and differ in nothing else."""
-    now = fitting.parameters("svm", quick.training, "abc")
+    now = fitting.parameters("svm", workspace.plan(quick), "abc")
     text = now.model_dump_json(exclude={"kernel"})
 
     before = trained_model.Parameters.model_validate_json(text)

@@ -16,7 +16,7 @@ from sklearn.svm import SVC
 from pipeline.base.errors import SettingsError
 from pipeline.base.names import FAMILIES
 from pipeline.evaluation import cross_validation
-from pipeline.training import conversion, families, persistence
+from pipeline.training import conversion, families, persistence, workspace
 
 CLASSES = {
     "random_forest": RandomForestClassifier,
@@ -25,6 +25,11 @@ CLASSES = {
     "svm": CalibratedClassifierCV,
 }
 every_family = pytest.mark.parametrize("family", FAMILIES)
+
+
+def plan_with(settings, models, **changes):
+    """Return the plan of the settings, with other parameters of the models."""
+    return workspace.plan(settings).model_copy(update={"models": models, **changes})
 
 
 @every_family
@@ -64,7 +69,7 @@ def test_a_fifth_family_is_one_entry(monkeypatch, build, training, quick):
 
 def test_a_family_that_is_not_configured_has_the_parameters_of_its_entry(quick):
     """And the seed, which is one for all."""
-    pipeline = families.build("logistic_regression", {}, quick.features, 7)
+    pipeline = families.build("logistic_regression", plan_with(quick, {}, seed=7))
 
     assert (
         pipeline["classifier"].get_params()
@@ -80,12 +85,12 @@ def test_a_parameter_that_an_estimator_does_not_have_is_named(quick, name):
     with pytest.raises(
         SettingsError, match=rf"models\.svm .* SVC has no parameter {name}; .*gamma"
     ):
-        families.build("svm", models, quick.features, quick.model_seed)
+        families.build("svm", plan_with(quick, models))
 
 
 def test_the_parameters_of_the_repository_are_accepted(quick):
     """As they are committed."""
-    families.check(quick.models, quick.features, quick.model_seed)
+    families.check(workspace.plan(quick))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +108,7 @@ def test_the_parameters_of_the_repository_are_accepted(quick):
 def test_a_value_that_an_estimator_refuses_is_one_line_with_its_family(quick, family, parameters):
     """Before any family is fitted to the patients."""
     with pytest.raises(SettingsError, match=rf"^models\.{family} in config\.yaml: ") as caught:
-        families.check({**quick.models, family: parameters}, quick.features, quick.model_seed)
+        families.check(plan_with(quick, {**quick.models, family: parameters}))
 
     assert "\n" not in str(caught.value)
 

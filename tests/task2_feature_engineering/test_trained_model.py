@@ -8,7 +8,7 @@ import pytest
 from pipeline.base import manifest
 from pipeline.base.errors import ArtifactError
 from pipeline.evaluation import cross_validation
-from pipeline.training import trained_model
+from pipeline.training import trained_model, workspace
 from pipeline.training.fitting import Data, Fitted, describe
 
 NAMES = ["answers.parquet", "metrics.json", "model.onnx", "model.skops", "parameters.json"]
@@ -22,7 +22,7 @@ def model(fitted, answers, training, external, quick):
         family,
         Fitted(answers=answers[family], pipeline=fitted[family], threshold=0.4),
         Data(training=training, external=external, digest="abc"),
-        quick.training,
+        workspace.plan(quick),
     )
 
 

@@ -27,7 +27,11 @@ def weak(trained):
     """
     with pytest.MonkeyPatch.context() as patch:
         be_in(trained, patch)
-        plan, data, models = config.load().training, workspace.read_data(), workspace.read_models()
+        plan, data, models = (
+            workspace.plan(config.load()),
+            workspace.read_data(),
+            workspace.read_models(),
+        )
     forest = plan.models["random_forest"] | {"n_estimators": 1, "min_samples_leaf": 40}
     one_tree = plan.model_copy(update={"models": {**plan.models, "random_forest": forest}})
     fitted = fitting.fit("random_forest", data, one_tree, 1, lambda items, _: items)

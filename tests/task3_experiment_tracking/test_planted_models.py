@@ -11,7 +11,7 @@ from pipeline.base import config
 from pipeline.evaluation import behaviour, cross_validation
 from pipeline.evaluation.metrics import (
     Evaluation,
-    by_hospital,
+    by_cohort,
     by_slice,
     over_folds,
     paired_differences,
@@ -20,9 +20,9 @@ from pipeline.evaluation.metrics import (
 )
 from pipeline.gate import decision
 from pipeline.gate.decision import Comparison, Outcome
-from pipeline.table import parsing
+from pipeline.table import expectations, parsing
 from pipeline.table.contract import FEATURES, TARGET
-from pipeline.training import fitting
+from pipeline.training import families, workspace
 
 pytestmark = pytest.mark.once
 
@@ -94,6 +94,7 @@ def examine(settings, tables):
     """Return what lets a model sit the exam and says all that the gate asks of it."""
     known, abroad = tables
     plan = settings.evaluation
+    slices = expectations.slices(known, workspace.plan(settings).features)
 
     def examined(model):
         answers = cross_validation.sit(model, known, plan, workers=1)
@@ -102,8 +103,8 @@ def examine(settings, tables):
             family="svm",
             threshold=0.5,
             metrics=summarise(answers, plan),
-            slices=by_slice(answers, known, settings.features.age_bands, plan),
-            external=by_hospital(cross_validation.probability(fitted, abroad), abroad, plan),
+            slices=by_slice(answers, slices, plan),
+            external=by_cohort(cross_validation.probability(fitted, abroad), abroad, plan),
             behaviour=behaviour.observe(fitted, known),
             leaks=behaviour.leaks(known),
         )
@@ -114,7 +115,7 @@ def examine(settings, tables):
 @pytest.fixture(scope="module")
 def good(settings, examine):
     """Return the answers and the evaluation of the real logistic regression."""
-    return examine(fitting.build("logistic_regression", settings.training))
+    return examine(families.build("logistic_regression", workspace.plan(settings)))
 
 
 def failed(verdict):
@@ -137,7 +138,7 @@ def test_the_real_model_is_fit_to_serve(settings, good):
 )
 def test_a_planted_bad_model_is_refused(settings, examine, distortion, caught_by):
     """It is refused by the check that is there for it."""
-    model = Distorted(fitting.build("logistic_regression", settings.training), **distortion)
+    model = Distorted(families.build("logistic_regression", workspace.plan(settings)), **distortion)
     _, found = examine(model)
     verdict = decision.decide(found, None, settings.promotion)
     assert verdict.outcome is Outcome.REFUSE
@@ -155,7 +156,7 @@ def test_a_constant_is_refused(settings, examine):
 def test_bad_for_women_only_is_good_on_average(settings, examine):
     """The men alone would carry it past a floor: it is the slice that tells."""
     model = Distorted(
-        fitting.build("logistic_regression", settings.training), answer=wrong_for_women
+        families.build("logistic_regression", workspace.plan(settings)), answer=wrong_for_women
     )
     _, found = examine(model)
     male = next(group for group in found.slices if group.name == "male")
@@ -164,21 +165,22 @@ def test_bad_for_women_only_is_good_on_average(settings, examine):
 
 def compare(settings, tables, challenger, champion):
     """Return the comparison of two answers, as task 3 makes it."""
-    plan, bands = settings.evaluation, settings.features.age_bands
+    plan = settings.evaluation
+    slices = expectations.slices(tables[0], workspace.plan(settings).features)
     return Comparison(
         champion="heart_disease/1",
         differences=paired_differences(challenger, champion, plan),
-        slices=slice_differences(challenger, champion, tables[0], bands, plan),
+        slices=slice_differences(challenger, champion, slices, plan),
     )
 
 
 def test_a_planted_better_model_is_promoted(settings, tables, examine, good):
     """The champion knows age and sex alone."""
     poor = make_pipeline(
-        fitting.build("logistic_regression", settings.training)[0].set_params(
+        families.build("logistic_regression", workspace.plan(settings))[0].set_params(
             transformers=[("few", "passthrough", ["age", "sex"])]
         ),
-        fitting.build("logistic_regression", settings.training)[1],
+        families.build("logistic_regression", workspace.plan(settings))[1],
     )
     champion, _ = examine(poor)
     comparison = compare(settings, tables, good[0], champion)
@@ -189,11 +191,10 @@ def test_the_same_recipe_with_another_seed_keeps_the_champion(settings, tables, 
     """Two forests that differ by chance are a tie."""
     forests = settings.models["random_forest"] | {"n_estimators": 15}
     models = {**settings.models, "random_forest": forests}
-    plans = [
-        settings.training.model_copy(update={"models": models, "seed": seed}) for seed in (1, 2)
-    ]
+    plan = workspace.plan(settings)
+    plans = [plan.model_copy(update={"models": models, "seed": seed}) for seed in (1, 2)]
     (challenger, found), (champion, _) = (
-        examine(fitting.build("random_forest", plan)) for plan in plans
+        examine(families.build("random_forest", plan)) for plan in plans
     )
     comparison = compare(settings, tables, challenger, champion)
     assert decision.decide(found, comparison, settings.promotion).outcome is Outcome.KEEP

@@ -5,7 +5,8 @@ import json
 import pytest
 from jsonschema import Draft202012Validator
 
-from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, Kind, patient_schema
+from pipeline.dataset.contract import Kind
+from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, patient_schema
 
 SCHEMA = patient_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)

@@ -41,7 +41,9 @@ def test_each_is_refitted_on_the_data_of_today_and_judged(champions, clone):
     settings, data, models = config.load(), workspace.read_data(), workspace.read_models()
     evaluations = {family: model.evaluation for family, model in models.items()}
     best = models[decision.best_family(evaluations, settings.promotion)]
-    examiner = Examiner(data, settings.training, 1, lambda _title: lambda items, _total: items)
+    examiner = Examiner(
+        data, workspace.plan(settings), 1, lambda _title: lambda items, _total: items
+    )
     for files in champions:
         champion = Incumbent("the old champion", trained_model.read(files, "the old champion"))
         comparison = examiner.challenge(best, champion)

@@ -33,7 +33,8 @@ MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 IMAGE = github.REPOSITORY.lower()
 WAIT_SECONDS = 60
 FEATURES = "pipeline/training/features.py"
-PROFILE = "pipeline/table/profile.py"
+ENGINEERED = "pipeline/table/engineered.py"
+PROFILE = "pipeline/dataset/profile.py"
 CONTRACT = "pipeline/table/contract.py"
 CLEVELAND = "data/raw/processed.cleveland.data"
 # The fork begins with a model that does without the three fields that hardly anybody but Cleveland
@@ -41,15 +42,14 @@ CLEVELAND = "data/raw/processed.cleveland.data"
 FEW_FIELDS = {
     "MEASURED": '["age", "trestbps", "chol", "thalach", "oldpeak"]',
     "NOMINAL": '["cp", "restecg"]',
-    "NULLABLE": '["trestbps", "chol", "fbs"]',
 }
 # Of the people themselves next to nothing: no such model may serve.
 HARDLY_ANY_FIELDS = {
     "MEASURED": '["trestbps", "chol"]',
     "BINARY": '["fbs"]',
     "NOMINAL": '["restecg"]',
-    "NULLABLE": '["trestbps", "chol", "fbs"]',
 }
+FEW_FLAGS = {"NULLABLE": '("trestbps", "chol", "fbs")'}
 REASON = "false alarms on the ward"
 
 
@@ -231,6 +231,7 @@ def a_bad_model(stage: Stage) -> None:
     """A merge that makes the model bad."""
     git(stage.ann, "checkout", "--quiet", "-B", "main")
     redefine(stage.ann / FEATURES, HARDLY_ANY_FIELDS)
+    redefine(stage.ann / ENGINEERED, FEW_FLAGS)
     stage.commit(stage.ann, "Ask for less")
     git(stage.ann, "push", "--quiet", "origin", "HEAD:main")
     stage.keep("bad", stage.gh.pushed_main())
@@ -287,6 +288,7 @@ def begin(stage: Stage) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target)
     redefine(stage.ann / FEATURES, FEW_FIELDS)
+    redefine(stage.ann / ENGINEERED, FEW_FLAGS)
     stage.story.commits["first"] = stage.commit(stage.ann, "Begin without three fields")
     git(stage.ann, "push", "--quiet", "origin", "HEAD:main")
 
@@ -295,7 +297,8 @@ def bring_fields(stage: Stage) -> Path:
     """Return the clone of somebody who brings the three fields, and has not committed them."""
     bob = stage.gh.clone("bob")
     git(bob, "switch", "--quiet", "--create", "all-fields")
-    shutil.copy2(ROOT / FEATURES, bob / FEATURES)
+    for name in (FEATURES, ENGINEERED):
+        shutil.copy2(ROOT / name, bob / name)
     return bob
 
 

@@ -1,13 +1,12 @@
 """The rules of the data contract for tables, and every breach of them in words.
 
-A table has the 13 features as float64, NaN for missing, then the target as int64: 1 when the
-angiogram found disease, 0 otherwise. The external table has the hospital's name before them.
+A table has the contract's features as float64, NaN for missing, then the target as int64, 0 or 1.
+The external table has the name of its cohort before them.
 pandera carries the rules for columns and single values; what it lets through is checked besides.
 Rows are counted from 1 in every message.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from functools import cache
 from typing import Final
 
 import numpy as np
@@ -16,72 +15,63 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
 from pipeline.base.errors import ContractError
-from pipeline.table.contract import (
-    EXTERNAL,
-    FEATURES,
-    FIELDS,
-    HOSPITAL,
-    TARGET,
-    TRAINING,
-    Field,
-    Hospital,
-    Kind,
-)
+from pipeline.dataset.contract import Cohort, Contract, Field, Kind
 
 ROWS_SHOWN: Final = 5
-# A measurement never ranks the patients as well as this, a copy of the target does.
+# A measurement never ranks the rows as well as this, a copy of the target does.
 COPY_AUC: Final = 0.99
-# Fewer patients than this on one side may be told apart by chance.
-COPY_PATIENTS: Final = 5
+# Fewer rows than this on one side may be told apart by chance.
+COPY_ROWS: Final = 5
 COPY_CATEGORIES: Final = 10
 
 # Row and column of a cell that a message has named already.
 Cell = tuple[int, str]
 
 
-def check_training(table: pd.DataFrame) -> pd.DataFrame:
+def check_training(contract: Contract, table: pd.DataFrame) -> pd.DataFrame:
     """Return the training table as it came when it keeps the contract.
 
     Raises:
         ContractError: lists every breach.
 
     """
-    refuse("the training table", table_breaches(TRAINING, numbered(table)))
+    refuse("the training table", table_breaches(contract, contract.training, numbered(table)))
     return table
 
 
-def check_external(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the external table as it came when it keeps the contract, hospital by hospital.
+def check_external(contract: Contract, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the external table as it came when it keeps the contract, cohort by cohort.
 
     Raises:
         ContractError: lists every breach.
 
     """
-    rows = numbered(table)
-    found = _value_breaches(_external_schema(), rows)
-    for hospital in EXTERNAL if HOSPITAL in rows else ():
-        patients = rows[rows[HOSPITAL] == hospital.name].drop(columns=HOSPITAL)
-        breaches = (*count_breaches(hospital, len(patients)), *_whole_breaches(hospital, patients))
-        found += [f"{hospital.name} {breach}" for breach in breaches]
+    rows, column = numbered(table), contract.cohort
+    found = _value_breaches(_external_schema(contract), rows)
+    for cohort in contract.external if column in rows else ():
+        members = rows[rows[column] == cohort.name].drop(columns=column)
+        whole = _whole_breaches(contract, cohort, members)
+        found += [f"{cohort.name} {one}" for one in (*count_breaches(cohort, len(members)), *whole)]
     refuse("the external table", found)
     return table
 
 
-def table_breaches(hospital: Hospital, table: pd.DataFrame) -> list[str]:
-    """Name every breach in the patients of one hospital; the index of ``table`` counts rows."""
-    return [*count_breaches(hospital, len(table)), *content_breaches(hospital, table)]
+def table_breaches(contract: Contract, cohort: Cohort, table: pd.DataFrame) -> list[str]:
+    """Name every breach in the rows of one cohort; the index of ``table`` counts them."""
+    return [*count_breaches(cohort, len(table)), *content_breaches(contract, cohort, table)]
 
 
-def count_breaches(hospital: Hospital, rows: int) -> list[str]:
-    """Say that the number of rows is not the hospital's; nothing when it is."""
-    return [f"has {rows} rows, not {hospital.rows}"] if rows != hospital.rows else []
+def count_breaches(cohort: Cohort, rows: int) -> list[str]:
+    """Say that the number of rows is not the cohort's; nothing when it is."""
+    return [f"has {rows} rows, not {cohort.rows}"] if rows != cohort.rows else []
 
 
 def content_breaches(
-    hospital: Hospital, table: pd.DataFrame, named: Collection[Cell] = ()
+    contract: Contract, cohort: Cohort, table: pd.DataFrame, named: Collection[Cell] = ()
 ) -> list[str]:
     """Name every breach but a wrong number of rows, leaving out the cells ``named`` already."""
-    return [*_value_breaches(_table_schema(), table, named), *_whole_breaches(hospital, table)]
+    values = _value_breaches(_table_schema(contract), table, named)
+    return [*values, *_whole_breaches(contract, cohort, table)]
 
 
 def breach(rule: str, cells: Iterable[tuple[int, str]]) -> list[str]:
@@ -111,18 +101,16 @@ def numbered(table: pd.DataFrame) -> pd.DataFrame:
 # Columns and single values: pandera, built from the contract.
 
 
-@cache
-def _table_schema() -> pa.DataFrameSchema:
+def _table_schema(contract: Contract) -> pa.DataFrameSchema:
     target = pa.Column("int64", pa.Check.isin([0, 1], error="must be 0 or 1"))
-    columns = {**{field.name: _column(field) for field in FIELDS}, TARGET: target}
+    columns = {**{field.name: _column(field) for field in contract.fields}, contract.target: target}
     return pa.DataFrameSchema(columns, strict=True, ordered=True)
 
 
-@cache
-def _external_schema() -> pa.DataFrameSchema:
-    names = [hospital.name for hospital in EXTERNAL]
+def _external_schema(contract: Contract) -> pa.DataFrameSchema:
+    names = [cohort.name for cohort in contract.external]
     known = pa.Check.isin(names, error=f"must be one of {', '.join(names)}")
-    columns = {HOSPITAL: pa.Column(str, known), **_table_schema().columns}
+    columns = {contract.cohort: pa.Column(str, known), **_table_schema(contract).columns}
     return pa.DataFrameSchema(columns, strict=True, ordered=True)
 
 
@@ -184,53 +172,55 @@ def _wrongly_typed(cases: pd.DataFrame) -> set[str]:
 # Whole tables: what pandera lets through.
 
 
-def _whole_breaches(hospital: Hospital, table: pd.DataFrame) -> list[str]:
-    if [*table.columns] != [*FEATURES, TARGET] or not _is_numeric(table):
+def _whole_breaches(contract: Contract, cohort: Cohort, table: pd.DataFrame) -> list[str]:
+    if [*table.columns] != [*contract.features, contract.target] or not _is_numeric(table):
         return []
-    return [*_repeated(hospital, table), *_single_class(table), *_copies(table)]
+    features, target = table[list(contract.features)], table[contract.target]
+    return [*_repeated(cohort, table), *_single_class(target), *_copies(features, target)]
 
 
 def _is_numeric(table: pd.DataFrame) -> bool:
     return all(pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes)
 
 
-def _repeated(hospital: Hospital, table: pd.DataFrame) -> list[str]:
+def _repeated(cohort: Cohort, table: pd.DataFrame) -> list[str]:
     rows = [(int(row), "") for row in table.index[table.duplicated()]]
-    rule = f"must not have more than {hospital.repeated_rows} rows that repeat an earlier one"
-    return breach(rule, rows) if len(rows) > hospital.repeated_rows else []
+    rule = f"must not have more than {cohort.repeated_rows} rows that repeat an earlier one"
+    return breach(rule, rows) if len(rows) > cohort.repeated_rows else []
 
 
-def _single_class(table: pd.DataFrame) -> list[str]:
-    classes = table[TARGET].unique()
-    return [f"has only one class: {TARGET} is always {classes[0]}"] if len(classes) == 1 else []
+def _single_class(target: "pd.Series[int]") -> list[str]:
+    classes = target.unique()
+    only = f"has only one class: {target.name} is always {classes[0]}" if len(classes) == 1 else ""
+    return [only] if only else []
 
 
-def _copies(table: pd.DataFrame) -> list[str]:
-    disease = table[TARGET].to_numpy() == 1
-    copies = [name for name in FEATURES if _tells_all(table[name], disease)]
+def _copies(features: pd.DataFrame, target: "pd.Series[int]") -> list[str]:
+    positive = target.to_numpy() == 1
+    copies = [name for name in features if _tells_all(features[name], positive)]
     return [f"{name} copies the target: it alone separates the classes" for name in copies]
 
 
-def _tells_all(values: "pd.Series[float]", disease: np.ndarray) -> bool:
-    return _decides(values, disease) or _ranks(values, disease)
+def _tells_all(values: "pd.Series[float]", positive: np.ndarray) -> bool:
+    return _decides(values, positive) or _ranks(values, positive)
 
 
-def _decides(values: "pd.Series[float]", disease: np.ndarray) -> bool:
+def _decides(values: "pd.Series[float]", positive: np.ndarray) -> bool:
     """Whether every value, missing being one, is found in one class only."""
-    if disease.all() or not disease.any() or values.nunique() > COPY_CATEGORIES:
+    if positive.all() or not positive.any() or values.nunique() > COPY_CATEGORIES:
         return False
-    classes = pd.Series(disease, index=values.index).groupby(values, dropna=False).nunique()
+    classes = pd.Series(positive, index=values.index).groupby(values, dropna=False).nunique()
     return bool((classes == 1).all())
 
 
-def _ranks(values: "pd.Series[float]", disease: np.ndarray) -> bool:
+def _ranks(values: "pd.Series[float]", positive: np.ndarray) -> bool:
     """Whether the values rank the classes apart, in either direction, where they are known."""
     known = values.notna().to_numpy()
     ranks = values[known].rank().to_numpy()
-    positives = int(disease[known].sum())
+    positives = int(positive[known].sum())
     negatives = len(ranks) - positives
-    if min(positives, negatives) < COPY_PATIENTS:
+    if min(positives, negatives) < COPY_ROWS:
         return False
-    above = ranks[disease[known]].sum() - positives * (positives + 1) / 2
+    above = ranks[positive[known]].sum() - positives * (positives + 1) / 2
     auc = above / (positives * negatives)
     return bool(max(auc, 1 - auc) >= COPY_AUC)

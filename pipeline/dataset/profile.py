@@ -1,30 +1,30 @@
 """What the data looks like: the facts of the data-quality report, as values."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final, TypeVar
 
 import pandas as pd
 
 from pipeline.base.records import Record
-from pipeline.table.contract import (
-    CONTRACT_VERSION,
-    FEATURES,
-    FIELDS,
-    TARGET,
-    TRAINING,
-    Field,
-    Kind,
-)
-from pipeline.table.parsing import ParsedFile
+from pipeline.dataset.contract import Cohort, Contract, Field, Kind
 
 CONFIDENCE: Final = 0.95
-MEASURED: Final = tuple(field for field in FIELDS if field.kind is Kind.CONTINUOUS)
-CATEGORICAL: Final = tuple(field for field in FIELDS if field.kind is not Kind.CONTINUOUS)
+_CATEGORICAL: Final = (Kind.COUNT, Kind.BINARY, Kind.NOMINAL)
+
+
+@dataclass(frozen=True)
+class ParsedFile:
+    """A cohort's rows, and how many zeros of each field were read as missing."""
+
+    cohort: Cohort
+    table: pd.DataFrame
+    zeros: Mapping[str, int]
 
 
 class OutcomeRate(Record):
-    """The share of patients with disease, with its Wilson interval at 95 % confidence."""
+    """The share of rows whose target is 1, with its Wilson interval at 95 % confidence."""
 
     rows: int
     positives: int
@@ -33,10 +33,10 @@ class OutcomeRate(Record):
     high: float
 
 
-class HospitalFacts(Record):
-    """One hospital's patients. ``missing`` and ``zeros`` count cells by field.
+class CohortFacts(Record):
+    """One cohort's rows. ``missing`` and ``zeros`` count cells by field.
 
-    ``zeros`` are those among the missing cells that UCI's file has as 0.
+    ``zeros`` are those among the missing cells that the file has as 0.
     """
 
     name: str
@@ -51,14 +51,14 @@ class HospitalFacts(Record):
     @property
     def missing_share(self) -> float:
         """Return the share of all feature cells that is missing, in [0, 1]."""
-        return sum(self.missing.values()) / (self.outcome.rows * len(FEATURES))
+        return sum(self.missing.values()) / (self.outcome.rows * len(self.missing))
 
 
 class MeasuredFacts(Record):
-    """Where a measured field lies at one hospital, in its unit; None where nobody has a value."""
+    """The spread of a measured field in one cohort, in its unit; None where no value is known."""
 
     field: str
-    hospital: str
+    cohort: str
     known: int
     minimum: float | None
     lower_quartile: float | None
@@ -68,16 +68,16 @@ class MeasuredFacts(Record):
 
 
 class CategoricalFacts(Record):
-    """How many patients of one hospital have each value of a coded or counted field."""
+    """How many rows of one cohort have each value of a coded or counted field."""
 
     field: str
-    hospital: str
+    cohort: str
     known: int
     counts: dict[int, int]
 
 
 class CategoryFacts(Record):
-    """How often the training patients with one value of a field have disease."""
+    """The outcome of the training rows with one value of a field."""
 
     field: str
     code: int
@@ -93,28 +93,37 @@ class Profile(Record):
 
     contract_version: int
     data_digest: str
-    hospitals: tuple[HospitalFacts, ...]
+    cohorts: tuple[CohortFacts, ...]
     measured: tuple[MeasuredFacts, ...]
     categorical: tuple[CategoricalFacts, ...]
     categories: tuple[CategoryFacts, ...]
 
 
-def describe(parsed: Mapping[str, ParsedFile], data_digest: str) -> Profile:
-    """Return the facts of all hospitals, in their order and the fields' order of the contract."""
+def describe(contract: Contract, parsed: Mapping[str, ParsedFile], data_digest: str) -> Profile:
+    """Return the facts of all cohorts, in their order and the fields' order of the contract."""
     tables = {name: file.table for name, file in parsed.items()}
+    training = tables[contract.training.name]
     return Profile(
-        contract_version=CONTRACT_VERSION,
+        contract_version=contract.version,
         data_digest=data_digest,
-        hospitals=tuple(map(_hospital, parsed.values())),
-        measured=tuple(_measured(f, n, t) for f in MEASURED for n, t in tables.items()),
-        categorical=tuple(_categorical(f, n, t) for f in CATEGORICAL for n, t in tables.items()),
-        categories=tuple(outcome_by_category(tables[TRAINING.name])),
+        cohorts=tuple(_cohort(contract, file) for file in parsed.values()),
+        measured=tuple(
+            _measured(field, name, table)
+            for field in contract.of_kind(Kind.CONTINUOUS)
+            for name, table in tables.items()
+        ),
+        categorical=tuple(
+            _categorical(field, name, table)
+            for field in contract.of_kind(*_CATEGORICAL)
+            for name, table in tables.items()
+        ),
+        categories=tuple(outcome_by_category(contract, training)),
     )
 
 
-def outcome_rate(disease: "pd.Series[int]") -> OutcomeRate:
-    """Return the rate of 1 in ``disease``, which must not be empty."""
-    rows, positives = len(disease), int(disease.sum())
+def outcome_rate(target: "pd.Series[int]") -> OutcomeRate:
+    """Return the rate of 1 in ``target``, which must not be empty."""
+    rows, positives = len(target), int(target.sum())
     low, high = wilson_interval(positives, rows)
     return OutcomeRate(rows=rows, positives=positives, rate=positives / rows, low=low, high=high)
 
@@ -129,13 +138,13 @@ def wilson_interval(positives: float, rows: float) -> tuple[float, float]:
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
-def outcome_by_category(table: pd.DataFrame) -> Iterator[CategoryFacts]:
-    """Yield the outcome rate of each value that somebody has, field by field, lowest code first."""
-    for field in CATEGORICAL:
+def outcome_by_category(contract: Contract, table: pd.DataFrame) -> Iterator[CategoryFacts]:
+    """Yield the outcome of each value that is in ``table``, field by field, lowest code first."""
+    for field in contract.of_kind(*_CATEGORICAL):
         for code, meaning in meanings(field).items():
-            disease = table.loc[table[field.name] == code, TARGET]
-            if len(disease):
-                outcome = outcome_rate(disease)
+            members = table.loc[table[field.name] == code, contract.target]
+            if len(members):
+                outcome = outcome_rate(members)
                 yield CategoryFacts(field=field.name, code=code, meaning=meaning, outcome=outcome)
 
 
@@ -152,27 +161,27 @@ def meanings(field: Field) -> dict[int, str]:
     return field.codes or {n: str(n) for n in range(int(field.low), int(field.high) + 1)}
 
 
-def _hospital(parsed: ParsedFile) -> HospitalFacts:
-    hospital, table = parsed.hospital, parsed.table
-    return HospitalFacts(
-        name=hospital.name,
-        title=hospital.title,
-        file=hospital.file,
-        sha256=hospital.sha256,
-        outcome=outcome_rate(table[TARGET]),
+def _cohort(contract: Contract, parsed: ParsedFile) -> CohortFacts:
+    cohort, table = parsed.cohort, parsed.table
+    return CohortFacts(
+        name=cohort.name,
+        title=cohort.title,
+        file=cohort.file,
+        sha256=cohort.sha256,
+        outcome=outcome_rate(table[contract.target]),
         repeated_rows=int(table.duplicated().sum()),
-        missing={name: int(table[name].isna().sum()) for name in FEATURES},
+        missing={name: int(table[name].isna().sum()) for name in contract.features},
         zeros=dict(parsed.zeros),
     )
 
 
-def _measured(field: Field, hospital: str, table: pd.DataFrame) -> MeasuredFacts:
+def _measured(field: Field, cohort: str, table: pd.DataFrame) -> MeasuredFacts:
     values = table[field.name].dropna()
     points = [float(values.quantile(q)) if len(values) else None for q in (0, 0.25, 0.5, 0.75, 1)]
     minimum, lower, median, upper, maximum = points
     return MeasuredFacts(
         field=field.name,
-        hospital=hospital,
+        cohort=cohort,
         known=len(values),
         minimum=minimum,
         lower_quartile=lower,
@@ -182,7 +191,7 @@ def _measured(field: Field, hospital: str, table: pd.DataFrame) -> MeasuredFacts
     )
 
 
-def _categorical(field: Field, hospital: str, table: pd.DataFrame) -> CategoricalFacts:
+def _categorical(field: Field, cohort: str, table: pd.DataFrame) -> CategoricalFacts:
     values = table[field.name].dropna()
     counts = {code: int((values == code).sum()) for code in meanings(field)}
-    return CategoricalFacts(field=field.name, hospital=hospital, known=len(values), counts=counts)
+    return CategoricalFacts(field=field.name, cohort=cohort, known=len(values), counts=counts)

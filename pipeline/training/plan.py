@@ -1,0 +1,18 @@
+"""The settings that a training depends on, as one value."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pipeline.base.policies import ExamPlan, ModelParameters
+from pipeline.base.records import Record
+from pipeline.table.engineered import FeatureRecipe
+
+
+class TrainingPlan(Record):
+    """What is trained and how it is examined. ``seed`` is the models' own."""
+
+    features: FeatureRecipe
+    models: ModelParameters
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    exam: ExamPlan
