@@ -32,6 +32,7 @@ from pipeline.registry.history import CHAMPION
 from pipeline.registry.promotion import Decision, Gate, promote, rehearse
 from pipeline.registry.publishing import Submission
 from pipeline.registry.version import Version
+from pipeline.table import wording
 from pipeline.table.contract import FEATURES
 from pipeline.training import fitting, workspace
 from pipeline.training.families import FAMILY_TITLES
@@ -142,7 +143,7 @@ def _submission(
     requirements = environment.snapshot(mlflow_model.REQUIREMENTS).requirements()
     return Submission(
         model_name=registered_name(family),
-        description=f"{FAMILY_TITLES[family]}: probability of heart disease from 13 fields",
+        description=f"{FAMILY_TITLES[family]}: {wording.PROBABILITY} from {len(FEATURES)} fields",
         run_name=family,
         source_name="pipeline.experiment_tracking",
         key=key,
@@ -159,7 +160,7 @@ def _submission(
             "threshold": f"{found.threshold:.3f}",
             **{metric: f"{found.metrics[metric].mean:.6f}" for metric in TAGGED_METRICS},
         },
-        dataset="uci-heart-disease-cleveland",
+        dataset=wording.DATASET,
         dataset_digest=model.parameters.data_digest,
         dataset_source=str(artifacts.PROCESSED / "training.parquet"),
     )

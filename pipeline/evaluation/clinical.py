@@ -24,7 +24,7 @@ CLOSEST_TO_CERTAIN: Final = 1e-6
 
 
 def calibration_slope(outcome: Outcomes, probability: Vector, weights: Vector) -> Vector:
-    """Return how the log-odds of disease rise with the promised log-odds (Cox 1958).
+    """Return how the log-odds of a positive rise with the promised log-odds (Cox 1958).
 
     1 is right; below 1 the answers are too extreme, above 1 too timid.
     """
@@ -32,7 +32,7 @@ def calibration_slope(outcome: Outcomes, probability: Vector, weights: Vector) -
 
 
 def calibration_intercept(outcome: Outcomes, probability: Vector, weights: Vector) -> Vector:
-    """Return the log-odds of disease at a promise of one half; 0 is right."""
+    """Return the log-odds of a positive at a promise of one half; 0 is right."""
     return _calibration_line(outcome, probability, weights)[0]
 
 

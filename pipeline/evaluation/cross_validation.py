@@ -6,7 +6,7 @@ The exam's record is one table, the answers, with a row for each answer:
 ``repeat``, ``fold``  which fold of which repeat
 ``row``               the row of the training table
 ``outcome``           0 or 1
-``probability``       of heart disease, by a model that never saw the row
+``probability``       of a positive outcome, by a model that never saw the row
 ``threshold``         chosen inside the fold's training rows
 ====================  ==========================================================
 
@@ -99,7 +99,10 @@ def fit(model: Pipeline, table: pd.DataFrame) -> Pipeline:
 
 
 def probability(fitted: Pipeline, table: pd.DataFrame) -> Vector:
-    """Return the probability of heart disease for each row, shape (rows,). One thread, as `fit`."""
+    """Return the probability of a positive outcome for each row, shape (rows,).
+
+    One thread, as `fit`.
+    """
     with threadpool_limits(1):
         return np.asarray(fitted.predict_proba(table[list(FEATURES)])[:, 1], dtype=np.float64)
 

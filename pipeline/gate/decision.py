@@ -143,9 +143,9 @@ def absolute_checks(evaluation: Evaluation, policy: PromotionPolicy) -> Iterator
     yield _within("Calibration slope", line, low=slope.low, high=slope.high)
     for group in evaluation.slices:
         yield _slice(group, policy)
-    for hospital, limit in policy.external_minimum_roc_auc.items():
-        found = {group.name: group.roc_auc for group in evaluation.external}
-        yield _within(f"ROC-AUC at {hospital}", found.get(hospital), low=limit)
+    external = {group.name: group.roc_auc for group in evaluation.external}
+    for cohort, limit in policy.external_minimum_roc_auc.items():
+        yield _within(f"ROC-AUC at {cohort}", external.get(cohort), low=limit)
     for name, difference in evaluation.behaviour.differences.items():
         yield _at_most(f"Same answer: {name}", difference, policy.behaviour_tolerance)
     yield from _leak_alarm(evaluation, policy)

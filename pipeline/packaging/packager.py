@@ -176,7 +176,7 @@ def _snapshot(registered: Files) -> dict[str, bytes]:
 
 
 def _all_patients() -> pd.DataFrame:
-    """Return every row of all four hospitals, to prove the ONNX form on."""
+    """Return every row that there is, to prove the ONNX form on."""
     parsed = parsing.parse(source.read(artifacts.RAW))
     tables = [parsing.training_table(parsed), parsing.external_table(parsed)]
     return pd.concat([table[list(FEATURES)] for table in tables], ignore_index=True)

@@ -1,7 +1,7 @@
 """An ONNX model as everything here asks it: one float32 matrix in, one probability per row out.
 
 The graph takes ``patients``, shape (rows, 13), columns in the contract's order and units, NaN for
-missing, and gives ``probability``, shape (rows,), of heart disease.
+missing, and gives ``probability``, shape (rows,), of a positive outcome.
 """
 
 from typing import Final

@@ -9,6 +9,7 @@ from pipeline.base.policies import RiskBand
 from pipeline.packaging.package import GoldenPatient, Manifest
 from pipeline.serving import problem
 from pipeline.serving.patients import BREACHES_SHOWN, MAXIMUM_PATIENTS
+from pipeline.table import wording
 from pipeline.table.contract import patient_schema
 
 # What every response carries, beside what its route says.
@@ -42,10 +43,9 @@ def document(about: Manifest, example: GoldenPatient) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Heart disease",
+            "title": wording.TITLE,
             "version": f"{about.model_name}/{about.version}",
-            "description": "The probability that coronary angiography would find heart disease. "
-            "**Not a medical device: it must not decide about a patient.**",
+            "description": f"{wording.ABOUT} **{wording.CAUTION}**",
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
         "paths": {
@@ -82,7 +82,7 @@ def _predict(example: GoldenPatient) -> dict[str, Any]:
         }
     }
     return {
-        "summary": "The probability of heart disease of one patient, or of up to 1,000",
+        "summary": f"The {wording.PROBABILITY} of one patient, or of up to 1,000",
         "requestBody": {"required": True, "content": {"application/json": body}},
         "responses": {
             "200": _success({"$ref": "#/components/schemas/Predictions"}),

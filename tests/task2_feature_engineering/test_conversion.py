@@ -1,6 +1,7 @@
 """The ONNX model answers as the scikit-learn model does: wherever a patient stands."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -220,54 +221,38 @@ def test_a_block_that_is_converted_wrongly_is_noticed(build, fitted, training, p
     assert greatest_difference(fitted["logistic_regression"], wrong, patients) > 10 * TOLERANCE
 
 
-PRODUCT = '''
-class Product(_Block):
-    """The product of two columns."""
-
-    takes = 2
-
-    def _compute(self, given: Matrix) -> Matrix:
-        return given[:, [0]] * given[:, [1]]
-
-    def _names(self, names: list[str]) -> list[str]:
-        return ["_times_".join(names)]
-
-    def nodes(self, onnx, inputs, version, names):
-        one, two = (
-            onnx.OnnxGather(inputs[0], np.array([column]), axis=1, op_version=version)
-            for column in (0, 1)
-        )
-        return onnx.OnnxMul(one, two, op_version=version, output_names=names)
-
-
-BLOCKS: Final = (Bands, MissingFlags, Product, ShareOfPrediction)
-'''
 USE = """
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from pipeline.table.contract import FEATURES
-from pipeline.training import blocks, conversion, persistence
-from pipeline.training.features import ColumnTransformer, _impute
+from pipeline.table.contract import FIELDS
+from pipeline.table.engineered import FeatureRecipe
+from pipeline.training import conversion, features, persistence
 
-rows = np.arange(60 * len(FEATURES)).reshape(60, -1) * 37 % 101 / 10
-table = pd.DataFrame(rows, columns=list(FEATURES))
-product = make_pipeline(_impute("median"), blocks.Product())
-columns = ColumnTransformer([("product", product, ["thalach", "trestbps"])])
-made = make_pipeline(columns, LogisticRegression()).fit(table, rows[:, 0] > 5)
+drawn = np.random.default_rng(1)
+table = pd.DataFrame(
+    {f.name: drawn.choice(list(f.codes) or np.linspace(f.low, f.high, 4), 60) for f in FIELDS}
+).astype(float)
+recipe = FeatureRecipe(age_bands=[50], maximum_heart_rate_intercept=220)
+columns = features.preprocessing(recipe, scaled=True)
+made = make_pipeline(columns, LogisticRegression()).fit(table, drawn.integers(0, 2, 60))
 again = persistence.load(persistence.dump(made))
 expected = again.predict_proba(table)[:, 1]
 print(np.abs(conversion.probabilities(conversion.convert(made), table) - expected).max() < 1e-5)
+print(features.column_names(made)[-1])
 """
 
 
-def test_a_new_block_is_one_class_in_the_table(tmp_path):
+def test_a_new_feature_of_a_new_block_is_what_the_guide_says(tmp_path):
     """A copy of the code in which nothing else is added stores, reads and converts it."""
+    guide = (ROOT / "docs" / "team-workflow.md").read_text()
+    block, blocks, record = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
     code = shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline")
-    file = code / "training" / "blocks.py"
+    file, features = code / "training" / "blocks.py", code / "table" / "engineered.py"
     kept, _, _ = file.read_text().partition("# What model files may hold")
-    file.write_text(kept + PRODUCT)
+    file.write_text(f"{kept}{block}{blocks}")
+    features.write_text(features.read_text().removesuffix("    )\n") + f"{record}    )\n")
 
     done = subprocess.run(
         [sys.executable, "-c", USE],
@@ -278,4 +263,5 @@ def test_a_new_block_is_one_class_in_the_table(tmp_path):
         check=False,
     )
 
-    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
+    found = "True\nrate_pressure__thalach_times_trestbps\n"
+    assert (done.stdout, done.returncode) == (found, 0), done.stderr
