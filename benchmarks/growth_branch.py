@@ -22,7 +22,7 @@ from statistics import median
 from typing import Final
 
 from benchmarks import growth_store
-from benchmarks.growth_store import CROWNING, Lineage, Row
+from benchmarks.growth_store import PROMOTION, Lineage, Row
 from benchmarks.measuring import MEGABYTE
 from pipeline.base import config, git_settings
 from pipeline.base.git import Remote
@@ -87,17 +87,17 @@ class Growing:
                     family, f"merge-{self._merges}", self._noise, MODEL[family], FIGURES
                 )
             )
-            self._crown(version)
+            self._promote(version)
             made.append(version)
         if self._merges % PROMOTED_EVERY == 0:
             self._registry.ensure_registered(SERVED, "served")
             chosen = made[self._merges // PROMOTED_EVERY % len(made)]
-            self._crown(self._registry.copy(chosen, SERVED, {}))
+            self._promote(self._registry.copy(chosen, SERVED, {}))
         return made
 
-    def _crown(self, version: Version) -> None:
+    def _promote(self, version: Version) -> None:
         over = self._registry.settle(version.model_name)
-        self._registry.crown(version, CROWNING, over=over)
+        self._registry.promote(version, PROMOTION, over=over)
         self._entries += 1
 
     def _clone(self, made: list[Version], moment: int) -> None:

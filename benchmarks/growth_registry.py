@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import growth_store, measuring
-from benchmarks.growth_store import CROWNING, Lineage, Row
+from benchmarks.growth_store import PROMOTION, Lineage, Row
 from pipeline.base import config
 from pipeline.base.config import Settings
 from pipeline.base.names import HISTORY, SERVED, Family, registered_name
@@ -36,7 +36,7 @@ FILE_BYTES: Final = 1_000
 REGISTER: Final = "register a version"
 FIND: Final = "find the champion"
 RESOLVE: Final = "resolve the champion, files checked"
-PROMOTE: Final = "promote: settle and crown"
+PROMOTE: Final = "promote: settle and promote"
 DOCTOR: Final = "the doctor's look"
 CALLING: Final = "calls"
 LOOKING: Final = "doctor"
@@ -62,7 +62,7 @@ class Grown:
         version = registry.publish(self.submission("seed"))
         registry.ensure_registered(SERVED, "served")
         served = registry.copy(version, SERVED, {})
-        registry.crown(served, CROWNING, over=registry.settle(SERVED))
+        registry.promote(served, PROMOTION, over=registry.settle(SERVED))
         rows = (Row(FAMILY_MODEL, 1), Row(SERVED, 1), Row(HISTORY, 1))
         self._lineage = Lineage(version, rows)
 
@@ -117,7 +117,7 @@ def _round(
     yield RESOLVE, _seconds(lambda: registry.files(registry.champion(SERVED)), REPEATS)
     yield (
         PROMOTE,
-        _seconds(lambda: registry.crown(other, CROWNING, over=registry.settle(SERVED))),
+        _seconds(lambda: registry.promote(other, PROMOTION, over=registry.settle(SERVED))),
     )
 
 

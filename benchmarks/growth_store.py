@@ -1,6 +1,6 @@
 """A registry that grows faster than by publishing: the rows of real versions, cloned.
 
-What is cloned was published, copied and crowned by the registry's own code. A clone has the same
+What is cloned was published, copied and promoted by the registry's own code. A clone has the same
 rows in every table of MLflow, with ids of its own, the next numbers, and new noise in whatever
 differs between real versions: figures, digests, verdicts.
 """
@@ -15,7 +15,7 @@ from typing import Final
 
 from pipeline.base.names import Family, registered_name
 from pipeline.registry.client import AFTER, VERSION
-from pipeline.registry.history import Crowning
+from pipeline.registry.history import Promotion
 from pipeline.registry.publishing import KEY, Submission
 from pipeline.registry.version import MANIFEST, PRUNED, Version
 
@@ -24,7 +24,7 @@ from pipeline.registry.version import MANIFEST, PRUNED, Version
 VERDICT: Final = 6_000
 METRICS: Final = 40
 PARAMETERS: Final = 30
-CROWNING: Final = Crowning(at="now", by="x", action="promoted", reason="x", commit="x")
+PROMOTION: Final = Promotion(at="now", by="x", action="promoted", reason="x", commit="x")
 
 # Which rows of a table belong to a run or to its logged model.
 OWNED: Final = {

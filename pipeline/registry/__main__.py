@@ -33,7 +33,7 @@ def main(context: typer.Context) -> None:
 def doctor_command(
     *,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Mend what can be mended; nothing is deleted.")
+        bool, typer.Option("--repair", help="Repair what can be repaired; nothing is deleted.")
     ] = False,
     grace: Annotated[
         float,
@@ -46,9 +46,9 @@ def doctor_command(
 ) -> None:
     """Read the whole registry and say what an interruption, or a person, left wrong in it.
 
-    Finds runs that never ended, versions that are incomplete or doubled, files that are not what
-    was published, aliases that stand nowhere or not where the history says. `--repair` mends what
-    can be mended without losing anything; a second time it changes nothing. It copies a damaged
+    Finds runs that never ended, versions that are incomplete or duplicated, files that are not what
+    was published, aliases that stand nowhere or not where the history says. `--repair` repairs what
+    it can without losing anything; a second time it changes nothing. It copies a damaged
     file from a version that has the same, or leaves it: a backup helps then. It puts an alias back
     to where the history says. A version that was uploaded only in part stays incomplete, and is
     never loaded: run its job again.

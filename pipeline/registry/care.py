@@ -1,4 +1,4 @@
-"""The registry as its doctor sees it: everything in it as values, and what mends it."""
+"""The registry as its doctor sees it: everything in it as values, and what repairs it."""
 
 import re
 from datetime import UTC, datetime
@@ -10,8 +10,8 @@ from mlflow.entities import Run
 from pipeline.base import manifest
 from pipeline.base.errors import RegistryError
 from pipeline.registry.client import Registry
-from pipeline.registry.diagnosis import DOUBLE, Finding, ModelState, RunState, VersionState
-from pipeline.registry.history import Crowning
+from pipeline.registry.diagnosis import DUPLICATE, Finding, ModelState, RunState, VersionState
+from pipeline.registry.history import Promotion
 from pipeline.registry.mlflow_calls import every_page
 from pipeline.registry.publishing import KEY
 from pipeline.registry.version import COMPLETE, Version
@@ -21,7 +21,7 @@ COPY: Final = re.compile(r"models:/[^/]+/\d+")
 
 
 class RegistryCare(Registry):
-    """A registry that can be looked at as a whole, and mended."""
+    """A registry that can be looked at as a whole, and repaired."""
 
     def runs(self) -> list[RunState]:
         """Return our experiment's runs that were not deleted: others may use the server, too."""
@@ -69,14 +69,14 @@ class RegistryCare(Registry):
             unreadable=tuple(version.version for version, entry in log if entry is None),
         )
 
-    def mend(self, finding: Finding, crowning: Crowning) -> None:
-        """Do what a finding says; ``crowning`` is who does it, for the history.
+    def repair(self, finding: Finding, promotion: Promotion) -> None:
+        """Do what a finding says; ``promotion`` is who does it, for the history.
 
         Raises:
-            RegistryError: it could not be mended.
+            RegistryError: it could not be repaired.
 
         """
-        match finding.mend:
+        match finding.repair:
             case "end the run":
                 self._calls.ask(lambda c: c.set_terminated(finding.subject, finding.target))
             case "take the key away":
@@ -93,10 +93,10 @@ class RegistryCare(Registry):
                 self._remove_alias(finding.subject, finding.target)
             case "write the champion into the history":
                 champion = self.champion(finding.subject)
-                self.crown(champion, crowning, over=champion)
-            case "crown an earlier champion":
+                self.promote(champion, promotion, over=champion)
+            case "promote an earlier champion":
                 earlier = self.version(finding.subject, int(finding.target))
-                self.crown(earlier, crowning, over=None)
+                self.promote(earlier, promotion, over=None)
 
     def _remove_alias(self, name: str, alias: str) -> None:
         holder = self.find_alias(name, alias)
@@ -106,14 +106,14 @@ class RegistryCare(Registry):
     def _take_key(self, finding: Finding) -> None:
         if "/" in finding.subject:
             version = self._named(finding.subject)
-            if DOUBLE not in version.tags[KEY]:
-                self.tag(version, {KEY: f"{version.tags[KEY]}{DOUBLE}{finding.target}"})
+            if DUPLICATE not in version.tags[KEY]:
+                self.tag(version, {KEY: f"{version.tags[KEY]}{DUPLICATE}{finding.target}"})
             return
 
         def take(client: MlflowClient) -> None:
             key = client.get_run(finding.subject).data.tags[KEY]
-            if DOUBLE not in key:
-                client.set_tag(finding.subject, KEY, f"{key}{DOUBLE}{finding.target}")
+            if DUPLICATE not in key:
+                client.set_tag(finding.subject, KEY, f"{key}{DUPLICATE}{finding.target}")
 
         self._calls.ask(take)
 

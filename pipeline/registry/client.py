@@ -18,7 +18,7 @@ from pipeline.base.errors import (
 from pipeline.base.names import HISTORY
 from pipeline.gate.examiner import Incumbent
 from pipeline.registry import history
-from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION, Crowning, Entry
+from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION, Entry, Promotion
 from pipeline.registry.mlflow_calls import first, plain
 from pipeline.registry.publishing import KEY
 from pipeline.registry.version import Version, newest_of, version_of, with_key
@@ -29,7 +29,8 @@ from pipeline.training import trained_model
 MODEL: Final = "model"
 VERSION: Final = "version"
 AFTER: Final = "after"
-CROWNING: Final = "crowning"
+# The tag's name is older than the word: registries hold it.
+PROMOTION: Final = "crowning"
 # Others may move an alias while it is read; it stands still sooner than that.
 _SETTLING: Final = 20
 # Entries of the log that are read at once.
@@ -87,16 +88,16 @@ class Registry(Versions):
             lambda client: plain(client).set_registered_model_alias(name, alias, str(version))
         )
 
-    def succession(self, model_name: str) -> list[Entry]:
-        """Return the crownings of a model that count, oldest first."""
-        return history.succession(entry for _, entry in self.log(model_name) if entry)
+    def valid_entries(self, model_name: str) -> list[Entry]:
+        """Return the promotions of a model that count, oldest first."""
+        return history.valid_entries(entry for _, entry in self.log(model_name) if entry)
 
     def log(self, model_name: str) -> list[tuple[Version, Entry | None]]:
         """Return the whole log of a model's champions; an entry that is damaged is None."""
         return [(one, _entry(one)) for one in self.versions(HISTORY, **{MODEL: model_name})]
 
     def _line(self, model_name: str, oldest: int = 0) -> Iterator[Entry]:
-        """Return the crownings that count, newest first, and no entry older than ``oldest``.
+        """Return the promotions that count, newest first, and no entry older than ``oldest``.
 
         As few pages of the log are read as it takes, so a long history costs nothing.
         """
@@ -121,7 +122,7 @@ class Registry(Versions):
         entries = filter(None, map(_entry, chain(newest, recent)))
         return newest[0].version if newest else 0, first(history.backwards(entries))
 
-    def crown(self, version: Version, crowning: Crowning, over: Version | None) -> None:
+    def promote(self, version: Version, promotion: Promotion, over: Version | None) -> None:
         """Make a version the champion of its model, in the place of ``over``.
 
         First it is written into the history, which decides between promoters at once; then the
@@ -136,17 +137,17 @@ class Registry(Versions):
         name = version.model_name
         self.files(version)
         newest, last = self._last(name)
-        reigning = last.version if last else self._holder(name, CHAMPION)
-        if reigning and over is None and self._find(name, reigning) is None:
-            reigning = None  # it was deleted, so its place is free
-        if reigning != (over.version if over else None):
+        current = last.version if last else self._holder(name, CHAMPION)
+        if current and over is None and self._find(name, current) is None:
+            current = None  # it was deleted, so its place is free
+        if current != (over.version if over else None):
             raise OvertakenError(
-                f"{name}/{reigning} became champion meanwhile: look at it, and decide again"
-                if reigning
+                f"{name}/{current} became champion meanwhile: look at it, and decide again"
+                if current
                 else f"{name} lost its champion meanwhile: look at it, and decide again"
             )
-        self.ensure_registered(HISTORY, "Who was champion when: each version is one crowning")
-        sequence = self._append(version, crowning, newest)
+        self.ensure_registered(HISTORY, "Who was champion when: each version is one promotion")
+        sequence = self._append(version, promotion, newest)
         if all(entry.sequence != sequence for entry in self._line(name, sequence)):
             raise OvertakenError(
                 f"another version became champion before {version.title} could: look at it, and "
@@ -155,14 +156,14 @@ class Registry(Versions):
         self._calls.done.append(f"{version.title} is champion")
         self.settle(name)
 
-    def _append(self, version: Version, crowning: Crowning, after: int) -> int:
+    def _append(self, version: Version, promotion: Promotion, after: int) -> int:
         key = uuid.uuid4().hex
         tags = {
             KEY: key,
             MODEL: version.model_name,
             VERSION: str(version.version),
             AFTER: str(after),
-            CROWNING: crowning.model_dump_json(),
+            PROMOTION: promotion.model_dump_json(),
         }
         self._calls.create(
             lambda client: with_key(client, HISTORY, key),
@@ -172,7 +173,7 @@ class Registry(Versions):
                     f"models:/{version.title}",
                     version.run_id,
                     tags=tags,
-                    description=f"{version.title} {crowning.action}: {crowning.reason}",
+                    description=f"{version.title} {promotion.action}: {promotion.reason}",
                 )
             ),
         )
@@ -225,7 +226,7 @@ def _entry(version: Version) -> Entry | None:
             sequence=version.version,
             version=int(version.tags[VERSION]),
             after=int(version.tags[AFTER]),
-            crowning=Crowning.model_validate_json(version.tags[CROWNING]),
+            promotion=Promotion.model_validate_json(version.tags[PROMOTION]),
         )
     except (KeyError, ValueError):
         return None

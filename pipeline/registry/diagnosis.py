@@ -1,4 +1,4 @@
-"""What is wrong with a registry, and what mends it without losing anything.
+"""What is wrong with a registry, and what repairs it without losing anything.
 
 A registry is looked at as values; nothing is asked here and nothing is changed.
 """
@@ -12,7 +12,7 @@ from pipeline.base.records import Record
 from pipeline.registry import history
 from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION, Entry
 
-Mend = Literal[
+Repair = Literal[
     "end the run",
     "take the key away",
     "complete the version",
@@ -20,11 +20,12 @@ Mend = Literal[
     "move the aliases",
     "remove the alias",
     "write the champion into the history",
-    "crown an earlier champion",
+    "promote an earlier champion",
     "",
 ]
-# What the key of a double becomes: it belongs to the first version, or run, that was made for it.
-DOUBLE = ": double of "
+# The key of a duplicate names the first version, or run, that was made for it. Registries hold the
+# text, so it stays.
+DUPLICATE = ": double of "
 
 
 class RunState(Record):
@@ -81,14 +82,14 @@ class ModelState(Record):
 class Finding(Record):
     """Something that is wrong with ``subject``: a version's title, a model's name, or a run's id.
 
-    ``mend`` is empty where a person has to decide; ``advice`` then says what. ``target`` is what
-    the mending is about: another version, an alias, a state. ``donors`` are versions that hold a
+    ``repair`` is empty where a person has to decide; ``advice`` then says what. ``target`` is what
+    the repair is about: another version, an alias, a state. ``donors`` are versions that hold a
     file as it should be, by its path.
     """
 
     subject: str
     problem: str
-    mend: Mend = ""
+    repair: Repair = ""
     target: str = ""
     donors: Mapping[str, str] = {}
     advice: str = ""
@@ -105,22 +106,22 @@ def diagnose(
     What is younger than ``grace`` seconds may be somebody's work under way, and is left alone.
     """
     old = [version for version in versions if version.age >= grace]
-    doubles = list(_doubles(old))
-    doubled = {finding.subject for finding in doubles}
+    duplicates = list(_duplicates(old))
+    duplicated = {finding.subject for finding in duplicates}
     return [
-        *doubles,
-        *_incomplete(version for version in old if version.title not in doubled),
+        *duplicates,
+        *_incomplete(version for version in old if version.title not in duplicated),
         *_damaged(versions),
         *_runs([run for run in runs if run.age >= grace], versions),
         *(finding for model in models for finding in _model(model, versions)),
     ]
 
 
-def _doubles(versions: Iterable[VersionState]) -> Iterator[Finding]:
+def _duplicates(versions: Iterable[VersionState]) -> Iterator[Finding]:
     by_key = defaultdict(list)
     for version in versions:
         # A copy has the key of its origin, and may be champion: it is left alone.
-        if version.key and DOUBLE not in version.key and not version.origin:
+        if version.key and DUPLICATE not in version.key and not version.origin:
             by_key[version.model_name, version.key].append(version)
     for (_, key), found in by_key.items():
         first, *others = sorted(found, key=lambda one: one.version)
@@ -128,20 +129,20 @@ def _doubles(versions: Iterable[VersionState]) -> Iterator[Finding]:
             yield Finding(
                 subject=other.title,
                 problem=f"has the key {key} of {first.title}",
-                mend="take the key away",
+                repair="take the key away",
                 target=first.title,
             )
 
 
 def _incomplete(versions: Iterable[VersionState]) -> Iterator[Finding]:
     for version in versions:
-        if version.complete or DOUBLE in version.key:
+        if version.complete or DUPLICATE in version.key:
             continue
         if not version.faults:
             yield Finding(
                 subject=version.title,
                 problem="is incomplete, though its files are what was published",
-                mend="complete the version",
+                repair="complete the version",
             )
         else:
             yield Finding(
@@ -163,7 +164,7 @@ def _damaged(versions: Sequence[VersionState]) -> Iterator[Finding]:
             and not _is_right_for_another(version, path, versions)
             and (donor := _donor(path, digest, sound))
         }
-        mendable = bool(donors) and all(
+        repairable = bool(donors) and all(
             path in donors
             for path in {*version.expected, *version.stored}
             if version.expected.get(path) != version.stored.get(path)
@@ -171,10 +172,10 @@ def _damaged(versions: Sequence[VersionState]) -> Iterator[Finding]:
         yield Finding(
             subject=version.title,
             problem="; ".join(version.faults),
-            mend="copy the files from other versions" if mendable else "",
-            donors=donors if mendable else {},
+            repair="copy the files from other versions" if repairable else "",
+            donors=donors if repairable else {},
             advice=""
-            if mendable
+            if repairable
             else "put its files back from a backup; if it is champion, roll back until then",
         )
 
@@ -204,10 +205,10 @@ def _runs(runs: Iterable[RunState], versions: Iterable[VersionState]) -> Iterato
             yield Finding(
                 subject=run.run_id,
                 problem=f"of {run.name} still counts as running",
-                mend="end the run",
+                repair="end the run",
                 target="FINISHED" if run.run_id in used else "KILLED",
             )
-        if run.key and DOUBLE not in run.key:
+        if run.key and DUPLICATE not in run.key:
             by_key[run.name, run.key].append(run)
     for (_, key), found in by_key.items():
         first, *others = sorted(found, key=lambda run: (run.run_id not in used, -run.age))
@@ -215,14 +216,14 @@ def _runs(runs: Iterable[RunState], versions: Iterable[VersionState]) -> Iterato
             yield Finding(
                 subject=other.run_id,
                 problem=f"of {other.name} has the key {key} of run {first.run_id}",
-                mend="take the key away",
+                repair="take the key away",
                 target=first.run_id,
             )
 
 
 def _model(model: ModelState, versions: Iterable[VersionState]) -> Iterator[Finding]:
     own = {one.version: one for one in versions if one.model_name == model.name}
-    line = history.succession(model.log)
+    line = history.valid_entries(model.log)
     for entry in model.unreadable:
         yield Finding(
             subject=model.name,
@@ -237,7 +238,7 @@ def _model(model: ModelState, versions: Iterable[VersionState]) -> Iterator[Find
             subject=model.name,
             problem=f"its alias {alias} stands on version {number}, which "
             f"{'is incomplete' if number in own else 'is not there'}",
-            mend="remove the alias",
+            repair="remove the alias",
             target=alias,
         )
     yield from _champion(model, own, line)
@@ -252,7 +253,7 @@ def _champion(
             yield Finding(
                 subject=model.name,
                 problem=f"version {holder} is champion, and its history is empty",
-                mend="write the champion into the history",
+                repair="write the champion into the history",
                 target=str(holder),
             )
         return
@@ -262,7 +263,7 @@ def _champion(
         yield Finding(
             subject=model.name,
             problem=f"its champion, version {champion}, was deleted",
-            mend="crown an earlier champion" if left else "",
+            repair="promote an earlier champion" if left else "",
             target=str(left[-1]) if left else "",
             advice="" if left else "run task 3: there is no earlier champion either",
         )
@@ -275,7 +276,7 @@ def _champion(
                 subject=model.name,
                 problem=f"{alias} should be version {number} by the history and is "
                 f"{model.aliases.get(alias, 'nowhere')}",
-                mend="move the aliases",
+                repair="move the aliases",
                 target=str(number),
             )
 

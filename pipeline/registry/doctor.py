@@ -1,4 +1,4 @@
-"""Look at the whole registry, and mend what can be mended without losing anything."""
+"""Look at the whole registry, and repair what can be repaired without losing anything."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -13,13 +13,13 @@ from pipeline.registry.care import RegistryCare
 from pipeline.registry.diagnosis import Finding
 
 MODELS = (*map(registered_name, FAMILIES), SERVED)
-COLUMNS = ("what", "is wrong", "mended by", "otherwise")
-# What is mended can make something else mendable: a version that is complete now has files to give.
+COLUMNS = ("what", "is wrong", "repaired by", "otherwise")
+# A repair can make another one possible: a version that is complete now has files to give.
 ROUNDS = 3
 
 
 def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> None:
-    """Show what is wrong with the registry, and mend it with ``repair``.
+    """Show what is wrong with the registry, and repair it with ``repair``.
 
     Raises:
         RegistryError: something is left.
@@ -32,10 +32,10 @@ def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> Non
     findings = _look(registry, grace)
     _show("The registry", findings)
     for _ in range(ROUNDS if repair else 0):
-        mendable = [finding for finding in findings if finding.mend]
-        if not mendable:
+        repairable = [finding for finding in findings if finding.repair]
+        if not repairable:
             break
-        for finding in mendable:
+        for finding in repairable:
             _mend(registry, finding)
         findings = _look(registry, grace)
     if not findings:
@@ -44,8 +44,8 @@ def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> Non
         _show("What is left", findings)
     if findings:
         count = "1 thing is" if len(findings) == 1 else f"{len(findings)} things are"
-        mends = sum(bool(finding.mend) for finding in findings)
-        hint = f"; {mends} of them `--repair` mends" * (mends > 0 and not repair)
+        repairs = sum(bool(finding.repair) for finding in findings)
+        hint = f"; `--repair` repairs {repairs} of them" if repairs and not repair else ""
         raise RegistryError(
             f"{count} wrong with the registry at {shown(settings.registry.tracking_uri)}, in the "
             f"table above{hint}"
@@ -55,11 +55,11 @@ def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> Non
 def _mend(registry: RegistryCare, finding: Finding) -> None:
     reason = f"registry doctor: {finding.problem}"
     try:
-        registry.mend(finding, provenance.crowning("restored", reason))
+        registry.repair(finding, provenance.promotion("restored", reason))
     except RegistryError as error:
-        cli.say(f"not mended    {finding.subject}: {error}")
+        cli.say(f"not repaired  {finding.subject}: {error}")
     else:
-        cli.say(f"mended        {finding.subject}: {finding.mend}")
+        cli.say(f"repaired      {finding.subject}: {finding.repair}")
 
 
 def _look(registry: RegistryCare, grace: float) -> list[Finding]:
@@ -73,5 +73,5 @@ def _look(registry: RegistryCare, grace: float) -> list[Finding]:
 
 def _show(title: str, findings: Sequence[Finding]) -> None:
     if findings:
-        rows = ((one.subject, one.problem, one.mend, one.advice) for one in findings)
+        rows = ((one.subject, one.problem, one.repair, one.advice) for one in findings)
         cli.show_table(title, COLUMNS, rows)

@@ -17,7 +17,7 @@ PREVIOUS_CHAMPION: Final = "previous_champion"
 Action = Literal["promoted", "restored"]
 
 
-class Crowning(Record):
+class Promotion(Record):
     """One move of the alias to a version: when (UTC, ISO 8601), by whom and why.
 
     ``forced`` says that a rollback took a version that the gate had refused.
@@ -32,7 +32,7 @@ class Crowning(Record):
 
 
 class Entry(Record):
-    """A crowning as it stands in the log of one model.
+    """A promotion as it stands in the log of one model.
 
     ``sequence`` is the entry's own number, ``version`` the version that was to be champion, and
     ``after`` the number of the last entry that its writer knew of, whether it counts or not: 0 for
@@ -42,18 +42,18 @@ class Entry(Record):
     sequence: int
     version: int
     after: int
-    crowning: Crowning
+    promotion: Promotion
 
 
-class Reign(Record):
+class Tenure(Record):
     """A version's time as champion; ``until`` is empty while it lasts."""
 
     version: int
-    crowning: Crowning
+    promotion: Promotion
     until: str = ""
 
 
-def succession(log: Iterable[Entry]) -> list[Entry]:
+def valid_entries(log: Iterable[Entry]) -> list[Entry]:
     """Return the entries that count, oldest first: those that came directly after the last one."""
     found: list[Entry] = []
     for entry in sorted(log, key=lambda one: one.sequence):
@@ -64,7 +64,7 @@ def succession(log: Iterable[Entry]) -> list[Entry]:
 
 
 def backwards(log: Iterable[Entry]) -> Iterator[Entry]:
-    """Return the `succession` of a log, both newest first, reading no further than is asked for.
+    """Return the `valid_entries` of a log, both newest first, reading no further than is asked for.
 
     An entry that came after all that stand before it counts, whatever those are: so what is newer
     can be told without reading on.
@@ -72,31 +72,31 @@ def backwards(log: Iterable[Entry]) -> Iterator[Entry]:
     undecided: list[Entry] = []
     for entry in log:
         if undecided and entry.sequence <= undecided[-1].after < undecided[-1].sequence:
-            yield from reversed(succession(undecided))
+            yield from reversed(valid_entries(undecided))
             undecided = []
         undecided.append(entry)
-    yield from reversed(succession(undecided))
+    yield from reversed(valid_entries(undecided))
 
 
 def previous(line: Sequence[Entry]) -> int | None:
     """Return the version that was champion before the present one, or None.
 
-    ``line`` is a `succession`. A version that was crowned twice in a row reigned once.
+    ``line`` are `valid_entries`. A version that was promoted twice in a row has one tenure.
     """
     others = [entry.version for entry in line if entry.version != line[-1].version]
     return others[-1] if others else None
 
 
-def reigns(line: Iterable[Entry]) -> list[Reign]:
-    """Return the reigns of a `succession`, oldest first.
+def tenures(line: Iterable[Entry]) -> list[Tenure]:
+    """Return the tenures of `valid_entries`, oldest first.
 
-    Of a version that was crowned twice in a row the later crowning counts.
+    Of a version that was promoted twice in a row the later promotion counts.
     """
-    found: list[Reign] = []
+    found: list[Tenure] = []
     for entry in line:
         if found and found[-1].version == entry.version:
             found.pop()
         if found:
-            found[-1] = found[-1].model_copy(update={"until": entry.crowning.at})
-        found.append(Reign(version=entry.version, crowning=entry.crowning))
+            found[-1] = found[-1].model_copy(update={"until": entry.promotion.at})
+        found.append(Tenure(version=entry.version, promotion=entry.promotion))
     return found

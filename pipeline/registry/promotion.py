@@ -103,26 +103,26 @@ def _apply(
         )
         if verdict.moves_alias:
             name = version.model_name
-            registry.crown(
-                version, provenance.crowning("promoted", verdict.reason), over=champions[name]
+            registry.promote(
+                version, provenance.promotion("promoted", verdict.reason), over=champions[name]
             )
     if decision.served.moves_alias:
-        _crown(versions[decision.winner], decision.served, champions[SERVED], registry)
+        _promote(versions[decision.winner], decision.served, champions[SERVED], registry)
 
 
-def _crown(
+def _promote(
     version: Version, verdict: Verdict, champion: Version | None, registry: Registry
 ) -> None:
     """Copy ``version`` into the served model, say why, and make it champion there."""
     registry.ensure_registered(SERVED, "The model that is served; its versions are its champions")
-    crowning = provenance.crowning("promoted", verdict.reason)
+    promotion = provenance.promotion("promoted", verdict.reason)
     promoted = {
         "promoted_from": version.title,
-        "promoted_by": crowning.by,
-        "promoted_at": crowning.at,
+        "promoted_by": promotion.by,
+        "promoted_at": promotion.at,
     }
     copied = registry.copy(version, SERVED, {**_gate_tags(verdict), **promoted})
-    registry.crown(copied, crowning, over=champion)
+    registry.promote(copied, promotion, over=champion)
 
 
 def _gate_tags(verdict: Verdict) -> dict[str, str]:

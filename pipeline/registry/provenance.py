@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.base import config, git
-from pipeline.registry.history import Action, Crowning
+from pipeline.registry.history import Action, Promotion
 
 
 def lineage_tags() -> dict[str, str]:
@@ -14,10 +14,10 @@ def lineage_tags() -> dict[str, str]:
     return {**tags, "ci_url": ci.url} if ci.url else tags
 
 
-def crowning(action: Action, reason: str, *, forced: bool = False) -> Crowning:
+def promotion(action: Action, reason: str, *, forced: bool = False) -> Promotion:
     """Return a move of the alias by whoever runs this, now."""
     tree, ci = git.work_tree(Path.cwd()), config.CiRun()
-    return Crowning(
+    return Promotion(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         by=ci.actor or tree.user,
         action=action,

@@ -27,7 +27,7 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
     """
     registry = connect(settings.registry)
     champion = registry.settle(SERVED) or registry.champion(SERVED)
-    last = [entry.crowning for entry in registry.succession(SERVED)][-1:]
+    last = [entry.promotion for entry in registry.valid_entries(SERVED)][-1:]
     # A command that was interrupted and is repeated must not go back once more.
     done = to is None and [(one.action, one.reason) for one in last] == [("restored", reason)]
     version = champion if done else _target(registry, to)
@@ -40,7 +40,9 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
             f"the gate refused {version.title}: {version.tags.get('gate_reason', '')}; "
             "choose another with --to (`make history` shows them), or insist with --force"
         )
-    registry.crown(version, provenance.crowning("restored", reason, forced=refused), over=champion)
+    registry.promote(
+        version, provenance.promotion("restored", reason, forced=refused), over=champion
+    )
     said = f"{version.title}, was {champion.title}"
     cli.say(f"champion      {said}")
     summary = f"## Rollback\n\n**Champion: {said}.** {pages.cell(reason)}\n"
@@ -60,23 +62,23 @@ def show(settings: Settings) -> None:
     registry = connect(settings.registry)
     versions = {version.version: version.tags for version in registry.versions(SERVED)}
     rows = [
-        _row(reign, versions.get(reign.version, {}))
-        for reign in history.reigns(registry.succession(SERVED))
+        _row(tenure, versions.get(tenure.version, {}))
+        for tenure in history.tenures(registry.valid_entries(SERVED))
     ]
     cli.show_table(f"{SERVED}@{CHAMPION}", COLUMNS, rows)
 
 
-def _row(reign: history.Reign, tags: Mapping[str, str]) -> tuple[str, ...]:
-    crowning = reign.crowning
-    forced = " (forced)" if crowning.forced else ""
+def _row(tenure: history.Tenure, tags: Mapping[str, str]) -> tuple[str, ...]:
+    promotion = tenure.promotion
+    forced = " (forced)" if promotion.forced else ""
     return (
-        str(reign.version),
+        str(tenure.version),
         tags.get("family", "deleted" if not tags else "unknown"),
         f"{float(tags['roc_auc']):.3f}" if "roc_auc" in tags else "",
-        _minute(crowning.at),
-        _minute(reign.until) if reign.until else "now",
+        _minute(promotion.at),
+        _minute(tenure.until) if tenure.until else "now",
         tags.get("git_commit", "")[:7],
-        f"{crowning.action} by {crowning.by}{forced}: {crowning.reason}",
+        f"{promotion.action} by {promotion.by}{forced}: {promotion.reason}",
     )
 
 

@@ -14,7 +14,7 @@ from pipeline.base.errors import (
 )
 from pipeline.base.manifest import Files
 from pipeline.base.policies import Patience
-from pipeline.registry.diagnosis import DOUBLE
+from pipeline.registry.diagnosis import DUPLICATE
 from pipeline.registry.mlflow_calls import MlflowCalls, first, plain, unless_there
 from pipeline.registry.publishing import KEY, Submission, experiment_id, log_model, log_run, upload
 from pipeline.registry.version import (
@@ -153,10 +153,10 @@ class Versions:
             self._create(submission)
         if not (made := self.versions(name, **{KEY: key})):
             raise RegistryError(f"the version of {name} with the key {key} was changed meanwhile")
-        version, *doubles = made
-        for double in doubles:
+        version, *duplicates = made
+        for duplicate in duplicates:
             # Of two jobs with one key, the later; or a request that was given up for lost.
-            self.tag(double, {KEY: f"{key}{DOUBLE}{version.title}"})
+            self.tag(duplicate, {KEY: f"{key}{DUPLICATE}{version.title}"})
         if version.tags.get(DIGEST) != submission.tags.get(DIGEST):
             raise RegistryError(
                 f"the key {key} was used for other models ({version.title}): give another key"

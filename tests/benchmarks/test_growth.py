@@ -30,7 +30,7 @@ def test_every_clone_was_promoted_in_its_turn(grown):
     """The champion is the last of them, with its files."""
     grown.grow(5, files=5)
     registry = grown.open("5")
-    assert [entry.version for entry in registry.succession(SERVED)] == [1, 2, 3, 4, 5]
+    assert [entry.version for entry in registry.valid_entries(SERVED)] == [1, 2, 3, 4, 5]
     assert registry.champion(SERVED).version == 5
     assert registry.files(registry.champion(SERVED)).keys() == {"model.skops"}
 
@@ -56,7 +56,7 @@ def test_merges_that_are_cloned_go_on_from_real_ones(workspace, monkeypatch):
     registry = Registry(f"sqlite:///{workspace}/registry/mlflow.db", "heart-disease")
     versions = registry.versions(FAMILY_MODEL)
     assert [version.version for version in versions] == list(range(1, 9))
-    assert [entry.version for entry in registry.succession(FAMILY_MODEL)] == list(range(1, 9))
+    assert [entry.version for entry in registry.valid_entries(FAMILY_MODEL)] == list(range(1, 9))
     assert [version.version for version in versions if not version.pruned] == [8]
 
 

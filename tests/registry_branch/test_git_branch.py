@@ -153,7 +153,7 @@ class Writer:
         self.commit, self.next = self.branch.read(), 1
 
     def change(self):
-        """Add a version; crown it if it is better than the champion that was read."""
+        """Add a version; promote it if it is better than the champion that was read."""
         folder = self.branch.folder
         champion = folder / "champion"
         best = float(champion.read_text().split()[1]) if champion.exists() else -1.0

@@ -79,10 +79,10 @@ def test_an_empty_registry_loses_nothing(families):
     st.sets(st.integers(0, 29)),
     st.integers(1, 5),
 )
-def test_no_champion_is_ever_lost(moments, crowned, kept):
+def test_no_champion_is_ever_lost(moments, promoted, kept):
     """Whatever the order in which versions are listed, and however few are kept."""
     versions = [version(n) for n in moments]
-    champions = [champion(one.title) for n, one in enumerate(versions) if n in crowned]
+    champions = [champion(one.title) for n, one in enumerate(versions) if n in promoted]
 
     gone = expired({"svm": versions}, champions, RetentionPolicy(versions=kept, runs=kept))
 

@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 
 from pipeline.base import config
 from pipeline.registry.client import Registry
-from pipeline.registry.history import Crowning
+from pipeline.registry.history import Promotion
 from tests.registries import Store, empty, submission
 
 NAME = "heart_disease_svm"
@@ -44,9 +44,9 @@ def client(store):
     return MlflowClient(store.uri, store.uri)
 
 
-def crowning():
+def promotion():
     """Return why a version becomes champion."""
-    return Crowning(at="2026-01-01", by="ada", action="promoted", reason="better", commit="abc")
+    return Promotion(at="2026-01-01", by="ada", action="promoted", reason="better", commit="abc")
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def registry(store):
         version = made.publish(submission(key=f"job {number}"))
         made.ensure_registered(SERVED, "served")
         copied = made.copy(version, SERVED, {})
-        for crowned in (version, copied):
-            made.crown(crowned, crowning(), over=made.settle(crowned.model_name))
+        for promoted in (version, copied):
+            made.promote(promoted, promotion(), over=made.settle(promoted.model_name))
     return made
 
 

@@ -1,4 +1,4 @@
-"""The doctor finds what somebody has damaged by hand, mends it, and then finds nothing."""
+"""The doctor finds what somebody has damaged by hand, repairs it, and then finds nothing."""
 
 import os
 import subprocess
@@ -138,29 +138,29 @@ def test_a_registry_that_nobody_damaged_is_healthy(registry, client, capsys):
 @pytest.mark.parametrize(
     ("damage", "problem"), DAMAGE, ids=lambda value: getattr(value, "__name__", "")
 )
-def test_damage_is_found_mended_and_gone(world, capsys, damage, problem):
-    """To look changes nothing, to mend loses nothing, and a second time finds nothing."""
+def test_damage_is_found_repaired_and_gone(world, capsys, damage, problem):
+    """To look changes nothing, to repair loses nothing, and a second time finds nothing."""
     client, registry = world.client, world.registry
     damage(world)
     damaged = everything(client)
 
-    assert "`--repair` mends" in examine()
+    assert "`--repair` repairs " in examine()
     assert problem in capsys.readouterr().out
     assert everything(client) == damaged
 
     assert examine(repair=True) == ""
-    mended = everything(client)
-    assert [one[:2] for one in mended[0] if one[0] != HISTORY] == [
+    repaired = everything(client)
+    assert [one[:2] for one in repaired[0] if one[0] != HISTORY] == [
         one[:2] for one in damaged[0] if one[0] != HISTORY
     ]
     assert examine(repair=True) == ""
-    assert everything(client) == mended
+    assert everything(client) == repaired
     for name in (NAME, SERVED):
         registry.files(registry.champion(name))
 
 
-def test_all_damage_at_once_is_mended(world):
-    """What is mended does not break what was mended before."""
+def test_all_damage_at_once_is_repaired(world):
+    """What is repaired does not break what was repaired before."""
     for damage, _ in DAMAGE:
         if damage not in (deleted_champion, lost_history):
             damage(world)
@@ -176,14 +176,14 @@ def test_a_deleted_champion_is_followed_by_the_one_before(client, registry):
     examine(repair=True)
 
     assert registry.champion(SERVED).version == 1
-    last = registry.succession(SERVED)[-1].crowning
+    last = registry.valid_entries(SERVED)[-1].promotion
     assert (last.action, last.reason) == (
         "restored",
         "registry doctor: its champion, version 2, was deleted",
     )
 
 
-# --- what only a person can mend
+# --- what only a person can repair
 
 
 def test_a_file_that_nobody_else_has_is_left_to_a_person(store, registry, capsys):
@@ -245,7 +245,7 @@ def test_runs_of_others_are_left_alone(client, registry):
     assert client.get_run(run.info.run_id).info.status == "RUNNING"
 
 
-def test_what_cannot_be_mended_stops_no_other_mending(world, capsys, monkeypatch):
+def test_what_cannot_be_repaired_stops_no_other_repair(world, capsys, monkeypatch):
     """It is said, and the rest is done."""
     run_that_never_ended(world)
     alias_moved_by_hand(world)
@@ -256,7 +256,7 @@ def test_what_cannot_be_mended_stops_no_other_mending(world, capsys, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(RegistryCare, "settle", refuse)
         assert examine(repair=True).startswith("1 thing is wrong")
-    assert "not mended    heart_disease: no settling of heart_disease" in capsys.readouterr().out
+    assert "not repaired  heart_disease: no settling of heart_disease" in capsys.readouterr().out
     assert examine(repair=True) == ""
 
 
@@ -264,9 +264,11 @@ def test_a_key_that_is_taken_away_meanwhile_is_taken_away_once(world):
     """A job that publishes does the same."""
     doubled_version(world)
     care = RegistryCare(world.store.uri, "heart-disease")
-    finding = Finding(subject=f"{NAME}/3", problem="", mend="take the key away", target=f"{NAME}/2")
+    finding = Finding(
+        subject=f"{NAME}/3", problem="", repair="take the key away", target=f"{NAME}/2"
+    )
     for _ in range(2):
-        care.mend(finding, provenance.crowning("restored", ""))
+        care.repair(finding, provenance.promotion("restored", ""))
     assert world.registry.version(NAME, 3).tags["key"] == f"job 2: double of {NAME}/2"
 
 
@@ -299,7 +301,7 @@ def test_a_person_asks_it_by_its_name(world):
     found = command(world.store.uri)
     last = found.stderr.splitlines()[-1]
     assert last.startswith(f"error: 1 thing is wrong with the registry at {world.store.uri}, ")
-    assert last.endswith("in the table above; 1 of them `--repair` mends")
+    assert last.endswith("in the table above; `--repair` repairs 1 of them")
     assert found.returncode == 1
     assert command(world.store.uri, "--repair").returncode == 0
     assert command(world.store.uri).returncode == 0

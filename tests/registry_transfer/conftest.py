@@ -13,7 +13,7 @@ from pipeline.base import config
 from pipeline.base.names import HISTORY, SERVED
 from pipeline.base.policies import Patience
 from pipeline.registry.client import Registry
-from pipeline.registry.history import Crowning
+from pipeline.registry.history import Promotion
 from pipeline.registry.inventory import MODELS, ORIGIN
 from pipeline.registry.mlflow_calls import MlflowCalls
 from tests.conftest import ROOT
@@ -43,16 +43,16 @@ class Place(NamedTuple):
         return found
 
 
-def crowning(reason):
+def promotion(reason):
     """Return why a version becomes champion."""
-    return Crowning(at="2026-01-01", by="ada", action="promoted", reason=reason, commit="abc")
+    return Promotion(at="2026-01-01", by="ada", action="promoted", reason=reason, commit="abc")
 
 
 def promote(registry, version, over):
-    """Copy a version into the served model and crown it, as task 3 does."""
+    """Copy a version into the served model and promote it, as task 3 does."""
     registry.ensure_registered(SERVED, "What is served")
     copied = registry.copy(version, SERVED, {"promoted_from": version.title})
-    registry.crown(copied, crowning(f"better than {over}"), over=over)
+    registry.promote(copied, promotion(f"better than {over}"), over=over)
     return copied
 
 
@@ -64,7 +64,7 @@ def fill(place):
     third = registry.publish(submission(key="third", files={"MLmodel": b"3", "a/b.txt": b"b"}))
     forest = registry.publish(submission(model_name=FOREST, key="first", run_name="forest"))
     lost = registry.publish(submission(model_name=FOREST, key="lost", files={"MLmodel": b"lost"}))
-    registry.crown(first, crowning("the first"), over=None)
+    registry.promote(first, promotion("the first"), over=None)
     served = promote(registry, first, None)
     served = promote(registry, lost, served)
     served = promote(registry, third, served)

@@ -1,4 +1,4 @@
-"""The history of champions, from the log of crownings."""
+"""The history of champions, from the log of promotions."""
 
 from itertools import pairwise
 
@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.registry import history
-from pipeline.registry.history import Crowning, Entry, Reign
+from pipeline.registry.history import Entry, Promotion, Tenure
 
 
-def crowned(minute, action="promoted"):
-    """Return a crowning in that minute."""
+def promoted(minute, action="promoted"):
+    """Return a promotion in that minute."""
     at = f"2026-01-01T00:{minute:02d}:00+00:00"
-    return Crowning(at=at, by="ada", action=action, reason="better", commit="abc")
+    return Promotion(at=at, by="ada", action=action, reason="better", commit="abc")
 
 
 def log(*entries):
     """Return a log of entries, each given as sequence, version and what it came after."""
     return [
-        Entry(sequence=sequence, version=version, after=after, crowning=crowned(sequence))
+        Entry(sequence=sequence, version=version, after=after, promotion=promoted(sequence))
         for sequence, version, after in entries
     ]
 
@@ -49,7 +49,7 @@ def numbers(line):
 )
 def test_an_entry_counts_when_nobody_elses_came_between(entries, counting):
     """So of several promoters at once exactly one wins."""
-    assert numbers(history.succession(log(*entries))) == counting
+    assert numbers(history.valid_entries(log(*entries))) == counting
 
 
 @given(st.data(), st.integers(1, 12))
@@ -58,9 +58,9 @@ def test_an_entry_once_counted_counts_for_good(data, length):
     entries = log(
         *((number, number, data.draw(st.integers(0, number - 1))) for number in range(1, length))
     )
-    whole = numbers(history.succession(entries))
+    whole = numbers(history.valid_entries(entries))
     for end in range(len(entries)):
-        seen = numbers(history.succession(entries[:end]))
+        seen = numbers(history.valid_entries(entries[:end]))
         assert whole[: len(seen)] == seen
 
 
@@ -70,7 +70,7 @@ def test_every_entry_that_counts_knew_its_predecessor(data, length):
     entries = log(
         *((number, number, data.draw(st.integers(0, number - 1))) for number in range(1, length))
     )
-    for before, entry in pairwise(history.succession(entries)):
+    for before, entry in pairwise(history.valid_entries(entries)):
         assert before.sequence <= entry.after < entry.sequence
 
 
@@ -82,7 +82,7 @@ def test_read_backwards_the_same_entries_count(data, length):
     )
     left = [entry for entry in entries if data.draw(st.booleans())]
     found = history.backwards(reversed(left))
-    assert numbers(found) == numbers(reversed(history.succession(left)))
+    assert numbers(found) == numbers(reversed(history.valid_entries(left)))
 
 
 def test_backwards_no_more_is_read_than_is_asked_for():
@@ -98,48 +98,48 @@ def test_backwards_no_more_is_read_than_is_asked_for():
         pytest.param([(1, 1, 0)], None, id="the first"),
         pytest.param([(1, 1, 0), (2, 2, 1)], 1, id="two"),
         pytest.param([(1, 1, 0), (2, 2, 1), (3, 1, 2)], 2, id="back again"),
-        pytest.param([(1, 1, 0), (2, 2, 1), (3, 2, 2)], 1, id="crowned twice in a row"),
+        pytest.param([(1, 1, 0), (2, 2, 1), (3, 2, 2)], 1, id="promoted twice in a row"),
     ],
 )
 def test_the_previous_champion_is_another_version(entries, before):
     """It is the one that a rollback takes."""
-    assert history.previous(history.succession(log(*entries))) == before
+    assert history.previous(history.valid_entries(log(*entries))) == before
 
 
-# --- reigns
+# --- tenures
 
 
-def test_a_reign_lasts_until_the_next_one():
+def test_a_tenure_lasts_until_the_next_one():
     """The last one has no end."""
     first, second = log((1, 1, 0), (2, 2, 1))
-    assert history.reigns([first, second]) == [
-        Reign(version=1, crowning=first.crowning, until=second.crowning.at),
-        Reign(version=2, crowning=second.crowning),
+    assert history.tenures([first, second]) == [
+        Tenure(version=1, promotion=first.promotion, until=second.promotion.at),
+        Tenure(version=2, promotion=second.promotion),
     ]
 
 
-def test_a_version_can_reign_again():
-    """After a rollback the older version reigns later."""
+def test_a_version_can_be_champion_again():
+    """After a rollback the older version has a second tenure."""
     moves = log((1, 1, 0), (2, 2, 1), (3, 1, 2))
-    assert [reign.version for reign in history.reigns(moves)] == [1, 2, 1]
+    assert [tenure.version for tenure in history.tenures(moves)] == [1, 2, 1]
 
 
-def test_a_version_that_was_crowned_twice_in_a_row_reigned_once():
-    """The later crowning counts."""
+def test_a_version_that_was_promoted_twice_in_a_row_has_one_tenure():
+    """The later promotion counts."""
     again = log((1, 1, 0), (2, 1, 1))
-    assert history.reigns(again) == [Reign(version=1, crowning=again[-1].crowning)]
+    assert history.tenures(again) == [Tenure(version=1, promotion=again[-1].promotion)]
 
 
-def test_nobody_reigned_where_nobody_was_crowned():
+def test_there_is_no_tenure_where_no_version_was_promoted():
     """An empty registry has an empty history."""
-    assert history.reigns([]) == []
+    assert history.tenures([]) == []
 
 
 @given(st.lists(st.integers(1, 3), max_size=59))
-def test_reigns_follow_each_other_without_a_gap(versions):
+def test_tenures_follow_each_other_without_a_gap(versions):
     """Each ends when the next begins, and never is one version its own successor."""
     moves = log(*((number, version, number - 1) for number, version in enumerate(versions, 1)))
-    found = history.reigns(history.succession(moves))
+    found = history.tenures(history.valid_entries(moves))
     for earlier, later in pairwise(found):
-        assert earlier.until == later.crowning.at
+        assert earlier.until == later.promotion.at
         assert earlier.version != later.version

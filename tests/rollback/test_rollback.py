@@ -11,7 +11,7 @@ from pipeline.base import config
 from pipeline.base.errors import NoChampionError, RegistryError
 from pipeline.registry import rollback
 from pipeline.registry.client import Registry
-from pipeline.registry.history import PREVIOUS_CHAMPION, Crowning
+from pipeline.registry.history import PREVIOUS_CHAMPION, Promotion
 from pipeline.registry.publishing import Submission
 from tests.conftest import ROOT, lay_out
 
@@ -63,7 +63,7 @@ def registry(tmp_path_factory):
         made = Registry(uri, "heart-disease")
         for number in (OLD, NEW):
             version, over = made.publish(submission(f"champion {number}")), made.settle(SERVED)
-            made.crown(version, crowning(f"2026-01-0{number}T10:00:00+00:00", "better"), over)
+            made.promote(version, promotion(f"2026-01-0{number}T10:00:00+00:00", "better"), over)
         made.publish(submission("refused", "refuse"))
         with pytest.raises(KeyboardInterrupt):
             Interrupted(uri, "heart-disease").publish(submission("incomplete"))
@@ -85,9 +85,9 @@ def swap(folder, content, planted):
     stored.write_bytes(planted)
 
 
-def crowning(at, reason):
+def promotion(at, reason):
     """Return a promotion at that moment."""
-    return Crowning(at=at, by="ada", action="promoted", reason=reason, commit="abc")
+    return Promotion(at=at, by="ada", action="promoted", reason=reason, commit="abc")
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def settings(registry):
     """Return the settings, with version 2 as champion and version 1 before it."""
     for version in (OLD, NEW):
         if champion(registry) != version:
-            again = crowning("2026-01-03T10:00:00+00:00", "as at the start")
-            registry.crown(registry.version(SERVED, version), again, registry.champion(SERVED))
+            again = promotion("2026-01-03T10:00:00+00:00", "as at the start")
+            registry.promote(registry.version(SERVED, version), again, registry.champion(SERVED))
     return config.load()
 
 
@@ -138,17 +138,17 @@ def test_who_when_and_why_are_kept_in_the_history(registry, settings, monkeypatc
     """The audit trail is in the registry itself."""
     monkeypatch.setenv("GITHUB_ACTOR", "grace")
     rollback.run(settings, "false alarms since Monday", to=OLD)
-    last = registry.succession(SERVED)[-1]
+    last = registry.valid_entries(SERVED)[-1]
     assert last.version == OLD
-    assert (last.crowning.by, last.crowning.action) == ("grace", "restored")
-    assert last.crowning.reason == "false alarms since Monday"
+    assert (last.promotion.by, last.promotion.action) == ("grace", "restored")
+    assert last.promotion.reason == "false alarms since Monday"
 
 
 def test_the_champion_itself_is_left_alone(registry, settings, capsys):
     """A repeated command changes nothing."""
-    before = registry.version(SERVED, NEW).tags, registry.succession(SERVED)
+    before = registry.version(SERVED, NEW).tags, registry.valid_entries(SERVED)
     rollback.run(settings, "once more", to=NEW)
-    assert (registry.version(SERVED, NEW).tags, registry.succession(SERVED)) == before
+    assert (registry.version(SERVED, NEW).tags, registry.valid_entries(SERVED)) == before
     assert "already" in capsys.readouterr().out
 
 
@@ -172,7 +172,7 @@ def test_force_takes_a_refused_version_and_notes_it(registry, settings):
     """Somebody may know better; it can be seen later that they did."""
     rollback.run(settings, "the gate is wrong", to=REFUSED, force=True)
     assert champion(registry) == REFUSED
-    assert registry.succession(SERVED)[-1].crowning.forced
+    assert registry.valid_entries(SERVED)[-1].promotion.forced
 
 
 @pytest.mark.parametrize("version", [INCOMPLETE, SWAPPED], ids=["incomplete", "swapped"])
@@ -183,7 +183,7 @@ def test_force_takes_no_version_whose_files_are_wrong(registry, settings, versio
     assert champion(registry) == NEW
 
 
-def test_the_history_shows_every_reign(settings, capsys, monkeypatch):
+def test_the_history_shows_every_tenure(settings, capsys, monkeypatch):
     """Version, family, figure, time, commit and reason."""
     monkeypatch.setenv("COLUMNS", "200")
     rollback.show(settings)
@@ -202,9 +202,9 @@ def test_a_deleted_champion_still_has_its_place_in_the_history(tmp_path, monkeyp
     made = Registry(uri, "heart-disease")
     version, first = (
         made.publish(submission("only")),
-        crowning("2026-01-01T10:00:00+00:00", "first"),
+        promotion("2026-01-01T10:00:00+00:00", "first"),
     )
-    made.crown(version, first, over=None)
+    made.promote(version, first, over=None)
     MlflowClient(uri, uri).delete_model_version(SERVED, "1")
 
     rollback.show(config.load())
@@ -219,8 +219,8 @@ def test_without_a_previous_champion_there_is_nothing_to_go_back_to(tmp_path, mo
     settings = config.load()
     with pytest.raises(NoChampionError, match="experiment_tracking"):
         rollback.run(settings, "try")
-    only, first = made.publish(submission("only")), crowning("2026-01-01T10:00:00+00:00", "first")
-    made.crown(only, first, over=None)
+    only, first = made.publish(submission("only")), promotion("2026-01-01T10:00:00+00:00", "first")
+    made.promote(only, first, over=None)
     with pytest.raises(RegistryError, match="one champion only"):
         rollback.run(settings, "try")
 

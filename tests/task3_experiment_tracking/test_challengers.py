@@ -81,7 +81,7 @@ def test_each_family_is_held_against_its_own_champion(contest):
     assert contest.honest.champions == {name: f"{name}/2" for name in NAMES}
 
 
-def test_a_worse_challenger_is_recorded_but_not_crowned(contest):
+def test_a_worse_challenger_is_recorded_but_not_promoted(contest):
     """Version 3 of each family exists, and every alias stays."""
     assert made(contest.relapse) == versions(3, served=2)
     assert contest.relapse.champion == contest.honest.champion
@@ -90,7 +90,7 @@ def test_a_worse_challenger_is_recorded_but_not_crowned(contest):
     assert "verdict keep" in contest.relapse.printed
 
 
-def test_no_family_that_is_unfit_is_crowned(clone, monkeypatch):
+def test_no_family_that_is_unfit_is_promoted(clone, monkeypatch):
     """A refusal is an outcome that is explained, not a failure."""
     monkeypatch.setenv(config.PREFIX + "PROMOTION__MINIMUM_ROC_AUC", "0.99")
     monkeypatch.setenv("COLUMNS", "200")
@@ -106,7 +106,7 @@ def test_no_family_that_is_unfit_is_crowned(clone, monkeypatch):
 # --- interruptions
 
 
-@pytest.mark.parametrize("step", ["publish", "copy", "crown", "_append", "_point"])
+@pytest.mark.parametrize("step", ["publish", "copy", "promote", "_append", "_point"])
 def test_an_interrupted_run_is_finished_by_the_next(clone, monkeypatch, step):
     """With the same key nothing is made twice, and until then there is no champion.
 
@@ -134,7 +134,7 @@ def test_an_interrupted_run_is_finished_by_the_next(clone, monkeypatch, step):
 
 
 def test_a_key_that_made_other_models_is_refused(clone, registered_weakly, weak):
-    """A verdict on one model must never crown another."""
+    """A verdict on one model must never promote another."""
     artifacts.write_folder(artifacts.MODELS, weak)
     with pytest.raises(
         RegistryError, match=r"the key job was used for other models .*give another"

@@ -1,4 +1,4 @@
-"""The whole task: what a run registers, whom it crowns, and what it refuses to do."""
+"""The whole task: what a run registers, whom it promotes, and what it refuses to do."""
 
 import os
 import shutil
@@ -85,7 +85,7 @@ def test_the_first_run_makes_each_fit_family_its_own_champion(story):
     assert story.first.champions == {name: f"{name}/1" for name in NAMES if name != unfit}
 
 
-def test_the_first_run_crowns_the_best_family(story):
+def test_the_first_run_promotes_the_best_family(story):
     """There is nobody to beat, and nobody before."""
     assert story.first.champion.title == "heart_disease/1"
     assert story.first.champion.tags["promoted_from"] == "heart_disease_logistic_regression/1"
@@ -166,7 +166,7 @@ def test_the_same_models_again_keep_every_champion(story):
 
 
 def test_a_losing_version_is_recorded_with_its_verdict(story):
-    """What the gate said stands at the version that was not crowned."""
+    """What the gate said stands at the version that was not promoted."""
     second = Registry(story.uri, "heart-disease").version("heart_disease_logistic_regression", 2)
     assert second.tags["gate_outcome"] == "keep"
     assert second.tags["gate_reason"].startswith("the same model as")

@@ -6,7 +6,7 @@ from mlflow import MlflowClient
 from pipeline.base.errors import NoChampionError, OvertakenError, RegistryError
 from pipeline.base.names import HISTORY
 from pipeline.registry.client import Registry
-from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION, Crowning
+from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION, Promotion
 from tests.registries import counts, submission
 
 NAME = "heart_disease_svm"
@@ -227,7 +227,7 @@ def test_a_file_that_is_not_as_published_is_named(store, registry, published, da
 
 
 def test_every_difference_is_named_at_once(store, registry, published):
-    """A person who mends it need not try again for each."""
+    """A person who repairs it need not try again for each."""
     folder = store.path(published)
     swap(folder)
     add(folder)
@@ -360,30 +360,30 @@ def test_a_damaged_copy_is_refused_by_its_own_name(store, registry, published):
 # --- champions
 
 
-def crowning(reason="better"):
+def promotion(reason="better"):
     """Return why a version becomes champion."""
-    return Crowning(at="2026-01-01", by="ada", action="promoted", reason=reason, commit="abc")
+    return Promotion(at="2026-01-01", by="ada", action="promoted", reason=reason, commit="abc")
 
 
-def test_a_crowned_version_is_champion_and_the_history_says_why(registry, published):
+def test_a_promoted_version_is_champion_and_the_history_says_why(registry, published):
     """The one before keeps an alias, too."""
     second = registry.publish(submission())
-    registry.crown(published, crowning("the first"), over=None)
-    registry.crown(second, crowning("better"), over=published)
+    registry.promote(published, promotion("the first"), over=None)
+    registry.promote(second, promotion("better"), over=published)
 
     assert registry.champion(NAME) == second
     assert registry.aliases(NAME) == {CHAMPION: 2, PREVIOUS_CHAMPION: 1}
-    told = [(entry.version, entry.crowning.reason) for entry in registry.succession(NAME)]
+    told = [(entry.version, entry.promotion.reason) for entry in registry.valid_entries(NAME)]
     assert told == [(1, "the first"), (2, "better")]
 
 
 def test_whoever_decided_against_another_champion_is_overtaken(registry, published):
     """The gate has compared it with a model that is no longer in its way."""
     second = registry.publish(submission())
-    registry.crown(published, crowning(), over=None)
+    registry.promote(published, promotion(), over=None)
 
     with pytest.raises(OvertakenError, match=f"{NAME}/1 became champion meanwhile"):
-        registry.crown(second, crowning(), over=None)
+        registry.promote(second, promotion(), over=None)
     assert registry.champion(NAME) == published
 
 
@@ -394,15 +394,15 @@ def test_of_two_promoters_at_once_the_first_in_the_history_wins(store, published
         """A promoter that reads the history just before somebody else writes into it."""
 
         def _append(self, version, given, after):
-            Registry(store.uri, "tests").crown(published, crowning("faster"), over=None)
+            Registry(store.uri, "tests").promote(published, promotion("faster"), over=None)
             return super()._append(version, given, after)
 
     late = Late(store.uri, "tests")
     second = late.publish(submission())
     with pytest.raises(OvertakenError, match=f"became champion before {NAME}/2 could"):
-        late.crown(second, crowning(), over=None)
+        late.promote(second, promotion(), over=None)
     assert late.champion(NAME) == published
-    assert [entry.version for entry in late.succession(NAME)] == [1]
+    assert [entry.version for entry in late.valid_entries(NAME)] == [1]
 
 
 def test_an_interrupted_promotion_is_finished_by_whoever_comes_next(store, registry, published):
@@ -415,9 +415,9 @@ def test_an_interrupted_promotion_is_finished_by_whoever_comes_next(store, regis
             raise KeyboardInterrupt(model_name)
 
     second = registry.publish(submission())
-    registry.crown(published, crowning(), over=None)
+    registry.promote(published, promotion(), over=None)
     with pytest.raises(KeyboardInterrupt):
-        Dying(store.uri, "tests").crown(second, crowning(), over=published)
+        Dying(store.uri, "tests").promote(second, promotion(), over=published)
     assert registry.champion(NAME) == published
 
     assert registry.settle(NAME) == second
@@ -426,7 +426,7 @@ def test_an_interrupted_promotion_is_finished_by_whoever_comes_next(store, regis
 
 def test_an_alias_that_was_moved_by_hand_goes_back(registry, published):
     """The history has the say; a rollback is the way to another champion."""
-    registry.crown(published, crowning(), over=None)
+    registry.promote(published, promotion(), over=None)
     registry.set_alias(registry.publish(submission()), CHAMPION)
 
     assert registry.settle(NAME) == published
@@ -440,22 +440,22 @@ def test_without_a_history_the_alias_counts(registry, published):
     second = registry.publish(submission())
 
     assert registry.settle(NAME) == published
-    registry.crown(second, crowning(), over=published)
+    registry.promote(second, promotion(), over=published)
     assert registry.champion(NAME) == second
 
 
 def test_an_incomplete_version_cannot_be_champion(registry, interrupted):
     """Nobody knows what it holds."""
     with pytest.raises(RegistryError, match=f"{NAME}/1 is incomplete"):
-        registry.crown(interrupted[0], crowning(), over=None)
+        registry.promote(interrupted[0], promotion(), over=None)
 
 
 def test_a_version_with_other_files_cannot_be_champion(store, registry, published):
     """Also when it was complete once."""
     swap(store.path(published))
     with pytest.raises(RegistryError, match=f"{NAME}/1 is not what was published"):
-        registry.crown(published, crowning(), over=None)
-    assert registry.succession(NAME) == []
+        registry.promote(published, promotion(), over=None)
+    assert registry.valid_entries(NAME) == []
 
 
 def test_an_entry_that_arrives_twice_counts_once(store, published):
@@ -473,16 +473,16 @@ def test_an_entry_that_arrives_twice_counts_once(store, published):
             return self.versions(HISTORY, key=entry.tags["key"])[0].version
 
     twice = Twice(store.uri, "tests")
-    twice.crown(published, crowning(), over=None)
-    assert [entry.version for entry in twice.succession(NAME)] == [1]
+    twice.promote(published, promotion(), over=None)
+    assert [entry.version for entry in twice.valid_entries(NAME)] == [1]
     assert len(twice.log(NAME)) == 2
 
 
 def test_a_damaged_entry_of_the_history_does_not_count(client, registry, published):
     """The champion is then the one before."""
     second = registry.publish(submission())
-    registry.crown(published, crowning(), over=None)
-    registry.crown(second, crowning(), over=published)
+    registry.promote(published, promotion(), over=None)
+    registry.promote(second, promotion(), over=published)
     client.set_model_version_tag(HISTORY, "2", "crowning", "nonsense")
 
     assert registry.settle(NAME) == published
@@ -491,8 +491,8 @@ def test_a_damaged_entry_of_the_history_does_not_count(client, registry, publish
 def test_a_champion_that_was_deleted_is_named(client, registry, published):
     """With the command that looks after it."""
     second = registry.publish(submission())
-    registry.crown(published, crowning(), over=None)
-    registry.crown(second, crowning(), over=published)
+    registry.promote(published, promotion(), over=None)
+    registry.promote(second, promotion(), over=published)
     client.delete_model_version(NAME, "2")
 
     with pytest.raises(RegistryError, match=f"{NAME}/2 is champion by the history and was deleted"):
@@ -500,21 +500,21 @@ def test_a_champion_that_was_deleted_is_named(client, registry, published):
 
 
 def test_where_every_champion_was_deleted_there_is_none(client, registry, published):
-    """The next one is crowned as the first was."""
-    registry.crown(published, crowning(), over=None)
+    """The next one is promoted as the first was."""
+    registry.promote(published, promotion(), over=None)
     client.delete_model_version(NAME, "1")
     assert registry.settle(NAME) is None
 
     second = registry.publish(submission())
-    registry.crown(second, crowning(), over=None)
+    registry.promote(second, promotion(), over=None)
     assert registry.settle(NAME) == registry.champion(NAME) == second
 
 
 def test_a_previous_champion_that_was_deleted_is_in_nobodys_way(client, registry, published):
     """There is none to go back to then."""
     second = registry.publish(submission())
-    registry.crown(published, crowning(), over=None)
-    registry.crown(second, crowning(), over=published)
+    registry.promote(published, promotion(), over=None)
+    registry.promote(second, promotion(), over=published)
     client.delete_model_version(NAME, "1")
 
     assert registry.settle(NAME) == second

@@ -108,7 +108,7 @@ def test_no_champion_is_an_error_of_its_own(place, monkeypatch, empty_uri):
 
 
 @pytest.fixture
-def crowned_by_hand(client):
+def promoted_by_hand(client):
     """Give the alias to a version that was never promoted, and take it back."""
     mlflow.set_tracking_uri(client.tracking_uri)
     made = client.copy_model_version(f"models:/{registered_name('svm')}/1", SERVED)
@@ -118,9 +118,9 @@ def crowned_by_hand(client):
     client.delete_model_version(SERVED, made.version)
 
 
-def test_an_alias_moved_by_hand_to_a_version_without_history_is_named(packager, crowned_by_hand):
+def test_an_alias_moved_by_hand_to_a_version_without_history_is_named(packager, promoted_by_hand):
     """Not a traceback about a missing tag."""
-    with pytest.raises(RegistryError, match=f"{crowned_by_hand} was never promoted .*promoted_at"):
+    with pytest.raises(RegistryError, match=f"{promoted_by_hand} was never promoted .*promoted_at"):
         packager.get_champion_model_info()
 
 

@@ -105,7 +105,7 @@ def test_the_past_that_is_moved_has_everything_that_can_happen(expected):
     assert aliases == {"champion": 3, "previous_champion": 2, "production": 3, "staging": 3}
 
 
-def test_the_registry_goes_on_counting_and_crowning(origin, place):
+def test_the_registry_goes_on_counting_and_promotion(origin, place):
     """A publish gets the next number, or finds its key; the history still decides."""
     there = place("there")
     move(origin.uri, there.uri)

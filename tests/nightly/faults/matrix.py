@@ -11,7 +11,7 @@ from tests.nightly.faults.proxy import Call, Proxy
 from tests.nightly.faults.witness import Witness
 from tests.nursery import KILLED, Nursery
 
-RETRY, AGAIN, DOUBLE, LOST = "retry", "again", "double", "LOST"
+RETRY, AGAIN, DUPLICATE, LOST = "retry", "again", "duplicate", "LOST"
 
 
 class Row(NamedTuple):
@@ -52,7 +52,7 @@ class Matrix:
         self._base, self._nursery = Base(server.uri), None
         self.rows, self.whole = [], {}
         # Twice: some things MLflow asks only once in a process.
-        for stage in ("publish", "publish", "crown"):
+        for stage in ("publish", "publish", "promote"):
             names = self._prepared(stage)
             self.proxy.expect()
             STAGES[stage].run(self.proxy.uri, names, PATIENT)
@@ -79,12 +79,12 @@ class Matrix:
             breaches += self._differences(stage, names)
         if not succeeded or cell.fault in LATE:
             breaches += self._again(stage, names)
-        doubles = self._witness.doubles(names, models=succeeded)
-        if doubles and cell.fault not in LATE:
-            breaches.append(f"{doubles} made twice")
+        duplicates = self._witness.duplicates(names, models=succeeded)
+        if duplicates and cell.fault not in LATE:
+            breaches.append(f"{duplicates} made twice")
         if breaches:
             return Result(cell, LOST, "; ".join(breaches))
-        outcome = DOUBLE if doubles else RETRY if succeeded else AGAIN
+        outcome = DUPLICATE if duplicates else RETRY if succeeded else AGAIN
         return Result(cell, outcome, message)
 
     def _prepared(self, stage):

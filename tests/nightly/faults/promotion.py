@@ -1,4 +1,4 @@
-"""What is broken: two families are published, judged and crowned, as task 3 does with four.
+"""What is broken: two families are published, judged and promoted, as task 3 does with four.
 
 Each time under names of its own, so that one server serves all.
 """
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pipeline.base.errors import OvertakenError
 from pipeline.base.policies import Patience
 from pipeline.registry.client import Registry
-from pipeline.registry.history import Crowning
+from pipeline.registry.history import Promotion
 from pipeline.registry.publishing import Submission
 
 FAMILIES = {"svm": 0.91, "tree": 0.88}
@@ -90,9 +90,9 @@ def submission(names, family, score, **changes):
     return given.model_copy(update=changes)
 
 
-def crowning(reason):
-    """Return who crowned, when and why."""
-    return Crowning(
+def promotion(reason):
+    """Return who promoted, when and why."""
+    return Promotion(
         at="2026-11-25T12:00:00+00:00",
         by="ann",
         action="promoted",
@@ -147,7 +147,7 @@ def prepare_champion(uri, names, base):
     """Let something worse be champion of the served model."""
     registry = Registry(uri, names.experiment, PATIENT)
     copied = base.copy(registry, "base", names.served, {"promoted_from": "base"})
-    registry.crown(copied, crowning("the first"), over=None)
+    registry.promote(copied, promotion("the first"), over=None)
 
 
 def publish(uri, names, patience):
@@ -159,7 +159,7 @@ def publish(uri, names, patience):
 
 
 def promote(uri, names, patience, acknowledged=None):
-    """Publish, judge and crown, in the order of task 3; a repetition finishes what is left.
+    """Publish, judge and promote, in the order of task 3; a repetition finishes what is left.
 
     Each version that was made champion is added to ``acknowledged`` then.
     """
@@ -174,7 +174,7 @@ def promote(uri, names, patience, acknowledged=None):
 # The calls of each stage by themselves; and the whole, which has those of both.
 STAGES = {
     "publish": Stage(prepare_nothing, publish),
-    "crown": Stage(prepare_versions, promote),
+    "promote": Stage(prepare_versions, promote),
     "both": Stage(prepare_champion, promote),
 }
 
@@ -188,14 +188,14 @@ def _apply(registry, names, versions, acknowledged):
         champion = champions[version.model_name]
         registry.tag(version, {k: v for k, v in verdict.items() if k not in version.tags})
         if is_better(version, champion):
-            registry.crown(version, crowning("better"), over=champion)
+            registry.promote(version, promotion("better"), over=champion)
             acknowledged.append(version)
     best = max(versions, key=score_of)
     champion = champions[names.served]
     if is_better(best, champion):
         registry.ensure_registered(names.served, "Served")
         copied = registry.copy(best, names.served, verdict | {"promoted_from": best.title})
-        registry.crown(copied, crowning("better"), over=champion)
+        registry.promote(copied, promotion("better"), over=champion)
         acknowledged.append(copied)
 
 

@@ -17,8 +17,8 @@ from tests.nightly.faults.promotion import (
     PATIENT,
     Base,
     Names,
-    crowning,
     is_better,
+    promotion,
     submission,
 )
 from tests.nightly.faults.proxy import HOST, Proxy
@@ -31,7 +31,7 @@ LONGEST_DELAY = 0.04
 
 
 class Step(NamedTuple):
-    """What one promoter did: the version that it crowned, and the one it had decided against."""
+    """What one promoter did: the version that it promoted, and the one it had decided against."""
 
     version: int
     over: int | None
@@ -41,7 +41,7 @@ class Race(NamedTuple):
     """What came of one race; ``wrong`` says what no order of the promoters explains."""
 
     promoters: int
-    crowned: int
+    promoted: int
     overtaken: int
     wrong: str
 
@@ -51,7 +51,7 @@ class Jobs(NamedTuple):
 
     jobs: int
     refused: int
-    doubles: int
+    duplicates: int
     wrong: str
 
 
@@ -119,7 +119,7 @@ class Races:
         name, registry = f"race{uuid.uuid4().hex[:12]}", Registry(self._server.uri, "race", PATIENT)
         first = self._base.copy(registry, "base", name, {})
         if chance.random() < 1 / 2:
-            registry.crown(first, crowning("the first"), over=None)
+            registry.promote(first, promotion("the first"), over=None)
         order = (Gate if chance.random() < 1 / 2 else Delays)(chance, promoters)
         self._proxy.expect(each=order)
         with ThreadPoolExecutor(promoters) as pool:
@@ -160,7 +160,7 @@ class Races:
         return Jobs(jobs, len(errors), len(versions) - 1, "; ".join(wrong))
 
     def _promote(self, candidate, name, order):
-        """Decide and crown until the candidate is champion or no better than it."""
+        """Decide and promote until the candidate is champion or no better than it."""
         steps, overtaken = [], 0
         try:
             registry = Registry(self._proxy.uri, "race", PATIENT)
@@ -170,7 +170,7 @@ class Races:
                     return steps, overtaken
                 copied = self._base.copy(registry, candidate, name, {})
                 try:
-                    registry.crown(copied, crowning("better"), over=champion)
+                    registry.promote(copied, promotion("better"), over=champion)
                 except OvertakenError:
                     overtaken += 1
                 else:
@@ -224,11 +224,11 @@ class Readers:
     VERIFIED_OF = 250
 
     def __init__(self, server) -> None:
-        """Put several versions into one model, and crown the first."""
+        """Put several versions into one model, and promote the first."""
         self._server, self._name = server, f"read{uuid.uuid4().hex[:12]}"
         self._registry, base = Registry(server.uri, "race", PATIENT), Base(server.uri, CANDIDATES)
         self._versions = [base.copy(self._registry, one, self._name, {}) for one in CANDIDATES]
-        self._registry.crown(self._versions[0], crowning("the first"), over=None)
+        self._registry.promote(self._versions[0], promotion("the first"), over=None)
 
     def play(self, reads, promotions, readers=2):
         """Read while the champion changes, and say what was seen."""
@@ -262,7 +262,7 @@ class Readers:
         for number in range(1, promotions + 1):
             self._wait_for(self._wanted * number // (promotions + 1))
             version = self._versions[number % len(self._versions)]
-            self._registry.crown(version, crowning(f"the turn of {number}"), over=champion)
+            self._registry.promote(version, promotion(f"the turn of {number}"), over=champion)
             champion = version
 
     def _keep_verifying(self):

@@ -23,7 +23,7 @@ from rich.table import Table
 from tests.databases import running
 from tests.nightly.faults.breaking import FAULTS, KILLS
 from tests.nightly.faults.crashes import Crashes
-from tests.nightly.faults.matrix import AGAIN, DOUBLE, LOST, RETRY, Matrix, sample
+from tests.nightly.faults.matrix import AGAIN, DUPLICATE, LOST, RETRY, Matrix, sample
 from tests.nightly.faults.race import Races, Readers
 
 CRASHES, RACES, READS, PROMOTIONS = 50, 100, 10_000, 100
@@ -32,7 +32,7 @@ SECONDS_BETWEEN_LOOKS = 10
 LINES = 50
 # Of the longest row of the table.
 WIDTH = 190
-COLOURS = {RETRY: "green", AGAIN: "cyan", DOUBLE: "yellow", LOST: "bold red"}
+COLOURS = {RETRY: "green", AGAIN: "cyan", DUPLICATE: "yellow", LOST: "bold red"}
 
 
 class Database(StrEnum):
@@ -155,13 +155,15 @@ def totals(found):
             said = f"{dict(kinds)} killed; {survived} promotions went on, the others by a new run"
             bad = [f"{one}" for one in results if one.lost]
         elif part == "races":
-            crowned, late = (sum(getattr(r, n) for r in results) for n in ("crowned", "overtaken"))
-            said = f"{crowned} promotions, {late} overtaken and decided again"
+            promoted, late = (
+                sum(getattr(r, n) for r in results) for n in ("promoted", "overtaken")
+            )
+            said = f"{promoted} promotions, {late} overtaken and decided again"
             bad = [f"{one}" for one in results if one.wrong]
         elif part == "jobs":
-            doubles = sum(one.doubles for one in results)
+            duplicates = sum(one.duplicates for one in results)
             refused = sum(one.refused for one in results)
-            said = f"one version each of several jobs, {doubles} doubles, {refused} jobs refused"
+            said = f"one version each of several jobs, {duplicates} twice, {refused} jobs refused"
             bad = [f"{one}" for one in results if one.wrong]
         else:
             (one,) = results

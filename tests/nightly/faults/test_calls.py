@@ -54,7 +54,7 @@ def test_a_lost_answer_doubles_nothing(matrix, fault, title):
 
 def test_a_server_that_keeps_failing_is_one_line_with_the_next_step(matrix):
     """And with what need not be done again."""
-    broken = cell(matrix, "500 for good", "POST registered-models/alias", "crown")
+    broken = cell(matrix, "500 for good", "POST registered-models/alias", "promote")
     message = matrix.play(broken).why
 
     assert message.startswith("the registry at http://127.0.0.1:")
@@ -90,7 +90,7 @@ def test_a_registry_that_creates_again_without_looking_is_caught(matrix, monkeyp
 
 
 def test_a_registry_that_calls_a_version_complete_at_once_is_caught(matrix, monkeypatch):
-    """What stands there when the upload failed would be crowned."""
+    """What stands there when the upload failed would be promoted."""
 
     def send(client, model_id, folder):
         Path(folder, "model.skops").unlink()

@@ -28,7 +28,7 @@ def test_promoters_at_once_are_as_promoters_one_after_the_other(races, seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_jobs_of_one_key_at_once_make_one_version(races, seed):
-    """Whoever gets one gets that; what another made meanwhile is marked as its double."""
+    """Whoever gets one gets that; what another made meanwhile is marked as its duplicate."""
     assert races.publish(seed).wrong == ""
 
 
@@ -44,8 +44,8 @@ def test_a_reader_always_sees_a_whole_champion(server):
 def test_promoters_who_all_think_that_they_won_are_caught(races, monkeypatch):
     """The last one would be champion, whatever it had been compared with."""
 
-    def succession(log):
+    def valid_entries(log):
         return sorted(log, key=lambda entry: entry.sequence)
 
-    monkeypatch.setattr(history, "succession", succession)
+    monkeypatch.setattr(history, "valid_entries", valid_entries)
     assert any("decided against" in races.play(seed).wrong for seed in SEEDS)

@@ -10,7 +10,7 @@ from tests.nightly.faults.race import Jobs, Race, Reading
 from tests.nightly.faults.show import table, totals
 
 CELL = Cell(Row("publish", 1, Call("POST runs/create", 1)), "500")
-OTHER = Cell(Row("crown", 1, Call("POST registered-models/alias", 2)), "cut")
+OTHER = Cell(Row("promote", 1, Call("POST registered-models/alias", 2)), "cut")
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def test_what_was_finished_is_no_loss():
     """By asking again, or by a second run."""
     lines, losses = totals({("sqlite", "calls"): [Result(CELL, RETRY), Result(OTHER, AGAIN)]})
 
-    assert lines == ["sqlite     calls       2: retry 1, again 1, double 0, LOST 0; lost 0"]
+    assert lines == ["sqlite     calls       2: retry 1, again 1, duplicate 0, LOST 0; lost 0"]
     assert losses == []
 
 
 def test_the_table_has_a_row_for_each_call_in_their_order():
-    """Publishing comes before crowning."""
+    """Publishing comes before promotion."""
     console = Console(width=190, record=True)
     console.print(table("sqlite", [Result(OTHER, AGAIN), Result(CELL, RETRY)]))
     words = console.export_text().split()

@@ -68,11 +68,11 @@ def whole(job):
     return job.state()
 
 
-# Four versions, three champions of families (one is refused), the copy that is served, its crown.
+# Four versions, three champions of families (one is refused), the served copy, its promotion.
 @pytest.mark.parametrize(
     ("fault", "number"),
     [("502 after", 3), ("reset after", 8), ("500 for good", 9)],
-    ids=["the third version", "the copy", "the crowning"],
+    ids=["the third version", "the copy", "the promotion"],
 )
 def test_a_second_run_of_task_3_finishes_what_the_first_could_not(job, whole, fault, number):
     """Each family's version, the copy that is served, every champion; and nothing twice."""

@@ -28,7 +28,7 @@ class Witness:
     def state(self, names):
         """Return everything that there is under these names, without what differs by chance.
 
-        What a late request doubled is left out where it does nothing: see `doubles`.
+        What a late request duplicated is left out where it does nothing: see `duplicates`.
         """
         kept = {name: self._kept(name) for name in names.models}
         runs = {version.run_id for versions in kept.values() for version in versions}
@@ -44,7 +44,7 @@ class Witness:
             },
         }
 
-    def doubles(self, names, *, models):
+    def duplicates(self, names, *, models):
         """Return how much was made twice and left lying, of no use to anybody.
 
         Which of two with one key counts is the same for everybody: the first. ``models`` counts the
@@ -87,7 +87,7 @@ class Witness:
         """Return the versions that were champion of a model, in their order, by its history."""
         line, last = [], 0
         for entry in self.log(name):
-            # Nobody was crowned after what its writer knew of.
+            # Nobody was promoted after what its writer knew of.
             if last <= int(entry.tags["after"]):
                 line.append(int(entry.tags["version"]))
                 last = int(entry.version)

@@ -175,7 +175,7 @@ def test_a_pull_request_without_a_report_is_told_so(story):
 # 4. The merge
 
 
-def test_a_merge_registers_new_versions_and_crowns_the_better_model(story):
+def test_a_merge_registers_new_versions_and_promotes_the_better_model(story):
     """The alias moves, and remembers who was before."""
     moment = story.moments["merged"]
 
