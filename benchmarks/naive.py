@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data, plan = _data(), workspace.plan(settings)
     started = perf_counter()
     fitted = {
-        f: fitting.fit(f, data, plan, settings.workers, lambda answers, _: answers)
+        f: fitting.fit(f, data, plan, settings.workers, lambda predictions, _: predictions)
         for f in families
     }
     ended = perf_counter()
@@ -73,7 +73,7 @@ def _store(fitted: Mapping[Family, Fitted], example: pd.DataFrame, plan: Trainin
 
 
 def _log(family: Family, fitted: Fitted, example: pd.DataFrame, plan: TrainingPlan) -> None:
-    scores = metrics.summarise(fitted.answers, plan.exam)
+    scores = metrics.summarise(fitted.predictions, plan.evaluation)
     with mlflow.start_run(run_name=family):
         mlflow.log_params(plan.models.get(family, {}))
         mlflow.log_metrics({name: scores[name].mean for name in METRICS})

@@ -78,10 +78,11 @@ quickstart does it (an example, all else by default), moves the alias, and saves
 `bentoml.sklearn.save_model`. It draws nothing, compares nothing, reads nothing back, converts
 nothing to ONNX and builds no package. Neither builds an image: that is a section of its own.
 "Outside fitting" is the whole process, its start and its imports too, without the seconds that it
-spends on fitting; "registering" is task 3, with the exam of the gate and every file read back, and
-in the naive script all that MLflow and BentoML do with the fitted models. Each run has a fresh copy
-of the work tree and a new registry. To keep the fitting short, both sit one repeat of the exam
-instead of five; one run of ours with all repeats shows the share of fitting as it is set.
+spends on fitting; "registering" is task 3, with the cross-validation of the gate and every file
+read back, and in the naive script all that MLflow and BentoML do with the fitted models. Each run
+has a fresh copy of the work tree and a new registry. To keep the fitting short, both take one
+repeat of the cross-validation instead of five; one run of ours with all repeats shows the share of
+fitting as it is set.
 
 Scoring asks the model that the service serves (`pipeline.scoring.onnx_model.OnnxModel`) and
 scikit-learn's `predict_proba` of the same model for the same patients, in parts of 10,000 rows, and
@@ -354,5 +355,7 @@ def _plot(found: Found) -> bytes:
         f"ours, task {place} alone": (used.seconds,)
         for place, used in enumerate(found.tasks.values(), 1)
     }
-    detail = "One repeat of the exam. A task alone also imports, and task 2 alone also fits."
+    detail = (
+        "One repeat of cross-validation. A task alone also imports, and task 2 alone also fits."
+    )
     return figure_bytes(plots.bars("What the pipeline takes", detail, "seconds", {**bars, **tasks}))

@@ -72,10 +72,10 @@ def _show(facts: Profile) -> None:
         for h in facts.cohorts
     )
     cli.show_table("Data", ("hospital", "rows", "with disease", "missing cells"), rows)
-    cli.say(f"data digest   {facts.data_digest}")
-    cli.say(f"tables        {artifacts.PROCESSED}/")
-    cli.say(f"figures       {FIGURES}/")
-    cli.say(f"report        {artifacts.REPORTS / PAGES[-1]}")
+    cli.fact("data digest", f"{facts.data_digest}")
+    cli.fact("tables", f"{artifacts.PROCESSED}/")
+    cli.fact("figures", f"{FIGURES}/")
+    cli.fact("report", f"{artifacts.REPORTS / PAGES[-1]}")
 
 
 def main(

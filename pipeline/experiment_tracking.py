@@ -59,7 +59,7 @@ def run(
     With ``reuse``, a family whose newest version is the same model, byte for byte, gets no new one.
 
     Returns:
-        The seconds spent on examining champions again.
+        The seconds spent on evaluating champions again.
 
     Raises:
         NotPromotedError: ``require_promotion`` is set and the champion stays.
@@ -78,12 +78,7 @@ def run(
     gate = Gate(models, registry, examiner, settings.promotion)
     decision = rehearse(gate) if dry_run else promote(gate, versions, cli.say)
     _show(models, versions, decision)
-    if known:
-        cli.say(f"unchanged     {', '.join(known)}: no new version")
-    if dry_run:
-        cli.say("dry run: nothing was registered and no alias moved")
-    else:
-        _show_champion(registry)
+    _show_effect(registry, known, dry_run=dry_run)
     summary = _summary(models, versions, known, decision)
     artifacts.add_to(config.CiRun().step_summary, summary)
     if require_promotion and not decision.served.moves_alias:
@@ -199,7 +194,7 @@ def _show(models: Models, versions: Versions, decision: Decision) -> None:
     checks = ((c.name, c.limit, f"{c.actual} {c.interval}", c.status) for c in served.checks)
     title = f"The gate ({served.mode}): {winner} for {SERVED}@{CHAMPION}"
     cli.show_table(title, ("check", "limit", "actual", "result"), checks)
-    cli.say(f"verdict       {served.outcome}: {served.reason}")
+    cli.fact("verdict", f"{served.outcome}: {served.reason}")
 
 
 def _summary(models: Models, versions: Versions, known: Versions, decision: Decision) -> str:
@@ -215,40 +210,52 @@ def _summary(models: Models, versions: Versions, known: Versions, decision: Deci
     )
 
 
-def _show_champion(registry: Registry) -> None:
+def _show_effect(registry: Registry, known: Versions, *, dry_run: bool) -> None:
+    if known:
+        cli.fact("unchanged", f"{', '.join(known)}: no new version")
+    if dry_run:
+        cli.say("dry run: nothing was registered and no alias moved")
+        return
     champion = registry.find_alias(SERVED, CHAMPION)
     origin = champion and f"{champion.title}, from {champion.tags.get('promoted_from', 'unknown')}"
-    cli.say(f"champion      {origin or 'none: no family is fit to serve'}")
+    cli.fact("champion", origin or "none: no family is fit to serve")
+
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Decide and print; register nothing, move no alias.")
+]
+OncePer = Annotated[
+    str,
+    typer.Option(
+        metavar="KEY",
+        help="Register at most once for KEY, for example commit and data digest; "
+        "a repeated job finds the versions it has made.",
+    ),
+]
+OncePerCommit = Annotated[
+    bool,
+    typer.Option(
+        "--once-per-commit", help="The same, with the commit and the data's digest as the key."
+    ),
+]
+Reuse = Annotated[
+    bool,
+    typer.Option(
+        "--reuse", help="Register no family whose newest version is the same, byte for byte."
+    ),
+]
+RequirePromotion = Annotated[
+    bool, typer.Option("--require-promotion", help="End with 3 when the champion stays.")
+]
 
 
 def main(
     *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Decide and print; register nothing, move no alias.")
-    ] = False,
-    once_per: Annotated[
-        str,
-        typer.Option(
-            metavar="KEY",
-            help="Register at most once for KEY, for example commit and data digest; "
-            "a repeated job finds the versions it has made.",
-        ),
-    ] = "",
-    once_per_commit: Annotated[
-        bool,
-        typer.Option(
-            "--once-per-commit", help="The same, with the commit and the data's digest as the key."
-        ),
-    ] = False,
-    reuse: Annotated[
-        bool,
-        typer.Option(
-            "--reuse", help="Register no family whose newest version is the same, byte for byte."
-        ),
-    ] = False,
-    require_promotion: Annotated[
-        bool, typer.Option("--require-promotion", help="End with 3 when the champion stays.")
-    ] = False,
+    dry_run: DryRun = False,
+    once_per: OncePer = "",
+    once_per_commit: OncePerCommit = False,
+    reuse: Reuse = False,
+    require_promotion: RequirePromotion = False,
 ) -> None:
     """Register four new model versions in MLflow and decide about the champion.
 

@@ -1,4 +1,4 @@
-"""Task 2: from the checked tables to four fitted and examined model families."""
+"""Task 2: from the checked tables to four fitted and evaluated model families."""
 
 from collections.abc import Mapping, Sequence
 from time import perf_counter
@@ -28,7 +28,7 @@ Models = Mapping[Family, TrainedModel]
 
 @reproducible()
 def run(settings: Settings) -> float:
-    """Train, examine and convert the four families; write ``models/`` and their figures.
+    """Train, evaluate and convert the four families; write ``models/`` and their figures.
 
     Returns:
         The seconds spent on fitting.
@@ -42,7 +42,7 @@ def run(settings: Settings) -> float:
         fitting.ablate(
             family,
             feature.name,
-            fitted[family].answers,
+            fitted[family].predictions,
             data,
             plan,
             repeats=settings.ablation_repeats,
@@ -82,9 +82,9 @@ def _files(models: Models, ablations: Sequence[Ablation]) -> dict[str, bytes]:
 
 
 def _figures(models: Models, bins: int) -> dict[str, bytes]:
-    answers = {family: model.answers for family, model in models.items()}
+    predictions = {family: model.predictions for family, model in models.items()}
     summaries = {family: model.evaluation.metrics for family, model in models.items()}
-    drawn = model_figures(answers, summaries, bins)
+    drawn = model_figures(predictions, summaries, bins)
     return {name: figure_bytes(figure) for name, figure in drawn.items()}
 
 
@@ -121,16 +121,16 @@ def _show(models: Models) -> None:
     )
     columns = ("family", *(METRIC_TITLES[metric] for metric in shown), "threshold")
     cli.show_table("Cross-validation: mean and corrected standard error", columns, rows)
-    cli.say(f"kernel        {kernel.describe(kernel.machine(), kernel.flags())}")
-    cli.say(f"models        {artifacts.MODELS}/")
-    cli.say(f"figures       {artifacts.MODEL_FIGURES}/")
-    cli.say(f"report        {artifacts.REPORTS / PAGES[-1]}")
+    cli.fact("kernel", f"{kernel.describe(kernel.machine(), kernel.flags())}")
+    cli.fact("models", f"{artifacts.MODELS}/")
+    cli.fact("figures", f"{artifacts.MODEL_FIGURES}/")
+    cli.fact("report", f"{artifacts.REPORTS / PAGES[-1]}")
 
 
 def main() -> None:
     """Train and evaluate four model families on `data/processed/`.
 
-    Writes `models/<family>/` (skops, ONNX, metrics, parameters, answers), `figures/models/` and
+    Writes `models/<family>/` (skops, ONNX, metrics, parameters, predictions), `figures/models/` and
     `reports/model-evaluation.*`. The same commit, data and lock give the same bytes.
 
     Exit codes: 0 done; 1 something is wrong; 2 a setting does not exist.

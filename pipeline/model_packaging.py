@@ -19,8 +19,8 @@ def run(settings: Settings, model_name: str = SERVED, version: int | None = None
     packager = ModelPackager(settings)
     folder = packager.create_package(model_name, version)
     _show(packager.validate_package(folder))
-    cli.say(f"package       {folder}/")
-    cli.say(f"archive       {folder}.tar.gz")
+    cli.fact("package", f"{folder}/")
+    cli.fact("archive", f"{folder}.tar.gz")
 
 
 def _show(found: Manifest) -> None:

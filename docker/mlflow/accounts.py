@@ -75,7 +75,7 @@ def set_accounts(*, folder: Folder = SECRETS) -> None:
         return [_set_account(auth, name, passwords[name], grants[name]) for name in passwords]
 
     # Every step may be repeated, so all of them are one call.
-    for line in MlflowCalls(settings.tracking_uri, settings.patience).ask(set_up):
+    for line in MlflowCalls(settings.tracking_uri, settings.retry).ask(set_up):
         cli.say(line)
 
 

@@ -3,7 +3,7 @@
 import functools
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import typer
 from rich.console import Console
@@ -22,6 +22,8 @@ from pipeline.base import artifacts, config, pages
 from pipeline.base.errors import PipelineError
 
 Item = TypeVar("Item")
+
+WORD_WIDTH: Final = 14
 
 
 def run(command: Callable[..., None], **subcommands: Callable[..., None]) -> None:
@@ -59,6 +61,11 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
 def say(text: str) -> None:
     """Print one line for the person who waits, without interpreting what is in it."""
     Console().print(Text(text), soft_wrap=True)
+
+
+def fact(word: str, text: str) -> None:
+    """Print what is known about one thing, its ``word`` in a column of its own."""
+    say(f"{word:<{WORD_WIDTH}}{text}")
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -25,12 +25,12 @@ from pipeline.base import addresses
 from pipeline.base.errors import SettingsError
 from pipeline.base.policies import (
     DownloadPlan,
-    ExamPlan,
+    EvaluationPlan,
     FeatureNumbers,
     ModelParameters,
-    Patience,
     PromotionPolicy,
     RetentionPolicy,
+    RetryPolicy,
     RiskBands,
 )
 from pipeline.base.records import Record
@@ -77,7 +77,7 @@ class RegistrySettings(Record):
 
     experiment: str
     tracking_uri: str
-    patience: Patience
+    retry: RetryPolicy
 
     @property
     def is_server(self) -> bool:
@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     features: FeatureNumbers
     models: ModelParameters
     model_seed: Annotated[int, Field(ge=0, lt=2**32)]
-    evaluation: ExamPlan
+    evaluation: EvaluationPlan
     ablation_repeats: Annotated[int, Field(ge=1)]
     promotion: PromotionPolicy
     registry: RegistrySettings
@@ -188,12 +188,12 @@ class CiRun(BaseSettings):
     @property
     def url(self) -> str:
         """Return the address of the run's page, or nothing outside of CI."""
-        return f"{self.source}/actions/runs/{self.run_id}" * bool(self.run_id)
+        return f"{self.source}/actions/runs/{self.run_id}" if self.run_id else ""
 
     @property
     def source(self) -> str:
         """Return the address of the repository, or nothing outside of CI."""
-        return f"{self.server_url}/{self.repository}" * bool(self.repository)
+        return f"{self.server_url}/{self.repository}" if self.repository else ""
 
 
 def load() -> Settings:

@@ -21,7 +21,7 @@ class DownloadPlan(Record):
     wait_seconds: Annotated[float, Field(ge=0)]
 
 
-class Patience(Record):
+class RetryPolicy(Record):
     """How long a registry may keep us waiting: seconds for an answer, and how often it is asked.
 
     The waits between the attempts are random, below a limit that doubles from ``wait_seconds``.
@@ -42,8 +42,8 @@ ModelParameters = dict[Family, dict[str, JsonValue]]
 FeatureNumbers = dict[str, JsonValue]
 
 
-class ExamPlan(Record):
-    """How a model is examined. Two models are comparable when they sat the same plan.
+class EvaluationPlan(Record):
+    """How a model is evaluated. Two models are comparable when the plan was the same.
 
     Without ``threshold_folds`` no decision threshold is chosen.
     """

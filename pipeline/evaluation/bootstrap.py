@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.base.policies import ExamPlan
+from pipeline.base.policies import EvaluationPlan
 from pipeline.base.records import Estimate
 from pipeline.evaluation.cross_validation import Vector
 
@@ -23,7 +23,7 @@ SHARE: Final = (0.0, 1.0)
 ANYWHERE: Final = (-np.inf, np.inf)
 
 
-def bootstrap_weights(outcome: Outcomes, plan: ExamPlan) -> Vector:
+def bootstrap_weights(outcome: Outcomes, plan: EvaluationPlan) -> Vector:
     """Return how often each row is drawn in each resample, shape (samples, rows).
 
     Drawn with replacement within each outcome, so no resample lacks a class. They cannot be
@@ -84,10 +84,10 @@ def bootstrap(
     figure: Figure,
     outcome: Outcomes,
     repeats: Sequence[Vector],
-    plan: ExamPlan,
+    plan: EvaluationPlan,
     bounds: tuple[float, float] = SHARE,
 ) -> Estimate:
-    """Return a figure averaged over the repeats of an exam; its interval resamples patients.
+    """Return a figure averaged over the repeats; its interval resamples patients.
 
     ``bounds`` are the lowest and the highest value that the figure can take.
     """
@@ -102,7 +102,7 @@ def bootstrap_difference(
     outcome: Outcomes,
     challenger: Sequence[Vector],
     champion: Sequence[Vector],
-    plan: ExamPlan,
+    plan: EvaluationPlan,
 ) -> Estimate:
     """Return challenger minus champion; both are resampled with the same patients."""
     once, often = np.ones((1, len(outcome))), bootstrap_weights(outcome, plan)
@@ -117,12 +117,12 @@ def bootstrap_difference(
 def _over_repeats(
     figure: Figure, outcome: Outcomes, repeats: Sequence[Vector], weights: Vector
 ) -> Vector:
-    found = [figure(outcome, answers, weights) for answers in repeats]
+    found = [figure(outcome, predictions, weights) for predictions in repeats]
     return np.asarray(np.mean(found, axis=0), dtype=np.float64)
 
 
 def _estimate(
-    value: float, resampled: Vector, plan: ExamPlan, bounds: tuple[float, float]
+    value: float, resampled: Vector, plan: EvaluationPlan, bounds: tuple[float, float]
 ) -> Estimate:
     """Return a value with the percentiles of its resamples.
 

@@ -1,8 +1,8 @@
-"""What a clinician asks of a model: are promised risks true, what does a call mean and bring.
+"""Calibration, predictive values and net benefit: what a prediction means for a decision.
 
-Each figure takes the outcome of each patient, shape (rows,), the answers, shape (rows,), and the
+Each figure takes the outcome of each patient, shape (rows,), the prediction, shape (rows,), and the
 weights of resamples, shape (samples, rows), and returns shape (samples,). A figure that a resample
-does not define (nobody called ill, every answer the same) is NaN there.
+does not define (no predicted positive, every prediction the same) is NaN there.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ CLOSEST_TO_CERTAIN: Final = 1e-6
 def calibration_slope(outcome: Outcomes, probability: Vector, weights: Vector) -> Vector:
     """Return how the log-odds of a positive rise with the promised log-odds (Cox 1958).
 
-    1 is right; below 1 the answers are too extreme, above 1 too timid.
+    1 is right; below 1 the predictions are too extreme, above 1 too timid.
     """
     return _calibration_line(outcome, probability, weights)[1]
 
@@ -58,12 +58,12 @@ def _calibration_line(
 
 
 def positive_predictive_value(outcome: Outcomes, called: Vector, weights: Vector) -> Vector:
-    """Return how many of those called ill are ill; ``called`` is 1 for them and 0 for others."""
+    """Return the share of predicted positives, which have 1 in ``called``, that are positive."""
     return _share(weights @ (called * outcome), weights @ called)
 
 
 def negative_predictive_value(outcome: Outcomes, called: Vector, weights: Vector) -> Vector:
-    """Return how many of those called healthy are healthy."""
+    """Return the share of predicted negatives that are negative."""
     return _share(weights @ ((1 - called) * (1 - outcome)), weights @ (1 - called))
 
 
@@ -72,9 +72,9 @@ def _share(part: Vector, whole: Vector) -> Vector:
 
 
 class NetBenefit(Record):
-    """What calling patients ill at one threshold is worth, in true positives per patient.
+    """The net benefit of a decision at one threshold, in true positives per patient.
 
-    A false alarm costs threshold / (1 - threshold) of a true positive (Vickers and Elkin 2006).
+    A false positive costs threshold / (1 - threshold) of a true positive (Vickers and Elkin 2006).
     """
 
     threshold: float
@@ -82,9 +82,11 @@ class NetBenefit(Record):
     call_all: float
 
 
-def decision_curve(answers: pd.DataFrame, thresholds: Sequence[float]) -> tuple[NetBenefit, ...]:
-    """Return the net benefit of an exam's answers at each threshold, beside calling everybody."""
-    outcome, probability = answers["outcome"].to_numpy(), answers["probability"].to_numpy()
+def decision_curve(
+    predictions: pd.DataFrame, thresholds: Sequence[float]
+) -> tuple[NetBenefit, ...]:
+    """Return the net benefit of predictions at each threshold, and that of calling all positive."""
+    outcome, probability = predictions["outcome"].to_numpy(), predictions["probability"].to_numpy()
     return tuple(
         NetBenefit(
             threshold=threshold,
@@ -96,5 +98,5 @@ def decision_curve(answers: pd.DataFrame, thresholds: Sequence[float]) -> tuple[
 
 
 def _net_benefit(outcome: Outcomes, called: npt.NDArray[np.bool_], threshold: float) -> float:
-    hits, alarms = np.mean(called & (outcome == 1)), np.mean(called & (outcome == 0))
-    return float(hits - alarms * threshold / (1 - threshold))
+    true, false = np.mean(called & (outcome == 1)), np.mean(called & (outcome == 0))
+    return float(true - false * threshold / (1 - threshold))

@@ -1,6 +1,6 @@
-"""The exam a model sits: repeated stratified cross-validation, all learning inside the folds.
+"""Repeated stratified cross-validation, with all learning inside the folds.
 
-The exam's record is one table, the answers, with a row for each answer:
+It gives one table, the out-of-fold predictions, with a row for each of them:
 
 ====================  ==========================================================
 ``repeat``, ``fold``  which fold of which repeat
@@ -10,7 +10,7 @@ The exam's record is one table, the answers, with a row for each answer:
 ``threshold``         chosen inside the fold's training rows
 ====================  ==========================================================
 
-Every figure about a model is a view of that table, so two models are compared answer by answer.
+Every figure about a model is a view of that table, so two models are compared row by row.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,11 +26,11 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from pipeline.base.arithmetic import reproducible
-from pipeline.base.policies import ExamPlan
+from pipeline.base.policies import EvaluationPlan
 from pipeline.table.contract import FEATURES, TARGET
 
 Vector = npt.NDArray[np.float64]
-# Takes the answers of one fold after the other, and their number; gives them on as they come.
+# Takes the predictions of one fold after the other, and their number; gives them on as they come.
 Watch = Callable[[Iterable[pd.DataFrame], int], Iterable[pd.DataFrame]]
 
 UNCHOSEN_THRESHOLD: Final = 0.5
@@ -45,8 +45,8 @@ class Fold(NamedTuple):
     test: npt.NDArray[np.intp]
 
 
-def fold_plan(table: pd.DataFrame, plan: ExamPlan) -> list[Fold]:
-    """Return the folds of an exam, by repeat. Fewer repeats are the first of more repeats."""
+def fold_plan(table: pd.DataFrame, plan: EvaluationPlan) -> list[Fold]:
+    """Return the folds of a plan, by repeat. Fewer repeats are the first of more repeats."""
     splitter = RepeatedStratifiedKFold(
         n_splits=plan.folds, n_repeats=plan.repeats, random_state=plan.seed
     )
@@ -54,26 +54,32 @@ def fold_plan(table: pd.DataFrame, plan: ExamPlan) -> list[Fold]:
     return [Fold(*divmod(i, plan.folds), train, test) for i, (train, test) in enumerate(splits)]
 
 
-def _unwatched(answers: Iterable[pd.DataFrame], total: int) -> Iterable[pd.DataFrame]:
+def _unwatched(predictions: Iterable[pd.DataFrame], total: int) -> Iterable[pd.DataFrame]:
     del total
-    return answers
+    return predictions
 
 
-def sit(
-    model: Pipeline, table: pd.DataFrame, plan: ExamPlan, workers: int, watch: Watch = _unwatched
+def cross_validate(
+    model: Pipeline,
+    table: pd.DataFrame,
+    plan: EvaluationPlan,
+    workers: int,
+    watch: Watch = _unwatched,
 ) -> pd.DataFrame:
-    """Return the answers of ``model`` in the exam on ``table``, which has the contract's columns.
+    """Return the out-of-fold predictions of ``model`` on ``table``, with the contract's columns.
 
     ``model`` is cloned for each fold and stays as it is. ``workers`` processes fit at once (-1:
-    one per core); the answers do not depend on their number. ``watch`` sees the folds go by.
+    one per core); the predictions do not depend on their number. ``watch`` sees the folds go by.
     """
     folds = fold_plan(table, plan)
     parallel = Parallel(n_jobs=workers, return_as="generator")
-    answers = parallel(delayed(_sit_fold)(model, table, fold, plan) for fold in folds)
-    return pd.concat(watch(answers, len(folds)), ignore_index=True)
+    predictions = parallel(delayed(_predict_fold)(model, table, fold, plan) for fold in folds)
+    return pd.concat(watch(predictions, len(folds)), ignore_index=True)
 
 
-def _sit_fold(model: Pipeline, table: pd.DataFrame, fold: Fold, plan: ExamPlan) -> pd.DataFrame:
+def _predict_fold(
+    model: Pipeline, table: pd.DataFrame, fold: Fold, plan: EvaluationPlan
+) -> pd.DataFrame:
     known, asked = table.iloc[fold.train], table.iloc[fold.test]
     return pd.DataFrame(
         {
@@ -107,18 +113,18 @@ def probability(fitted: Pipeline, table: pd.DataFrame) -> Vector:
         return np.asarray(fitted.predict_proba(table[list(FEATURES)])[:, 1], dtype=np.float64)
 
 
-def choose_threshold(model: Pipeline, table: pd.DataFrame, plan: ExamPlan) -> float:
-    """Choose the decision threshold from answers to rows that the answering model did not see.
+def choose_threshold(model: Pipeline, table: pd.DataFrame, plan: EvaluationPlan) -> float:
+    """Choose the decision threshold from predictions of rows that the model did not see.
 
     A plan without ``threshold_folds`` leaves it at one half.
     """
     if plan.threshold_folds is None:
         return UNCHOSEN_THRESHOLD
     splits = StratifiedKFold(plan.threshold_folds).split(table, table[TARGET])
-    answers = np.full(len(table), np.nan)
+    predictions = np.full(len(table), np.nan)
     for train, test in splits:
-        answers[test] = probability(fit(model, table.iloc[train]), table.iloc[test])
-    return youden_threshold(table[TARGET].to_numpy(), answers)
+        predictions[test] = probability(fit(model, table.iloc[train]), table.iloc[test])
+    return youden_threshold(table[TARGET].to_numpy(), predictions)
 
 
 def youden_threshold(outcome: npt.NDArray[Any], probability: Vector) -> float:

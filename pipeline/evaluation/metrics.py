@@ -1,4 +1,4 @@
-"""How good a model is, and how sure we can be of it: figures from the answers of an exam."""
+"""How good a model is, and how sure we can be of it: figures from out-of-fold predictions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from pipeline.base.names import Family, Metric
-from pipeline.base.policies import ExamPlan
+from pipeline.base.policies import EvaluationPlan
 from pipeline.base.records import Estimate, Record
 from pipeline.evaluation.behaviour import Behaviour, Leaks
 from pipeline.evaluation.bootstrap import (
@@ -84,19 +84,19 @@ class Ablation(Record):
     differences: dict[Metric, Estimate]
 
 
-def fold_metrics(answers: pd.DataFrame) -> pd.DataFrame:
+def fold_metrics(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return the metrics of each fold: a row for each (repeat, fold), a column for each metric.
 
     Without those that need more patients than a fold has: calibration and predictive values. Where
     an answer is not a number, no metric of the fold is one.
     """
-    groups = answers.groupby(["repeat", "fold"], sort=True)
+    groups = predictions.groupby(["repeat", "fold"], sort=True)
     rows = {key: _metrics(group) for key, group in groups}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _metrics(answers: pd.DataFrame) -> dict[str, float]:
-    outcome, probability = answers["outcome"].to_numpy(), answers["probability"].to_numpy()
+def _metrics(predictions: pd.DataFrame) -> dict[str, float]:
+    outcome, probability = predictions["outcome"].to_numpy(), predictions["probability"].to_numpy()
     if not np.isfinite(probability).all():
         return dict.fromkeys(FOLD_METRICS, np.nan)
     return {
@@ -104,7 +104,7 @@ def _metrics(answers: pd.DataFrame) -> dict[str, float]:
         "pr_auc": float(average_precision_score(outcome, probability)),
         "log_loss": log_loss(outcome, probability),
         "brier": float(np.mean((probability - outcome) ** 2)),
-        **_operating_point(outcome, probability >= answers["threshold"].to_numpy()),
+        **_operating_point(outcome, probability >= predictions["threshold"].to_numpy()),
     }
 
 
@@ -136,19 +136,21 @@ def corrected_standard_error(values: Vector, folds: int) -> float:
     return float(np.sqrt(share * np.var(values, ddof=1)))
 
 
-def summarise(answers: pd.DataFrame, plan: ExamPlan) -> dict[Metric, Estimate]:
+def summarise(predictions: pd.DataFrame, plan: EvaluationPlan) -> dict[Metric, Estimate]:
     """Return each metric of `METRIC_TITLES` with its standard error and interval.
 
     Those of single folds with the corrected error, the others from resampled patients.
     """
-    by_fold = fold_metrics(answers)
+    by_fold = fold_metrics(predictions)
     folds = {metric: over_folds(by_fold[metric].to_numpy(), plan) for metric in FOLD_METRICS}
-    return {**folds, **_whole_metrics(answers, plan)}
+    return {**folds, **_whole_metrics(predictions, plan)}
 
 
-def _whole_metrics(answers: pd.DataFrame, plan: ExamPlan) -> dict[Metric, Estimate]:
-    outcome, probability = _by_row(answers, answers["probability"])
-    _, called = _by_row(answers, (answers["probability"] >= answers["threshold"]).astype(float))
+def _whole_metrics(predictions: pd.DataFrame, plan: EvaluationPlan) -> dict[Metric, Estimate]:
+    outcome, probability = _by_row(predictions, predictions["probability"])
+    _, called = _by_row(
+        predictions, (predictions["probability"] >= predictions["threshold"]).astype(float)
+    )
     return {
         "ppv": bootstrap(positive_predictive_value, outcome, called, plan),
         "npv": bootstrap(negative_predictive_value, outcome, called, plan),
@@ -162,7 +164,7 @@ def _whole_metrics(answers: pd.DataFrame, plan: ExamPlan) -> dict[Metric, Estima
     }
 
 
-def over_folds(values: Vector, plan: ExamPlan) -> Estimate:
+def over_folds(values: Vector, plan: EvaluationPlan) -> Estimate:
     """Return the mean of a figure of each fold, with the corrected resampled t interval."""
     mean, error = float(values.mean()), corrected_standard_error(values, plan.folds)
     reach = float(stats.t.ppf((1 + plan.confidence) / 2, len(values) - 1)) * error
@@ -170,31 +172,31 @@ def over_folds(values: Vector, plan: ExamPlan) -> Estimate:
 
 
 def paired_differences(
-    challenger: pd.DataFrame, champion: pd.DataFrame, plan: ExamPlan
+    challenger: pd.DataFrame, champion: pd.DataFrame, plan: EvaluationPlan
 ) -> dict[Metric, Estimate]:
     """Return challenger minus champion on equal folds, metric by metric.
 
     Without those that single folds are too small for.
 
     Raises:
-        ValueError: the two exams did not ask the same questions.
+        ValueError: the two were not predicted in the same folds.
 
     """
     asked = ["repeat", "fold", "row", "outcome"]
     if not challenger[asked].equals(champion[asked]):
-        raise ValueError("the two models did not sit the same exam")
+        raise ValueError("the two models were not cross-validated in the same folds")
     gaps = fold_metrics(challenger) - fold_metrics(champion)
     return {metric: over_folds(gaps[metric].to_numpy(), plan) for metric in FOLD_METRICS}
 
 
-def _by_row(answers: pd.DataFrame, values: "pd.Series[float]") -> tuple[Outcomes, list[Vector]]:
+def _by_row(predictions: pd.DataFrame, values: "pd.Series[float]") -> tuple[Outcomes, list[Vector]]:
     """Return the outcome of each row, and the values that each repeat has for the rows."""
-    outcome = answers.groupby("row")["outcome"].first().to_numpy()
-    wide = answers.assign(value=values).pivot(index="row", columns="repeat", values="value")
+    outcome = predictions.groupby("row")["outcome"].first().to_numpy()
+    wide = predictions.assign(value=values).pivot(index="row", columns="repeat", values="value")
     return outcome, [wide[repeat].to_numpy() for repeat in wide]
 
 
-def _group(name: str, outcome: Outcomes, repeats: Sequence[Vector], plan: ExamPlan) -> Group:
+def _group(name: str, outcome: Outcomes, repeats: Sequence[Vector], plan: EvaluationPlan) -> Group:
     return Group(
         name=name,
         rows=len(outcome),
@@ -212,7 +214,7 @@ def _group_difference(
     outcome: Outcomes,
     challenger: Sequence[Vector],
     champion: Sequence[Vector],
-    plan: ExamPlan,
+    plan: EvaluationPlan,
 ) -> GroupDifference:
     return GroupDifference(
         name=name,
@@ -223,25 +225,25 @@ def _group_difference(
     )
 
 
-def by_cohort(probability: Vector, table: pd.DataFrame, plan: ExamPlan) -> tuple[Group, ...]:
-    """Return how a fitted model's answers do in each cohort of ``table``.
+def by_cohort(probability: Vector, table: pd.DataFrame, plan: EvaluationPlan) -> tuple[Group, ...]:
+    """Return how a fitted model's predictions do in each cohort of ``table``.
 
     ``table`` has the columns of the cohort and of the target; ``probability`` one value for each
     of its rows.
     """
-    answers = table[[COHORT, TARGET]].assign(probability=probability)
+    predictions = table[[COHORT, TARGET]].assign(probability=probability)
     return tuple(
         _group(str(name), group[TARGET].to_numpy(), [group["probability"].to_numpy()], plan)
-        for name, group in answers.groupby(COHORT, sort=False)
+        for name, group in predictions.groupby(COHORT, sort=False)
     )
 
 
-def by_slice(answers: pd.DataFrame, slices: Slices, plan: ExamPlan) -> tuple[Group, ...]:
-    """Return how the answers of an exam do for each slice of its rows.
+def by_slice(predictions: pd.DataFrame, slices: Slices, plan: EvaluationPlan) -> tuple[Group, ...]:
+    """Return how predictions do for each slice of the rows.
 
     A slice in which everybody has the same outcome cannot be judged and is left out.
     """
-    outcome, repeats = _by_row(answers, answers["probability"])
+    outcome, repeats = _by_row(predictions, predictions["probability"])
     return tuple(
         _group(name, outcome[members], [answered[members] for answered in repeats], plan)
         for name, members in slices.items()
@@ -250,9 +252,9 @@ def by_slice(answers: pd.DataFrame, slices: Slices, plan: ExamPlan) -> tuple[Gro
 
 
 def cohort_differences(
-    challenger: Vector, champion: Vector, table: pd.DataFrame, plan: ExamPlan
+    challenger: Vector, champion: Vector, table: pd.DataFrame, plan: EvaluationPlan
 ) -> tuple[GroupDifference, ...]:
-    """Return how two fitted models' answers to the rows of ``table`` differ in each cohort."""
+    """Return how two fitted models' predictions for ``table`` differ in each cohort."""
     cohorts = table[COHORT].to_numpy()
     outcome = table[TARGET].to_numpy()
     return tuple(
@@ -263,9 +265,9 @@ def cohort_differences(
 
 
 def slice_differences(
-    challenger: pd.DataFrame, champion: pd.DataFrame, slices: Slices, plan: ExamPlan
+    challenger: pd.DataFrame, champion: pd.DataFrame, slices: Slices, plan: EvaluationPlan
 ) -> tuple[GroupDifference, ...]:
-    """Return how the answers of two exams differ for each slice of their rows."""
+    """Return how two models' predictions differ for each slice of the rows."""
     outcome, first = _by_row(challenger, challenger["probability"])
     _, second = _by_row(champion, champion["probability"])
     return tuple(

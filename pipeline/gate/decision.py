@@ -67,9 +67,9 @@ class Verdict(Record):
 
 
 class Comparison(Record):
-    """Challenger minus champion in the same exam.
+    """Challenger minus champion in the same folds.
 
-    ``problem`` says why the champion could not sit it, and the differences are then empty.
+    ``problem`` says why the champion could not be evaluated, and the differences are then empty.
     ``identical`` says that both are the same model, byte for byte; ``same_data`` that both were
     fitted to the same data.
     """

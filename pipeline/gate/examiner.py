@@ -1,4 +1,4 @@
-"""Holds challengers against champions: everybody sits today's exam, equal models sit it once."""
+"""Compares challengers with champions, all cross-validated on today's data in equal folds."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -37,30 +37,34 @@ class Incumbent:
 class Examiner:
     """Examines models on ``data`` by ``plan``.
 
-    ``watch`` makes, from a title, what sees the folds go by. ``answers`` are those already known,
-    by model digest: equal models are refitted to equal folds and give equal answers.
+    ``watch`` makes, from a title, what sees the folds go by. ``predictions`` are those that are
+    known, by model digest: equal models are refitted to equal folds and give equal predictions.
     """
 
     data: Data
     plan: TrainingPlan
     workers: int
     watch: Callable[[str], Watch]
-    answers: dict[str, pd.DataFrame] = field(default_factory=dict)
+    predictions: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     def know(self, models: Iterable[TrainedModel]) -> None:
-        """Take the recorded answers of models that sat this very exam."""
-        self.answers.update({model.digest: model.answers for model in models})
+        """Take the recorded predictions of models that were cross-validated by this very plan."""
+        self.predictions.update({model.digest: model.predictions for model in models})
 
     def examine(self, model: TrainedModel, title: str) -> pd.DataFrame:
-        """Return the answers of a model's pipeline, cloned unfitted, in the exam."""
-        if model.digest not in self.answers:
-            self.answers[model.digest] = cross_validation.sit(
-                model.pipeline, self.data.training, self.plan.exam, self.workers, self.watch(title)
+        """Return the out-of-fold predictions of a model's pipeline, cloned unfitted."""
+        if model.digest not in self.predictions:
+            self.predictions[model.digest] = cross_validation.cross_validate(
+                model.pipeline,
+                self.data.training,
+                self.plan.evaluation,
+                self.workers,
+                self.watch(title),
             )
-        return self.answers[model.digest]
+        return self.predictions[model.digest]
 
     def evaluate(self, model: TrainedModel, title: str) -> Evaluation:
-        """Return everything the gate asks about a fitted model, by today's data and exam.
+        """Return everything the gate asks about a fitted model, by today's data and plan.
 
         Raises:
             ValueError: the model does not fit today's data.
@@ -78,7 +82,7 @@ class Examiner:
         return self.compare(challenger, incumbent.model, incumbent.title)
 
     def compare(self, challenger: TrainedModel, champion: TrainedModel, title: str) -> Comparison:
-        """Return challenger minus champion; a champion that cannot sit the exam is the problem."""
+        """Return challenger minus champion; a champion that cannot be evaluated is the problem."""
         same_data = challenger.parameters.data_digest == champion.parameters.data_digest
         if challenger.digest == champion.digest:
             return Comparison(champion=title, identical=True)
@@ -91,12 +95,12 @@ class Examiner:
     def _differences(
         self, challenger: TrainedModel, champion: TrainedModel, title: str, *, same_data: bool
     ) -> Comparison:
-        mine = self.examine(challenger, "the challenger sits the exam")
-        theirs = self.examine(champion, f"{title} sits the exam")
+        mine = self.examine(challenger, "cross-validating the challenger")
+        theirs = self.examine(champion, f"cross-validating {title}")
         table, external, _ = self.data
         mine_there = cross_validation.probability(challenger.pipeline, external)
         theirs_there = cross_validation.probability(champion.pipeline, external)
-        slices, plan = expectations.slices(table, self.plan.features), self.plan.exam
+        slices, plan = expectations.slices(table, self.plan.features), self.plan.evaluation
         return Comparison(
             champion=title,
             same_data=same_data,

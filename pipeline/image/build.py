@@ -114,7 +114,7 @@ def build(  # noqa: PLR0913 (each is an option of the command)
     written = _written(about)
     built = build_image(engine, bento_folder, about, tag=tag, base=base, written=written)
     if push:
-        cli.say(f"pushed        {tag}@{engine.push(tag, cli.say)}")
+        cli.fact("pushed", f"{tag}@{engine.push(tag, cli.say)}")
     _show(built, engine.image(base), about)
 
 
@@ -133,4 +133,4 @@ def _show(built: Image, base: Image, about: Manifest) -> None:
         ("log, bill of materials", f"{_written(about)}/"),
     )
     cli.show_table("Image", ("", ""), rows)
-    cli.say(f"next          python -m pipeline.image verify {built.name}")
+    cli.fact("next", f"python -m pipeline.image verify {built.name}")

@@ -49,7 +49,7 @@ def verify(settings: Settings, name: str, chosen: Path | None = None) -> None:
     cli.show_table(f"{name} against {origin}", ("check", "found", "result"), rows)
     if failed := [f"{check.name}: {check.found}" for check in checks if not check.passed]:
         raise ImageError(f"{name} is not to be used: {'; '.join(failed)}")
-    cli.say(f"verified      {name} answers like {about.model_name}/{about.version}")
+    cli.fact("verified", f"{name} answers like {about.model_name}/{about.version}")
 
 
 def _truth(

@@ -62,9 +62,9 @@ def run(settings: Settings, asked: list[str], *, read_only: bool = False) -> int
             return code
         pack(branch.folder)
         if branch.replace(commit, f"Registry after {tree.commit[:12]}"):
-            cli.say(f"registry      {plan.name} of {remote.shown}")
+            cli.fact("registry", f"{plan.name} of {remote.shown}")
             return 0
-        cli.say(f"registry      {plan.name} changed meanwhile: once more, on what is there now")
+        cli.fact("registry", f"{plan.name} changed meanwhile: once more, on what is there now")
     raise RegistryError(
         f"{plan.name} changed {plan.attempts} times while the command ran: run it again when fewer "
         "others do"

@@ -39,7 +39,7 @@ _PAGE: Final = 20
 
 def connect(settings: RegistrySettings) -> "Registry":
     """Return the registry that the settings name."""
-    return Registry(settings.tracking_uri, settings.experiment, settings.patience)
+    return Registry(settings.tracking_uri, settings.experiment, settings.retry)
 
 
 class Registry(Versions):

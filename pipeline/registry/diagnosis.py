@@ -247,29 +247,41 @@ def _model(model: ModelState, versions: Iterable[VersionState]) -> Iterator[Find
 def _champion(
     model: ModelState, own: Mapping[int, VersionState], line: Sequence[Entry]
 ) -> Iterator[Finding]:
-    holder = model.aliases.get(CHAMPION)
     if not line:
-        if holder is not None and holder in own and own[holder].complete:
-            yield Finding(
-                subject=model.name,
-                problem=f"version {holder} is champion, and its history is empty",
-                repair="write the champion into the history",
-                target=str(holder),
-            )
-        return
-    champion = line[-1].version
-    if champion not in own:
-        left = [entry.version for entry in line if _can_serve(own.get(entry.version))]
+        yield from _unrecorded(model, own)
+    elif line[-1].version not in own:
+        yield _deleted(model, own, line)
+    else:
+        yield from _misplaced(model, own, line)
+
+
+def _unrecorded(model: ModelState, own: Mapping[int, VersionState]) -> Iterator[Finding]:
+    holder = model.aliases.get(CHAMPION)
+    if holder is not None and holder in own and own[holder].complete:
         yield Finding(
             subject=model.name,
-            problem=f"its champion, version {champion}, was deleted",
-            repair="promote an earlier champion" if left else "",
-            target=str(left[-1]) if left else "",
-            advice="" if left else "run task 3: there is no earlier champion either",
+            problem=f"version {holder} is champion, and its history is empty",
+            repair="write the champion into the history",
+            target=str(holder),
         )
-        return
+
+
+def _deleted(model: ModelState, own: Mapping[int, VersionState], line: Sequence[Entry]) -> Finding:
+    left = [entry.version for entry in line if _can_serve(own.get(entry.version))]
+    return Finding(
+        subject=model.name,
+        problem=f"its champion, version {line[-1].version}, was deleted",
+        repair="promote an earlier champion" if left else "",
+        target=str(left[-1]) if left else "",
+        advice="" if left else "run task 3: there is no earlier champion either",
+    )
+
+
+def _misplaced(
+    model: ModelState, own: Mapping[int, VersionState], line: Sequence[Entry]
+) -> Iterator[Finding]:
     before = history.previous([entry for entry in line if entry.version in own])
-    wanted = {CHAMPION: champion, PREVIOUS_CHAMPION: before}
+    wanted = {CHAMPION: line[-1].version, PREVIOUS_CHAMPION: before}
     for alias, number in wanted.items():
         if number is not None and model.aliases.get(alias) != number:
             yield Finding(

@@ -26,7 +26,7 @@ def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> Non
 
     """
     if not mlflow_calls.is_made(settings.registry.tracking_uri):
-        cli.say("healthy       there is no registry yet: `make pipeline` makes one")
+        cli.fact("healthy", "there is no registry yet: `make pipeline` makes one")
         return
     registry = RegistryCare(**dict(settings.registry))
     findings = _look(registry, grace)
@@ -39,7 +39,7 @@ def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> Non
             _mend(registry, finding)
         findings = _look(registry, grace)
     if not findings:
-        cli.say("healthy       nothing is wrong with the registry")
+        cli.fact("healthy", "nothing is wrong with the registry")
     elif repair:
         _show("What is left", findings)
     if findings:
@@ -57,9 +57,9 @@ def _mend(registry: RegistryCare, finding: Finding) -> None:
     try:
         registry.repair(finding, provenance.promotion("restored", reason))
     except RegistryError as error:
-        cli.say(f"not repaired  {finding.subject}: {error}")
+        cli.fact("not repaired", f"{finding.subject}: {error}")
     else:
-        cli.say(f"repaired      {finding.subject}: {finding.repair}")
+        cli.fact("repaired", f"{finding.subject}: {finding.repair}")
 
 
 def _look(registry: RegistryCare, grace: float) -> list[Finding]:

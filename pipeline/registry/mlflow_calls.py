@@ -25,7 +25,7 @@ from mlflow.store.entities.paged_list import PagedList
 from pipeline.base import proxies
 from pipeline.base.addresses import redacted, shown
 from pipeline.base.errors import RegistryError, RegistryUnavailableError
-from pipeline.base.policies import Patience
+from pipeline.base.policies import RetryPolicy
 
 Answer = TypeVar("Answer")
 
@@ -50,7 +50,7 @@ class MlflowCalls:
     ``done`` says, for the message of a failure, what has been achieved until then.
     """
 
-    def __init__(self, tracking_uri: str, patience: Patience) -> None:
+    def __init__(self, tracking_uri: str, retry: RetryPolicy) -> None:
         """Point MLflow at ``tracking_uri``; an embedded registry is made if it does not exist.
 
         Raises:
@@ -59,7 +59,7 @@ class MlflowCalls:
 
         """
         proxies.spare_this_machine()
-        os.environ.update(_CLIENT, MLFLOW_HTTP_REQUEST_TIMEOUT=str(patience.timeout_seconds))
+        os.environ.update(_CLIENT, MLFLOW_HTTP_REQUEST_TIMEOUT=str(retry.timeout_seconds))
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
         # It would print a traceback for every attempt that finds the database locked.
@@ -68,7 +68,7 @@ class MlflowCalls:
         mlflow.set_tracking_uri(tracking_uri)
         self.uri, self._address = shown(tracking_uri), tracking_uri
         self.done: list[str] = []
-        self._patience = patience
+        self._retry = retry
         self._client = self._persist(lambda: MlflowClient(tracking_uri, tracking_uri))
 
     @property
@@ -119,10 +119,10 @@ class MlflowCalls:
         return self._persist(found_or_made)
 
     def _persist(self, call: Callable[[], Answer], what: str = "answer") -> Answer:
-        started, attempts = time.monotonic(), self._patience.attempts
+        started, attempts = time.monotonic(), self._retry.attempts
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(attempts),
-            wait=tenacity.wait_random_exponential(self._patience.wait_seconds, _LONGEST_WAIT),
+            wait=tenacity.wait_random_exponential(self._retry.wait_seconds, _LONGEST_WAIT),
             retry=tenacity.retry_if_exception(lambda e: _may_pass(e) or _is_race(e)),
             reraise=True,
         )
@@ -145,7 +145,7 @@ class MlflowCalls:
             )
             safe = f"done so far: {', '.join(self.done)}" if self.done else "nothing is lost"
             raise RegistryUnavailableError(
-                f"the registry at {self.uri} {state}; {safe} (asked {self._patience.attempts} "
+                f"the registry at {self.uri} {state}; {safe} (asked {self._retry.attempts} "
                 f"times in {time.monotonic() - started:.0f} s: {line})"
             ) from error
 

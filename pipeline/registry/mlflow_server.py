@@ -58,17 +58,22 @@ def serving(folder: Path) -> Iterator[str]:
 
 def _wait(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     give_up = time.monotonic() + START_SECONDS
+    while time.monotonic() < give_up and process.poll() is None:
+        if _is_healthy(address):
+            return
+        time.sleep(POLL_SECONDS)
+    state = "does not answer" if process.poll() is None else "ended"
+    raise RegistryUnavailableError(f"the MLflow server over {log.stem} {state}: {log} says why")
+
+
+def _is_healthy(address: str) -> bool:
     with requests.Session() as session:
         # No proxy stands between this process and its own server.
         session.trust_env = False
-        while time.monotonic() < give_up and process.poll() is None:
-            try:
-                if session.get(f"{address}/health", timeout=START_SECONDS).ok:
-                    return
-            except requests.RequestException:
-                time.sleep(POLL_SECONDS)
-    state = "does not answer" if process.poll() is None else "ended"
-    raise RegistryUnavailableError(f"the MLflow server over {log.stem} {state}: {log} says why")
+        try:
+            return session.get(f"{address}/health", timeout=START_SECONDS).ok
+        except requests.RequestException:
+            return False
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -32,7 +32,7 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
     done = to is None and [(one.action, one.reason) for one in last] == [("restored", reason)]
     version = champion if done else _target(registry, to)
     if version.version == champion.version:
-        cli.say(f"champion      {champion.title} already; nothing was changed")
+        cli.fact("champion", f"{champion.title} already; nothing was changed")
         return
     refused = version.tags.get("gate_outcome") == Outcome.REFUSE
     if refused and not force:
@@ -44,7 +44,7 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
         version, provenance.promotion("restored", reason, forced=refused), over=champion
     )
     said = f"{version.title}, was {champion.title}"
-    cli.say(f"champion      {said}")
+    cli.fact("champion", f"{said}")
     summary = f"## Rollback\n\n**Champion: {said}.** {pages.cell(reason)}\n"
     artifacts.add_to(config.CiRun().step_summary, summary)
 

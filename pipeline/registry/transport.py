@@ -20,7 +20,7 @@ from pipeline.base.artifacts import files_below, write_file
 from pipeline.base.errors import RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.names import HISTORY
-from pipeline.base.policies import Patience
+from pipeline.base.policies import RetryPolicy
 from pipeline.registry.client import Registry
 from pipeline.registry.inventory import (
     MODELS,
@@ -54,10 +54,10 @@ class RegistryTransfer(Registry):
     """
 
     def __init__(
-        self, tracking_uri: str, experiment: str, patience: Patience | None = None
+        self, tracking_uri: str, experiment: str, retry: RetryPolicy | None = None
     ) -> None:
         """Point MLflow at the registry, as `Registry` does."""
-        super().__init__(tracking_uri, experiment, patience)
+        super().__init__(tracking_uri, experiment, retry)
         self._former: dict[str, str] = {}
 
     @property

@@ -13,7 +13,7 @@ from pipeline.base.errors import (
     RegistryError,
 )
 from pipeline.base.manifest import Files
-from pipeline.base.policies import Patience
+from pipeline.base.policies import RetryPolicy
 from pipeline.registry.diagnosis import DUPLICATE
 from pipeline.registry.mlflow_calls import MlflowCalls, first, plain, unless_there
 from pipeline.registry.publishing import KEY, Submission, experiment_id, log_model, log_run, upload
@@ -40,7 +40,7 @@ class Versions:
     """
 
     def __init__(
-        self, tracking_uri: str, experiment: str, patience: Patience | None = None
+        self, tracking_uri: str, experiment: str, retry: RetryPolicy | None = None
     ) -> None:
         """Point MLflow at ``tracking_uri``; an embedded registry is made if it does not exist.
 
@@ -49,7 +49,7 @@ class Versions:
                 kind of address.
 
         """
-        self._calls = MlflowCalls(tracking_uri, patience or Patience())
+        self._calls = MlflowCalls(tracking_uri, retry or RetryPolicy())
         self._experiment = experiment
 
     # --- reading

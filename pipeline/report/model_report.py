@@ -11,7 +11,7 @@ from pydantic import Field
 
 from pipeline.base.names import FAMILIES, LOWER_IS_BETTER, METRIC_TITLES, Family, Metric
 from pipeline.base.pages import NONE, render
-from pipeline.base.policies import ExamPlan, PromotionPolicy
+from pipeline.base.policies import EvaluationPlan, PromotionPolicy
 from pipeline.base.records import Commit, Digest, Estimate, Identifier, Record
 from pipeline.evaluation.metrics import Evaluation, Group, GroupDifference
 from pipeline.gate import decision
@@ -116,7 +116,7 @@ class ModelReport(Record):
     champion: Champion
     lineage: Lineage
     source: Source
-    plan: ExamPlan
+    plan: EvaluationPlan
     policy: PromotionPolicy
 
     @property
@@ -188,7 +188,7 @@ def build(
         champion=_champion(standing, comparisons[winner], examiner),
         lineage=_lineage(models[winner], champion, source.commit),
         source=source,
-        plan=examiner.plan.exam,
+        plan=examiner.plan.evaluation,
         policy=policy,
     )
 
@@ -229,7 +229,7 @@ def answers(
     A champion that is the same model as the challenger is drawn once.
     """
     challenger = models[report.winner]
-    drawn = {report.challenger_title: challenger.answers}
+    drawn = {report.challenger_title: challenger.predictions}
     champion = standing.champion.model if standing.champion else None
     if champion and report.champion.evaluation and champion.digest != challenger.digest:
         drawn[report.champion_title] = examiner.examine(champion, report.champion.title)

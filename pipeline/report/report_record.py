@@ -20,7 +20,7 @@ from pydantic import (
 
 from pipeline.base.errors import ArtifactError
 from pipeline.base.names import FAMILIES, SERVED, Family, Metric
-from pipeline.base.policies import ExamPlan, Probability, PromotionPolicy
+from pipeline.base.policies import EvaluationPlan, Probability, PromotionPolicy
 from pipeline.base.records import Identifier, Record
 from pipeline.gate.decision import Comparison
 from pipeline.gate.examiner import MISFIT
@@ -168,7 +168,7 @@ class ReportRecord(Record):
     champion: Version
     lineage: Lineage
     source: Source
-    plan: ExamPlan
+    plan: EvaluationPlan
     policy: PromotionPolicy
 
 

@@ -18,6 +18,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from pipeline.base.errors import PackageError, SettingsError
@@ -28,6 +29,9 @@ log = logging.getLogger("pipeline.serving")
 # The image has the package beside the code.
 PACKAGE = Path(__file__).parents[2] / "package"
 HOUR = 3600
+CAPACITY_HELP = "requests under way at once; more get 429"
+REQUEST_HELP = "time in which a client must bring a whole request"
+DRAIN_HELP = "time between SIGTERM and the closed door"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -54,33 +58,25 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
+    ports = _within(int, 0, environment.HIGHEST_PORT)
+    add, limit = parser.add_argument, partial(_add_limit, parser)
     add("--package", type=Path, default=PACKAGE, metavar="PATH", help="folder of a package")
     add("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
-    add(
-        "--port",
-        type=_within(int, 0, environment.HIGHEST_PORT),
-        help="port; 0 takes a free one (default: the variable PORT, or 3000)",
-    )
-    add(
-        "--capacity",
-        type=_within(int, 1, sys.maxsize),
-        default=app.CAPACITY,
-        help="requests under way at once; more get 429 (default: %(default)s)",
-    )
-    add(
-        "--request-seconds",
-        type=_within(float, 0.1, HOUR),
-        default=server.REQUEST_SECONDS,
-        help="time in which a client must bring a whole request (default: %(default)s)",
-    )
-    add(
-        "--drain-seconds",
-        type=_within(float, 0, HOUR),
-        default=server.DRAIN_SECONDS,
-        help="time between SIGTERM and the closed door (default: %(default)s)",
-    )
+    add("--port", type=ports, help="port; 0 takes a free one (default: the variable PORT, or 3000)")
+    limit("--capacity", _within(int, 1, sys.maxsize), app.CAPACITY, CAPACITY_HELP)
+    limit("--request-seconds", _within(float, 0.1, HOUR), server.REQUEST_SECONDS, REQUEST_HELP)
+    limit("--drain-seconds", _within(float, 0, HOUR), server.DRAIN_SECONDS, DRAIN_HELP)
     return parser
+
+
+def _add_limit(
+    parser: argparse.ArgumentParser,
+    name: str,
+    kind: Callable[[str], float],
+    default: float,
+    help_: str,
+) -> None:
+    parser.add_argument(name, type=kind, default=default, help=f"{help_} (default: %(default)s)")
 
 
 def _within(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:

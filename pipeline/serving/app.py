@@ -49,45 +49,55 @@ class Lifecycle:
 def create(model: ServedModel, lifecycle: Lifecycle, capacity: int = CAPACITY) -> ASGIApp:
     """Return the application that answers with ``model``."""
     metrics = Metrics(model.about)
-    predictor = Predictor(model, metrics, capacity)
-    document = json.dumps(openapi.document(model.about, model.golden[0])).encode()
-    info = json.dumps(_info(model)).encode()
-
-    async def alive(_: Request) -> Response:
-        return _json(b'{"status": "alive"}')
-
-    async def ready(_: Request) -> Response:
-        if lifecycle.draining:
-            return problem.response(HTTPStatus.SERVICE_UNAVAILABLE, "the service is stopping")
-        try:
-            model.prove()
-        except PackageError as error:
-            return problem.response(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
-        return _json(b'{"status": "ready"}')
-
-    async def about(_: Request) -> Response:
-        return _json(info)
-
-    async def described(_: Request) -> Response:
-        return _json(document)
-
-    async def counted(_: Request) -> Response:
-        return Response(metrics.page(), media_type=CONTENT_TYPE)
-
-    pages: dict[str, Endpoint] = {
-        "/info": about,
-        "/livez": alive,
-        "/readyz": ready,
-        "/healthz": ready,
-        "/metrics": counted,
-        "/openapi.json": described,
-    }
+    pages = Pages(model, metrics, lifecycle).by_path()
     # They are tried in order: the one that is asked most comes first.
-    routes = [Route("/predict", predictor, methods=["POST"])]
+    routes = [Route("/predict", Predictor(model, metrics, capacity), methods=["POST"])]
     routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in pages.items()]
     # It would send /predict/ to /predict, and a client's POST would arrive as a GET.
     router = Router(routes, redirect_slashes=False)
     return Observed(router, metrics, model.title, lifecycle, frozenset({*pages, "/predict"}))
+
+
+class Pages:
+    """Answers every `GET`: about the process, its model and its counts."""
+
+    def __init__(self, model: ServedModel, metrics: Metrics, lifecycle: Lifecycle) -> None:
+        """Write what does not change, once."""
+        self._model, self._metrics, self._lifecycle = model, metrics, lifecycle
+        self._document = json.dumps(openapi.document(model.about, model.golden[0])).encode()
+        self._info = json.dumps(_info(model)).encode()
+
+    def by_path(self) -> dict[str, Endpoint]:
+        """Return the endpoint of each path."""
+        return {
+            "/info": self._about,
+            "/livez": self._alive,
+            "/readyz": self._ready,
+            "/healthz": self._ready,
+            "/metrics": self._counted,
+            "/openapi.json": self._described,
+        }
+
+    async def _alive(self, _: Request) -> Response:
+        return _json(b'{"status": "alive"}')
+
+    async def _ready(self, _: Request) -> Response:
+        if self._lifecycle.draining:
+            return problem.response(HTTPStatus.SERVICE_UNAVAILABLE, "the service is stopping")
+        try:
+            self._model.prove()
+        except PackageError as error:
+            return problem.response(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        return _json(b'{"status": "ready"}')
+
+    async def _about(self, _: Request) -> Response:
+        return _json(self._info)
+
+    async def _described(self, _: Request) -> Response:
+        return _json(self._document)
+
+    async def _counted(self, _: Request) -> Response:
+        return Response(self._metrics.page(), media_type=CONTENT_TYPE)
 
 
 class Predictor:

@@ -29,6 +29,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
+        self._name_model(about)
         version = str(about.version)
         answered = Counter(
             "heart_disease_requests",
@@ -49,6 +50,12 @@ class Metrics:
             ["risk_band", "model_version"],
             registry=self._registry,
         )
+        # To find a count by its labels takes longer than to count; there are few of them.
+        self._request = cache(lambda route, status: answered.labels(route, status, version))
+        self._duration = cache(lambda route: seconds.labels(route, version))
+        self._prediction = cache(lambda band: predictions.labels(band, version))
+
+    def _name_model(self, about: Manifest) -> None:
         model = Gauge(
             "heart_disease_model_info",
             "Always 1; its labels say which model answers",
@@ -56,12 +63,9 @@ class Metrics:
             registry=self._registry,
         )
         model.labels(
-            about.model_name, version, about.family, about.model_digest, about.data_digest
+            *(about.model_name, str(about.version), about.family),
+            *(about.model_digest, about.data_digest),
         ).set(1)
-        # To find a count by its labels takes longer than to count; there are few of them.
-        self._request = cache(lambda route, status: answered.labels(route, status, version))
-        self._duration = cache(lambda route: seconds.labels(route, version))
-        self._prediction = cache(lambda band: predictions.labels(band, version))
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""

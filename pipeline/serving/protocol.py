@@ -1,102 +1,33 @@
 """HTTP/1.1 on one connection: uvicorn's, with the limits that it lacks.
 
-A client must bring a whole request, and take its answer, in time and within a size. Whoever does
-not, or sends what is no HTTP, is told so if there is a way to, and the connection is closed.
+A client must send a whole request, and read its answer, in time and within a size. A client that
+breaks a limit or does not speak HTTP/1.1 gets an error response if one can still be sent; then the
+connection closes.
 """
 
-from asyncio import AbstractEventLoop, Transport
-from collections.abc import Callable
-from contextlib import suppress
+from asyncio import Transport
 from enum import Enum, auto
 from http import HTTPStatus
 from math import inf
-from socket import SO_LINGER, SOL_SOCKET
-from struct import pack
-from typing import Any, Final
+from typing import Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pipeline.serving import problem
 from pipeline.serving.app import MODEL_HEADER
+from pipeline.serving.transport import BatchedTransport
 
 # Of a request without its body.
 HEAD_BYTES: Final = 64 * 2**10
 REQUEST_BYTES: Final = 4 * 2**20
-# What is read between two looks at how much it was.
+# The size is checked after each piece of this length.
 PIECE_BYTES: Final = 16 * 2**10
-# What the system is told, to forget what is unsent when a connection is closed.
-NO_LINGERING: Final = pack("ii", 1, 0)
 NO_HTTP: Final = "this is not a request of HTTP/1.1"
 
 
-class Line(Transport):
-    """A transport that sends all that is written in a turn at once, and closes as its user does."""
-
-    def __init__(self, wire: Transport, loop: AbstractEventLoop, leave: Callable[[], None]) -> None:
-        """Stand before ``wire``."""
-        super().__init__()
-        self.wire, self._loop, self._leave = wire, loop, leave
-        self.left = self.is_full = self._is_paused = False
-        self._held: list[bytes] = []
-
-    def write(self, data: Any) -> None:
-        """Hold ``data`` to the end of the turn: head and body of an answer are one packet.
-
-        To send with the body instead would answer a lone client sooner, and a crowd more slowly:
-        each answer would wake its client before the next one is computed.
-        """
-        if not self._held:
-            self._loop.call_soon(self.flush)
-        self._held.append(data)
-
-    def flush(self) -> None:
-        """Send what is held."""
-        if self._held and not self.wire.is_closing():
-            self.wire.write(b"".join(self._held))
-        self._held.clear()
-
-    def close(self) -> None:
-        """Leave."""
-        self._leave()
-
-    def is_closing(self) -> bool:
-        """Say whether it is too late to write."""
-        return self.left or self.wire.is_closing()
-
-    def abort(self) -> None:
-        """Close at once."""
-        # Some systems refuse where the client is gone already.
-        with suppress(OSError):
-            self.wire.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, NO_LINGERING)
-        self.wire.abort()
-
-    def pause_reading(self) -> None:
-        """Take in no more of a body."""
-        self._is_paused = True
-        self.wire.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Take in more of a body, unless it stands behind other requests."""
-        self._is_paused = False
-        if not self.is_full:
-            self.wire.resume_reading()
-
-    def set_full(self, *, is_full: bool) -> None:
-        """Take in nothing while requests wait for their turn."""
-        self.is_full = is_full
-        if is_full:
-            self.wire.pause_reading()
-        elif not self._is_paused:
-            self.wire.resume_reading()
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what the wire knows."""
-        return self.wire.get_extra_info(name, default)
-
-
 class Trailers(list[tuple[bytes, bytes]]):
-    """Where the fields after a body go: nobody reads them."""
+    """Takes the fields after a body, which are not read."""
 
     def append(self, _: tuple[bytes, bytes]) -> None:
         """Keep nothing."""
@@ -106,7 +37,7 @@ TRAILERS: Final = Trailers()
 
 
 class Part(Enum):
-    """What has come of a request."""
+    """The part of a request that is being read."""
 
     NOTHING = auto()
     HEAD = auto()
@@ -116,23 +47,23 @@ class Part(Enum):
 class Protocol(HttpToolsProtocol):
     """HTTP/1.1 on one connection, with limits. The server looks at ``waiting_since``."""
 
-    transport: Line
-    # Which model answers.
+    transport: BatchedTransport
+    # The model version of the answers.
     title = ""
     # Since when the client owes a request, or the reading of an answer, by the loop's clock.
     waiting_since = inf
     _part = Part.NOTHING
     # Bytes of the request; and of it those that brought no more of the body.
     _received = _useless = 0
-    # What came after a request that has to wait for its turn.
+    # Bytes after a request that has to wait for its turn.
     _unread = b""
-    # What to say when the requests before are answered.
-    _last_words: bytes | None = None
+    # The error response that follows the answers to the requests before.
+    _error: bytes | None = None
     _is_late = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Expect the first request."""
-        super().connection_made(Line(transport, self.loop, self.leave))
+        super().connection_made(BatchedTransport(transport, self.loop, self.close))
         self.waiting_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
@@ -140,9 +71,9 @@ class Protocol(HttpToolsProtocol):
         self._read(self._unread + data)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Answer what was asked: who has stopped sending may still listen."""
+        """Answer what was asked: a client that has stopped sending may still read."""
         self.transport.flush()
-        if self._part is not Part.NOTHING or not self._is_answering() or self.transport.left:
+        if self._part is not Part.NOTHING or not self._is_answering() or self.transport.is_closed:
             return False
         self.cycle.keep_alive = False
         return True
@@ -172,13 +103,13 @@ class Protocol(HttpToolsProtocol):
             self.waiting_since = inf
 
     def on_response_complete(self) -> None:
-        """Begin to answer the next request, read on, or say the last words."""
+        """Begin to answer the next request, read on, or say the error response."""
         was_last = not self.pipeline
         super().on_response_complete()
         if self.transport.is_closing():
             return
-        if was_last and self._last_words is not None:
-            self._say_and_leave(self._last_words)
+        if was_last and self._error is not None:
+            self._respond_and_close(self._error)
         elif self.transport.is_full and not self.pipeline:
             self._read(self._unread)
 
@@ -193,7 +124,7 @@ class Protocol(HttpToolsProtocol):
         self._set_clock()
 
     def shutdown(self) -> None:
-        """Leave, but not before a request that arrives or is answered has its answer."""
+        """Close, but not before a request that arrives or is answered has its answer."""
         if self._part is not Part.HEAD:
             super().shutdown()
 
@@ -203,23 +134,23 @@ class Protocol(HttpToolsProtocol):
         if self.transport.is_closing() or self.flow.write_paused:
             self.transport.abort()
         elif self._part is Part.NOTHING:
-            self.leave()
+            self.close()
         else:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request took too long to arrive")
 
-    def leave(self) -> None:
-        """Close, but hear out who still sends: an answer is lost when its client is cut off."""
+    def close(self) -> None:
+        """Close, but read on as long as the client sends: cut off, it would lose its answer."""
         if self.transport.is_closing():
             return
         self.transport.flush()
-        self.transport.left = True
+        self.transport.is_closed = True
         self.waiting_since = min(self.waiting_since, self.loop.time())
         self.pipeline.clear()
-        if self._is_late or (self._part is Part.NOTHING and self._last_words is None):
-            self.transport.wire.close()
+        if self._is_late or (self._part is Part.NOTHING and self._error is None):
+            self.transport.inner.close()
             return
-        self.transport.wire.write_eof()
-        self.transport.wire.resume_reading()
+        self.transport.inner.write_eof()
+        self.transport.inner.resume_reading()
         if self._is_answering():
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -295,13 +226,13 @@ class Protocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.BAD_REQUEST, NO_HTTP)
 
     def _is_over(self) -> bool:
-        return self._last_words is not None or self.transport.is_closing()
+        return self._error is not None or self.transport.is_closing()
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        """Say in its turn why the connection ends."""
+        """Answer with the reason, after the answers to the requests before, and close."""
         if self._is_over():
             return
         body = problem.content(status, detail)
@@ -310,17 +241,17 @@ class Protocol(HttpToolsProtocol):
             f"content-length: {len(body)}\r\n{MODEL_HEADER}: {self.title}\r\n"
             "connection: close\r\n\r\n"
         )
-        self._last_words, others = head.encode() + body, self._is_answering()
+        self._error, others = head.encode() + body, self._is_answering()
         if self._part is Part.BODY:
             # The application has the request already.
             others = bool(self.pipeline)
             if others:
                 self.pipeline.popleft()
             elif self.cycle.response_started:
-                self._last_words = b""
+                self._error = b""
         if not others:
-            self._say_and_leave(self._last_words)
+            self._respond_and_close(self._error)
 
-    def _say_and_leave(self, words: bytes) -> None:
-        self.transport.write(words)
-        self.leave()
+    def _respond_and_close(self, response: bytes) -> None:
+        self.transport.write(response)
+        self.close()

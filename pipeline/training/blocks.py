@@ -1,8 +1,8 @@
 """The building blocks that scikit-learn does not have. Their meaning never changes.
 
-A model file names these classes and holds their parameters, and a champion is refitted by the
-code of a later commit when it sits an exam. So a block, once merged, keeps its behaviour for good:
-to do something else, add a class, and its name to `BLOCKS`. All of them compute in 32 bit, as the
+A model file names these classes and holds their parameters, and a champion is cross-validated by
+the code of a later commit. So a block, once merged, keeps its behaviour for good: to do something
+else, add a class, and its name to `BLOCKS`. All of them compute in 32 bit, as the
 ONNX graph does: a tree's threshold then falls on the same side in both.
 
 This module goes with every package, so it imports nothing but NumPy and scikit-learn.

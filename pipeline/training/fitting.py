@@ -29,9 +29,9 @@ class Data(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """What fitting a family gives: its answers in the exam, the pipeline, the threshold."""
+    """A fitted family: its out-of-fold predictions, the pipeline, the threshold."""
 
-    answers: pd.DataFrame
+    predictions: pd.DataFrame
     pipeline: Pipeline
     threshold: float
 
@@ -50,18 +50,20 @@ def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Paramete
         seed=plan.seed,
         hyperparameters=plan.models.get(family, {}),
         features=plan.features,
-        exam=plan.exam,
+        exam=plan.evaluation,
         kernel=arithmetic.kernel(),
     )
 
 
 def fit(family: Family, data: Data, plan: TrainingPlan, workers: int, watch: Watch) -> Fitted:
-    """Let a family sit the exam, then fit it to the whole training table."""
+    """Cross-validate a family, then fit it to the whole training table."""
     model = families.build(family, plan)
     return Fitted(
-        answers=cross_validation.sit(model, data.training, plan.exam, workers, watch),
+        predictions=cross_validation.cross_validate(
+            model, data.training, plan.evaluation, workers, watch
+        ),
         pipeline=cross_validation.fit(model, data.training),
-        threshold=cross_validation.choose_threshold(model, data.training, plan.exam),
+        threshold=cross_validation.choose_threshold(model, data.training, plan.evaluation),
     )
 
 
@@ -71,16 +73,16 @@ def describe(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> 
         pipeline=fitted.pipeline,
         skops=persistence.dump(fitted.pipeline),
         onnx=conversion.convert(fitted.pipeline),
-        answers=fitted.answers,
+        predictions=fitted.predictions,
         parameters=parameters(family, plan, data.digest),
         evaluation=evaluate(family, fitted, data, plan),
     )
 
 
 def evaluate(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> Evaluation:
-    """Return everything the gate asks about a fitted family that sat the exam on ``data``.
+    """Return everything the gate asks about a fitted family, on ``data``.
 
-    One thread, as `exam.fit`; for such small products, a second one would mostly wait.
+    One thread, as `cross_validation.fit`; for such small products, a second one would mostly wait.
     """
     slices = expectations.slices(data.training, plan.features)
     external = cross_validation.probability(fitted.pipeline, data.external)
@@ -88,9 +90,9 @@ def evaluate(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> 
         return Evaluation(
             family=family,
             threshold=fitted.threshold,
-            metrics=metrics.summarise(fitted.answers, plan.exam),
-            slices=metrics.by_slice(fitted.answers, slices, plan.exam),
-            external=metrics.by_cohort(external, data.external, plan.exam),
+            metrics=metrics.summarise(fitted.predictions, plan.evaluation),
+            slices=metrics.by_slice(fitted.predictions, slices, plan.evaluation),
+            external=metrics.by_cohort(external, data.external, plan.evaluation),
             behaviour=behaviour.observe(fitted.pipeline, data.training),
             leaks=behaviour.leaks(data.training),
         )
@@ -99,7 +101,7 @@ def evaluate(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> 
 def ablate(  # noqa: PLR0913
     family: Family,
     feature: str,
-    answers: pd.DataFrame,
+    predictions: pd.DataFrame,
     data: Data,
     plan: TrainingPlan,
     *,
@@ -107,15 +109,15 @@ def ablate(  # noqa: PLR0913
     workers: int,
     watch: Watch,
 ) -> Ablation:
-    """Sit a shorter exam without ``feature``; its folds are the first of the long one.
+    """Cross-validate fewer repeats without ``feature``, in the first folds of the whole plan.
 
-    ``answers`` are those of the whole family.
+    ``predictions`` are those of the whole family.
     """
-    shorter = {"repeats": min(repeats, plan.exam.repeats), "threshold_folds": None}
-    short = plan.exam.model_copy(update=shorter)
+    shorter = {"repeats": min(repeats, plan.evaluation.repeats), "threshold_folds": None}
+    short = plan.evaluation.model_copy(update=shorter)
     model = families.build(family, plan, without=[feature])
-    without = cross_validation.sit(model, data.training, short, workers, watch)
-    complete = answers[answers["repeat"] < short.repeats]
+    without = cross_validation.cross_validate(model, data.training, short, workers, watch)
+    complete = predictions[predictions["repeat"] < short.repeats]
     differences = metrics.paired_differences(
         complete.assign(threshold=cross_validation.UNCHOSEN_THRESHOLD), without, short
     )

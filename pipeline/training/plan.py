@@ -4,15 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.base.policies import ExamPlan, ModelParameters
+from pipeline.base.policies import EvaluationPlan, ModelParameters
 from pipeline.base.records import Record
 from pipeline.table.engineered import FeatureRecipe
 
 
 class TrainingPlan(Record):
-    """What is trained and how it is examined. ``seed`` is the models' own."""
+    """What is trained and how it is evaluated. ``seed`` is the models' own."""
 
     features: FeatureRecipe
     models: ModelParameters
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    exam: ExamPlan
+    evaluation: EvaluationPlan

@@ -18,7 +18,7 @@ from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import ArtifactError
 from pipeline.base.manifest import Files
 from pipeline.base.names import ONNX, SKOPS
-from pipeline.base.policies import ExamPlan
+from pipeline.base.policies import EvaluationPlan
 from pipeline.base.records import Record
 from pipeline.dataset.tables import read_table, table_bytes
 from pipeline.evaluation.metrics import Evaluation
@@ -27,7 +27,7 @@ from pipeline.training import persistence
 
 METRICS: Final = "metrics.json"
 PARAMETERS: Final = "parameters.json"
-ANSWERS: Final = "answers.parquet"
+PREDICTIONS: Final = "answers.parquet"
 
 # What pyarrow raises over a damaged file, depending on the place.
 BROKEN_TABLE: Final = (ArrowInvalid, OSError)
@@ -46,7 +46,8 @@ class Parameters(Record):
     seed: int
     hyperparameters: dict[str, Any]
     features: FeatureRecipe
-    exam: ExamPlan
+    # Stored under this name since the first champion.
+    exam: EvaluationPlan
     kernel: str = arithmetic.UNPINNED
 
     def differing(self, other: "Parameters") -> list[str]:
@@ -61,14 +62,14 @@ class Parameters(Record):
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A fitted pipeline, its ONNX form, its parameters, its answers in the exam, its figures."""
+    """A fitted pipeline with its ONNX form, parameters, out-of-fold predictions and evaluation."""
 
     pipeline: Pipeline
     skops: bytes
     onnx: bytes
     parameters: Parameters
     evaluation: Evaluation
-    answers: pd.DataFrame
+    predictions: pd.DataFrame
 
     @property
     def digest(self) -> str:
@@ -82,7 +83,7 @@ class TrainedModel:
             ONNX: self.onnx,
             PARAMETERS: json_bytes(self.parameters),
             METRICS: json_bytes(self.evaluation),
-            ANSWERS: table_bytes(self.answers),
+            PREDICTIONS: table_bytes(self.predictions),
         }
 
 
@@ -100,7 +101,7 @@ def read(files: Files, origin: str) -> TrainedModel:
             onnx=files[ONNX],
             parameters=Parameters.model_validate_json(files[PARAMETERS]),
             evaluation=Evaluation.model_validate_json(files[METRICS]),
-            answers=read_table(files[ANSWERS]),
+            predictions=read_table(files[PREDICTIONS]),
         )
     except KeyError as error:
         raise ArtifactError(f"{origin} has no file {error}") from error

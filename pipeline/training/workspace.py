@@ -31,7 +31,7 @@ def plan(settings: Settings) -> TrainingPlan:
         features=config.section("features", settings.features, FeatureRecipe),
         models=settings.models,
         seed=settings.model_seed,
-        exam=settings.evaluation,
+        evaluation=settings.evaluation,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.base import config
 from pipeline.base.names import FAMILIES
-from pipeline.base.policies import ExamPlan
+from pipeline.base.policies import EvaluationPlan
 from pipeline.gate.decision import Comparison
 from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.report import model_report
@@ -18,7 +18,7 @@ from pipeline.training.trained_model import TrainedModel
 from tests import prepared
 from tests.task3_experiment_tracking.gate_cases import FIT, POLICY
 
-PLAN = ExamPlan(
+PLAN = EvaluationPlan(
     folds=10,
     repeats=5,
     seed=1,
@@ -92,7 +92,7 @@ def clone(registered, tmp_path, monkeypatch):
 
 
 class Rivals(NamedTuple):
-    """Real models of one exam: a report on them, and the answers that its figures show."""
+    """Real models of one plan: a report on them, and the predictions that its figures show."""
 
     report: ModelReport
     answers: dict[str, pd.DataFrame]

@@ -59,7 +59,7 @@ def test_the_report_of_unchanged_models(clone, capsys):
     shown = capsys.readouterr()
     assert "verdict       keep the champion: the same model as heart_disease/1" in shown.out
     assert "report        reports/model-report.html" in shown.out
-    assert "sits the exam" not in shown.err
+    assert "cross-validating" not in shown.err
 
 
 def test_only_the_families_that_changed_are_trained(clone, monkeypatch, capsys):
@@ -88,7 +88,7 @@ def test_without_models_all_are_trained(clone, capsys):
 
 
 def test_a_changed_feature_is_held_against_the_champion(clone, monkeypatch):
-    """The champion sits the exam beside it; the pages show both, and a comment will too."""
+    """The champion is cross-validated beside it; the pages show both, and a comment will too."""
     assert clone.is_dir()
     for family in ("random_forest", "gradient_boosting"):
         monkeypatch.setenv(f"{config.PREFIX}MODELS__{family.upper()}__N_ESTIMATORS", "1")

@@ -126,7 +126,7 @@ def test_a_champion_that_cannot_be_read_is_not_drawn(rivals):
 
 
 def test_a_champion_of_other_fields_is_not_drawn(rivals):
-    """It cannot sit the exam, and the report says why."""
+    """It does not fit today's data, and the report says why."""
     model = rivals(None).models["svm"]
     smokers = ColumnTransformer([("kept", "passthrough", ["smoker"])])
     pipeline = make_pipeline(smokers, LogisticRegression())

@@ -6,7 +6,7 @@ from pipeline.gate.examiner import Examiner, Incumbent
 
 
 def unwatched(title):
-    """See nothing go by, and fail when a model sits the exam that should not."""
+    """See nothing go by, and fail when a model is cross-validated that should not be."""
     pytest.fail(title)
 
 
@@ -17,7 +17,7 @@ def test_a_model_of_today_is_evaluated_as_when_it_was_trained(beaten):
 
 
 def test_known_answers_are_not_asked_for_again(beaten):
-    """Nobody sits an exam whose answers are recorded."""
+    """No model is cross-validated whose predictions are recorded."""
     examiner = Examiner(beaten.examiner.data, beaten.examiner.plan, 1, unwatched)
     examiner.know(beaten.models.values())
     model = beaten.models["svm"]
@@ -26,10 +26,10 @@ def test_known_answers_are_not_asked_for_again(beaten):
 
 
 def test_a_champion_sits_todays_exam(beaten):
-    """Not the one it sat when it was trained: other folds, other figures."""
+    """Today's plan, not that of its training: other folds, other figures."""
     today = beaten.examiner.plan
-    exam = today.exam.model_copy(update={"seed": 1})
-    plan = today.model_copy(update={"exam": exam})
+    evaluation = today.evaluation.model_copy(update={"seed": 1})
+    plan = today.model_copy(update={"evaluation": evaluation})
     titles = []
 
     def watch(title):
@@ -38,9 +38,9 @@ def test_a_champion_sits_todays_exam(beaten):
 
     examiner = Examiner(beaten.examiner.data, plan, 1, watch)
     model = beaten.models["logistic_regression"]
-    found = examiner.evaluate(model, "heart_disease/7 sits the exam")
+    found = examiner.evaluate(model, "cross-validating heart_disease/7")
 
-    assert titles == ["heart_disease/7 sits the exam"]
+    assert titles == ["cross-validating heart_disease/7"]
     assert found.metrics["roc_auc"] != model.evaluation.metrics["roc_auc"]
     assert found.threshold == model.evaluation.threshold
 

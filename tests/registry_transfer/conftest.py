@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from pipeline.base import config
 from pipeline.base.names import HISTORY, SERVED
-from pipeline.base.policies import Patience
+from pipeline.base.policies import RetryPolicy
 from pipeline.registry.client import Registry
 from pipeline.registry.history import Promotion
 from pipeline.registry.inventory import MODELS, ORIGIN
@@ -89,7 +89,7 @@ def fill(place):
 def template(tmp_path_factory):
     """Return an empty registry: to make one takes MLflow seconds."""
     folder = tmp_path_factory.mktemp("template")
-    MlflowCalls(f"sqlite:///{folder}/mlflow.db", Patience())
+    MlflowCalls(f"sqlite:///{folder}/mlflow.db", RetryPolicy())
     return folder / "mlflow.db"
 
 

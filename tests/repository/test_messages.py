@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.policies import DownloadPlan, Patience
+from pipeline.base.policies import DownloadPlan, RetryPolicy
 from pipeline.image.docker import Engine
 from pipeline.registry.client import Registry
 from pipeline.release import osv
@@ -14,7 +14,7 @@ from pipeline.table import source
 from tests.conftest import ROOT
 
 PLACE = "http://127.0.0.1:9/path"
-IMPATIENT = Patience(timeout_seconds=1, attempts=1, wait_seconds=0)
+IMPATIENT = RetryPolicy(timeout_seconds=1, attempts=1, wait_seconds=0)
 
 
 def refresh(address, folder):

@@ -14,7 +14,7 @@ from tests.conftest import QUICK, ROOT
 
 @pytest.fixture(scope="session")
 def quick():
-    """Return the settings of the repository, with fewer trees and a shorter exam."""
+    """Return the settings of the repository, with fewer trees and a shorter cross-validation."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         for name, value in QUICK.items():
@@ -24,7 +24,7 @@ def quick():
 
 @pytest.fixture(scope="session")
 def plan(quick):
-    """Return an exam of five folds, asked once."""
+    """Return a plan of five folds, once."""
     return quick.evaluation
 
 
@@ -70,6 +70,9 @@ def converted(fitted):
 
 @pytest.fixture(scope="session")
 def answers(build, training, plan):
-    """Return each family's answers in the exam, asked twice."""
+    """Return each family's out-of-fold predictions of two repeats."""
     twice = plan.model_copy(update={"repeats": 2})
-    return {family: cross_validation.sit(build(family), training, twice, 1) for family in FAMILIES}
+    return {
+        family: cross_validation.cross_validate(build(family), training, twice, 1)
+        for family in FAMILIES
+    }

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from pipeline.base.names import FAMILIES, LOWER_IS_BETTER, METRIC_TITLES
-from pipeline.base.policies import ExamPlan
+from pipeline.base.policies import EvaluationPlan
 from pipeline.base.records import Estimate
 from pipeline.evaluation import cross_validation, metrics
 from pipeline.evaluation.metrics import FOLD_METRICS, Ablation
 from pipeline.table import expectations
 from pipeline.table.engineered import FeatureRecipe
 
-PLAN = ExamPlan(
+PLAN = EvaluationPlan(
     folds=5,
     repeats=2,
     seed=1,
@@ -34,7 +34,7 @@ rows = st.lists(st.tuples(st.integers(0, 1), probabilities), min_size=2, max_siz
 
 
 def answered(pairs, threshold=0.5):
-    """Return the answers of an exam with a single fold."""
+    """Return the predictions of a single fold."""
     outcome, probability = zip(*pairs, strict=True)
     table = pd.DataFrame({"outcome": outcome, "probability": np.array(probability, dtype=float)})
     return table.assign(repeat=0, fold=0, row=range(len(pairs)), threshold=threshold)
@@ -252,15 +252,15 @@ def test_other_questions_cannot_be_compared(answers, plan, column):
     changed = answers["svm"].copy()
     changed.loc[0, column] = 1 - changed.loc[0, column]
 
-    with pytest.raises(ValueError, match="did not sit the same exam"):
+    with pytest.raises(ValueError, match="were not cross-validated in the same folds"):
         metrics.paired_differences(answers["svm"], changed, plan)
 
 
 def test_fewer_questions_cannot_be_compared(answers, plan):
-    """A longer exam is not the same exam."""
+    """More repeats are other folds."""
     shorter = answers["svm"].query("repeat == 0")
 
-    with pytest.raises(ValueError, match="did not sit the same exam"):
+    with pytest.raises(ValueError, match="were not cross-validated in the same folds"):
         metrics.paired_differences(answers["svm"], shorter, plan)
 
 

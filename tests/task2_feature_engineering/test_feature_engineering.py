@@ -122,12 +122,12 @@ def test_nothing_is_written_elsewhere(finished):
 
 @every_family
 def test_a_written_model_can_be_read_and_answers(trained, training, family):
-    """With the answers of its exam, its figures and its parameters."""
+    """With its out-of-fold predictions, its figures and its parameters."""
     model = trained[family]
 
     assert model.evaluation.family == family
     assert list(model.evaluation.metrics) == list(METRIC_TITLES)
-    assert len(model.answers) == 303
+    assert len(model.predictions) == 303
     assert 0 < model.evaluation.threshold < 1
     assert cross_validation.probability(model.pipeline, training).shape == (303,)
 

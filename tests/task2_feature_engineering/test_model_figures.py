@@ -75,7 +75,7 @@ def test_every_axis_is_labelled(figures, name):
 
 @every_figure
 def test_every_figure_says_what_it_shows_and_of_whom(figures, name):
-    """A headline, and below it the patients and the exam."""
+    """A headline, and below it the patients and the cross-validation."""
     shown = texts(figures[name])
 
     assert any("Cleveland Clinic, 303 patients, 2 times 5-fold" in text for text in shown)

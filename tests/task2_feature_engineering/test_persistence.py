@@ -65,7 +65,7 @@ def test_a_loaded_model_can_sit_the_exam_again(dumped, training, plan, answers, 
     """The champion is fitted anew in every fold, and answers as it did."""
     short = plan.model_copy(update={"threshold_folds": None})
 
-    again = cross_validation.sit(persistence.load(dumped[family]), training, short, 1)
+    again = cross_validation.cross_validate(persistence.load(dumped[family]), training, short, 1)
 
     before = answers[family].query("repeat == 0")
     assert (again["probability"] == before["probability"]).all()

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from pipeline.base.policies import ExamPlan
+from pipeline.base.policies import EvaluationPlan
 from pipeline.evaluation import bootstrap
 
-PLAN = ExamPlan(
+PLAN = EvaluationPlan(
     folds=5,
     repeats=2,
     seed=1,

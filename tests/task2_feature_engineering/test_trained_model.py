@@ -20,7 +20,7 @@ def model(fitted, answers, training, external, quick):
     family = "logistic_regression"
     return describe(
         family,
-        Fitted(answers=answers[family], pipeline=fitted[family], threshold=0.4),
+        Fitted(predictions=answers[family], pipeline=fitted[family], threshold=0.4),
         Data(training=training, external=external, digest="abc"),
         workspace.plan(quick),
     )
@@ -38,7 +38,7 @@ def test_reading_is_the_inverse_of_writing(model, patients):
     assert (again.skops, again.onnx) == (model.skops, model.onnx)
     assert again.parameters == model.parameters
     assert again.evaluation == model.evaluation
-    pd.testing.assert_frame_equal(again.answers, model.answers, check_exact=True)
+    pd.testing.assert_frame_equal(again.predictions, model.predictions, check_exact=True)
     expected = cross_validation.probability(model.pipeline, patients)
     assert (cross_validation.probability(again.pipeline, patients) == expected).all()
 

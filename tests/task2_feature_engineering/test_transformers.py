@@ -104,7 +104,7 @@ def test_a_block_has_as_many_names_as_columns(block, values):
     ids=["share", "bands", "flags"],
 )
 def test_a_block_is_cloned_with_its_parameters_and_unfitted(block, parameters):
-    """An exam clones the champion; nothing that was learnt may come along."""
+    """Cross-validation clones the champion; nothing that was learnt may come along."""
     copy = clone(block)
 
     assert copy.get_params() == parameters

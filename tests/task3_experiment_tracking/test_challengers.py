@@ -64,7 +64,7 @@ def contest(trained, weak, tmp_path_factory):
 
 
 def test_a_better_challenger_is_promoted(contest):
-    """The champion sits the challenger's exam, and the whole interval lies above zero."""
+    """Both are predicted in the same folds, and the whole interval lies above zero."""
     assert contest.weak.champion.title == "heart_disease/1"
     assert contest.honest.champion.title == "heart_disease/2"
     assert "better than heart_disease/1 on equal folds" in contest.honest.printed

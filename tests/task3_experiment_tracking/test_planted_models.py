@@ -76,7 +76,7 @@ def wrong_for_women(patients, probability):
 
 @pytest.fixture(scope="module")
 def settings():
-    """Return the real settings with one repeat of the exam."""
+    """Return the real settings with one repeat of the cross-validation."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in SMALL.items():
             patch.setenv(config.PREFIX + name, value)
@@ -91,13 +91,13 @@ def tables(parsed):
 
 @pytest.fixture(scope="module")
 def examine(settings, tables):
-    """Return what lets a model sit the exam and says all that the gate asks of it."""
+    """Return a function that cross-validates a model and says all that the gate asks of it."""
     known, abroad = tables
     plan = settings.evaluation
     slices = expectations.slices(known, workspace.plan(settings).features)
 
     def examined(model):
-        answers = cross_validation.sit(model, known, plan, workers=1)
+        answers = cross_validation.cross_validate(model, known, plan, workers=1)
         fitted = cross_validation.fit(model, known)
         return answers, Evaluation(
             family="svm",

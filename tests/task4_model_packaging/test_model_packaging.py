@@ -70,7 +70,7 @@ def test_the_champion_is_the_one_that_mlflow_names(packager, client):
 
 
 def test_the_champion_s_figures_are_those_of_its_exam(packager, trained):
-    """They went from the exam through the registry without a loss that shows."""
+    """They went from the cross-validation through the registry without a loss that shows."""
     info = packager.get_champion_model_info()
     known = trained[info["family"]].evaluation
 

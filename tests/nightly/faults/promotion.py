@@ -10,15 +10,15 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from pipeline.base.errors import OvertakenError
-from pipeline.base.policies import Patience
+from pipeline.base.policies import RetryPolicy
 from pipeline.registry.client import Registry
 from pipeline.registry.history import Promotion
 from pipeline.registry.publishing import Submission
 
 FAMILIES = {"svm": 0.91, "tree": 0.88}
 BASE_SCORE = 0.85
-HURRIED = Patience(attempts=4, wait_seconds=0.01, timeout_seconds=1)
-PATIENT = Patience(attempts=5, wait_seconds=0.05, timeout_seconds=20)
+HURRIED = RetryPolicy(attempts=4, wait_seconds=0.01, timeout_seconds=1)
+PATIENT = RetryPolicy(attempts=5, wait_seconds=0.05, timeout_seconds=20)
 FIGURE = b"png"
 # How often others may be faster before a promoter gives up.
 DECISIONS = 20
@@ -150,21 +150,21 @@ def prepare_champion(uri, names, base):
     registry.promote(copied, promotion("the first"), over=None)
 
 
-def publish(uri, names, patience):
+def publish(uri, names, retry):
     """Publish the families, as task 3 begins."""
-    registry = Registry(uri, names.experiment, patience)
+    registry = Registry(uri, names.experiment, retry)
     return registry, [
         registry.publish(submission(names, family, FAMILIES[family])) for family in names.families
     ]
 
 
-def promote(uri, names, patience, acknowledged=None):
+def promote(uri, names, retry, acknowledged=None):
     """Publish, judge and promote, in the order of task 3; a repetition finishes what is left.
 
     Each version that was made champion is added to ``acknowledged`` then.
     """
     acknowledged = [] if acknowledged is None else acknowledged
-    registry, versions = publish(uri, names, patience)
+    registry, versions = publish(uri, names, retry)
     for _ in range(DECISIONS):
         with suppress(OvertakenError):
             return _apply(registry, names, versions, acknowledged)

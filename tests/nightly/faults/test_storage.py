@@ -64,7 +64,7 @@ def address(request, disk, folder, monkeypatch):
     mount(disk, "remount", "rw")
 
 
-def publish(address, names, patience=PATIENT):
+def publish(address, names, retry=PATIENT):
     """Publish a version of four files of the same size."""
     figure, *files = FILES
     given = submission(
@@ -74,7 +74,7 @@ def publish(address, names, patience=PATIENT):
         files={name: name.encode() + bytes(SIZE) for name in files},
         figures={figure: bytes(SIZE)},
     )
-    return Registry(address, names.experiment, patience).publish(given)
+    return Registry(address, names.experiment, retry).publish(given)
 
 
 @pytest.mark.parametrize("stored", range(len(FILES)), ids=FILES)

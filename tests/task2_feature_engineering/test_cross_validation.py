@@ -1,4 +1,4 @@
-"""The exam: every row asked once, nothing learnt from a row that is asked."""
+"""Cross-validation: every row is predicted once, by a model that learnt nothing from it."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -41,11 +41,11 @@ class Spy(ClassifierMixin, BaseEstimator):
 
 @pytest.fixture
 def spied(training, plan):
-    """Return the exam of a spy on patients who can be told apart by their age."""
+    """Return the cross-validation of a spy on patients who can be told apart by their age."""
     Spy.fits.clear()
     Spy.asked.clear()
     named = training.assign(age=np.arange(len(training), dtype=float))
-    cross_validation.sit(Pipeline([("classifier", Spy())]), named, plan, 1)
+    cross_validation.cross_validate(Pipeline([("classifier", Spy())]), named, plan, 1)
     per_fold = 1 + plan.threshold_folds
     chunks = [Spy.fits[i : i + per_fold] for i in range(0, len(Spy.fits), per_fold)]
     return list(zip(cross_validation.fold_plan(named, plan), chunks, strict=True))
@@ -59,7 +59,7 @@ def logistic(build):
 
 @pytest.fixture
 def short(plan):
-    """Return an exam in which no threshold is chosen."""
+    """Return a plan in which no threshold is chosen."""
     return plan.model_copy(update={"threshold_folds": None})
 
 
@@ -118,7 +118,7 @@ def test_folds_have_about_as_many_ill_patients_as_the_table(training, plan):
 
 
 def test_fewer_repeats_are_the_first_of_more_repeats(training, plan):
-    """So that a short exam can be compared with the start of a long one."""
+    """So that a few repeats can be compared with the first of many."""
     few, many = (
         cross_validation.fold_plan(training, plan.model_copy(update={"repeats": count}))
         for count in (2, 4)
@@ -151,14 +151,14 @@ def test_the_number_of_workers_changes_no_answer(build, training, plan, family):
     quicker = plan.model_copy(update={"threshold_folds": 2})
 
     alone, together = (
-        cross_validation.sit(build(family), training, quicker, count) for count in (1, 2)
+        cross_validation.cross_validate(build(family), training, quicker, count) for count in (1, 2)
     )
 
     pd.testing.assert_frame_equal(alone, together, check_exact=True)
 
 
 def test_a_watcher_sees_every_fold_and_changes_nothing(logistic, training, short):
-    """A progress bar is no part of the exam."""
+    """A progress bar changes no prediction."""
     seen = []
 
     def watch(folds, total):
@@ -166,10 +166,12 @@ def test_a_watcher_sees_every_fold_and_changes_nothing(logistic, training, short
             seen.append((len(fold), total))
             yield fold
 
-    watched = cross_validation.sit(logistic, training, short, 1, watch)
+    watched = cross_validation.cross_validate(logistic, training, short, 1, watch)
 
     assert seen == [(count, 5) for count in watched.groupby("fold").size()]
-    pd.testing.assert_frame_equal(watched, cross_validation.sit(logistic, training, short, 1))
+    pd.testing.assert_frame_equal(
+        watched, cross_validation.cross_validate(logistic, training, short, 1)
+    )
 
 
 def test_fit_never_sees_a_row_of_the_test_fold(spied):
@@ -203,7 +205,9 @@ def test_values_of_the_test_fold_change_neither_threshold_nor_model(logistic, tr
     absurd.loc[spoiled, list(FEATURES)] = [110, 1, 4, 260, 700, 1, 2, 40, 1, 10, 3, 3, 7]
 
     before, after = (
-        cross_validation.sit(logistic, table, plan, 1).query("fold == 0").set_index("row")
+        cross_validation.cross_validate(logistic, table, plan, 1)
+        .query("fold == 0")
+        .set_index("row")
         for table in (training, absurd)
     )
 
@@ -217,14 +221,14 @@ def test_a_shuffled_target_cannot_be_learnt(logistic, training, short):
     shuffled = training.assign(disease=training[TARGET].sample(frac=1, random_state=1).to_numpy())
     thrice = short.model_copy(update={"repeats": 3})
 
-    found = fold_metrics(cross_validation.sit(logistic, shuffled, thrice, 1))
+    found = fold_metrics(cross_validation.cross_validate(logistic, shuffled, thrice, 1))
 
     assert found["roc_auc"].mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_the_exam_leaves_the_given_model_unfitted(logistic, training, short):
     """What is fitted in a fold is a clone."""
-    cross_validation.sit(logistic, training, short, 1)
+    cross_validation.cross_validate(logistic, training, short, 1)
 
     with pytest.raises(NotFittedError):
         check_is_fitted(logistic)
@@ -245,8 +249,8 @@ def test_the_order_of_the_table_s_columns_changes_no_answer(logistic, training, 
     turned = training[training.columns[::-1]]
 
     pd.testing.assert_frame_equal(
-        cross_validation.sit(logistic, turned, short, 1),
-        cross_validation.sit(logistic, training, short, 1),
+        cross_validation.cross_validate(logistic, turned, short, 1),
+        cross_validation.cross_validate(logistic, training, short, 1),
     )
 
 
@@ -261,7 +265,7 @@ def test_each_fold_has_one_threshold_within_its_range(answers):
 
 def test_an_exam_without_threshold_folds_decides_at_one_half(logistic, training, short):
     """The ablation needs no threshold and saves its fits."""
-    found = cross_validation.sit(logistic, training, short, 1)
+    found = cross_validation.cross_validate(logistic, training, short, 1)
 
     assert (found["threshold"] == 0.5).all()
 
