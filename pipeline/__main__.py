@@ -17,7 +17,7 @@ TASKS: tuple[Callable[[Settings], float | None], ...] = (
 
 
 class Timing(NamedTuple):
-    """How long a task took, and how much of that was fitting, in seconds."""
+    """The seconds that a task took, and those of them spent on fitting."""
 
     task: str
     seconds: float

@@ -67,7 +67,7 @@ def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
 
 
 def add_to(path: str, text: str) -> None:
-    """Add ``text`` to a file that CI reads; without a path there is nobody to read it.
+    """Add ``text`` to a file that CI reads; without a path, do nothing.
 
     Raises:
         ArtifactError: the file system refuses.

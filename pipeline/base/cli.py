@@ -93,7 +93,7 @@ def track(items: Iterable[Item], description: str, total: int) -> Generator[Item
 def track_bytes(
     chunks: Iterable[bytes], total: int | None, description: str = "download"
 ) -> Iterator[bytes]:
-    """Pass ``chunks`` on, with a bar of their bytes; ``total`` is None where nobody knows it."""
+    """Pass ``chunks`` on, with a bar of their bytes; ``total`` is None where it is unknown."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),

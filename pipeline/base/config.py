@@ -73,7 +73,7 @@ def _read(value: Any) -> Any:
 
 
 class RegistrySettings(Record):
-    """Where runs and versions are kept."""
+    """The registry of runs and versions."""
 
     experiment: str
     tracking_uri: str
@@ -94,7 +94,7 @@ class RegistryBranchSettings(Record):
 
 
 class PackagingSettings(Record):
-    """What a deployment package holds, and how exactly ONNX must answer."""
+    """The content of a deployment package, and the precision that ONNX must reach."""
 
     tolerance: Annotated[float, Field(gt=0)]
     golden_patients: Annotated[int, Field(ge=1)]
@@ -152,7 +152,7 @@ class Settings(BaseSettings):
 
 
 class CiRun(BaseSettings):
-    """What GitHub Actions says about the run it executes; all empty elsewhere."""
+    """The variables of GitHub Actions about the run it executes; all empty elsewhere."""
 
     model_config = SettingsConfigDict(env_prefix="GITHUB_", frozen=True)
 

@@ -1,4 +1,4 @@
-"""What this interpreter is, and what is installed in it."""
+"""This interpreter, and the packages installed in it."""
 
 import platform
 from collections.abc import Iterable

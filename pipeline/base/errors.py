@@ -85,4 +85,4 @@ class ReleaseError(PipelineError):
 
 
 class ScanError(PipelineError):
-    """Nobody can say whether an image has known vulnerabilities."""
+    """It is unknown whether an image has vulnerabilities."""

@@ -1,4 +1,4 @@
-"""What git says about the work tree."""
+"""The work tree, as git knows it."""
 
 import os
 import subprocess

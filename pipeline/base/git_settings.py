@@ -13,13 +13,13 @@ from pipeline.base import addresses
 
 Setting = tuple[str, str]
 
-# Which program git is, how it reaches a remote, and where the user's configuration is.
+# The variables that choose the program, its way to a remote, and the user's configuration.
 _REACHING: Final = (
     *("GIT_EXEC_PATH", "GIT_SSH", "GIT_ASKPASS", "GIT_SSL_", "GIT_PROXY_", "GIT_HTTP_"),
     "GIT_ALLOW_PROTOCOL",
 )
 _CONFIGURATION: Final = "GIT_CONFIG_"
-# How git reaches the remote and is let in, of the user's whole configuration.
+# The parts of the user's configuration that reach the remote and log in there.
 _WAY: Final = re.compile(
     r"(credential|http|ssh|url|protocol)\..+|safe\.directory|core\.(sshcommand|askpass|gitproxy)"
     r"|remote\.origin\.(url|pushurl|proxy|proxyauthmethod|uploadpack|receivepack|vcs|serveroption)",
@@ -27,7 +27,7 @@ _WAY: Final = re.compile(
 )
 # Nothing works on in the background in a folder that is about to be removed.
 _OURS: Final = (("gc.auto", "0"), ("maintenance.auto", "false"))
-# A commit needs somebody; on a machine that knows nobody this is who.
+# A commit needs an author; on a machine without one, it is this.
 _NOBODY: Final = {
     "GIT_AUTHOR_NAME": "registry",
     "GIT_AUTHOR_EMAIL": "registry@localhost",
@@ -38,7 +38,7 @@ _NOBODY: Final = {
 # Every file is stored as it is. It stands in info/attributes, which wins over every other file of
 # attributes: the user's, the system's, and those in the folder itself.
 ATTRIBUTES: Final = "* -text !filter !ident !working-tree-encoding\n"
-# Where the settings of `trusted` are, in the folder that is stored. Where the remote is a folder
+# The settings of `trusted` lie here, in the folder that is stored. Where the remote is a folder
 # too, the git over there reads this file and is given none of the variables.
 TRUSTED: Final = ".git/trusted"
 

@@ -1,4 +1,4 @@
-"""Which code numpy computes with: the same on every processor, so that models have the same bytes.
+"""Pins the code that numpy computes with, so that models have the same bytes on every processor.
 
 OpenBLAS has a kernel for each kind of processor, and numpy has loops of its own. Left alone, both
 take the fastest that the processor runs, and each of those rounds in its own way: the last bits of

@@ -1,4 +1,4 @@
-"""Which files belong together, by their sha256.
+"""Files that belong together, by their sha256.
 
 A folder of files is a mapping from relative POSIX path to content. Its digests do not depend on
 the order of the mapping, and two folders have the same ``folder_digest`` exactly when they hold

@@ -14,10 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from pipeline.base.records import Estimate
 
-# A value that nobody has.
+# Shown in place of a missing value.
 NONE: Final = "\N{EN DASH}"
 
-# What Markdown would read as code, emphasis, mathematics, a border or a link.
+# Markdown would read these as code, emphasis, mathematics, a border or a link.
 _MARKUP: Final = re.compile(r"[\\`*~$|]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|(?<=:)/(?=/)|(?<=www)\.")
 _TAG: Final = re.compile(r"<(?=[a-zA-Z/!?])")
 _ENTITY: Final = re.compile(r"&(?=#?\w+;)")

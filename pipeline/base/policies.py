@@ -13,7 +13,7 @@ Margin = Annotated[float, Field(ge=0, le=100)]
 
 
 class DownloadPlan(Record):
-    """Where the data is downloaded from, and how patiently. Times are in seconds."""
+    """The source of the data, and the patience with it. Times are in seconds."""
 
     url: str
     timeout_seconds: Annotated[float, Field(gt=0)]
@@ -22,7 +22,7 @@ class DownloadPlan(Record):
 
 
 class RetryPolicy(Record):
-    """How long a registry may keep us waiting: seconds for an answer, and how often it is asked.
+    """The limits of a call to the registry: seconds for an answer, and the number of attempts.
 
     The waits between the attempts are random, below a limit that doubles from ``wait_seconds``.
     """
@@ -43,7 +43,7 @@ FeatureNumbers = dict[str, JsonValue]
 
 
 class EvaluationPlan(Record):
-    """How a model is evaluated. Two models are comparable when the plan was the same.
+    """The cross-validation of a model. Two models are comparable when their plans are equal.
 
     Without ``threshold_folds`` no decision threshold is chosen.
     """
@@ -65,7 +65,7 @@ class Limits(Record):
 
 
 class SlicePolicy(Record):
-    """What a model must reach among the patients of each slice, where there are enough of them.
+    """The limits for each slice of patients that has enough of them.
 
     ``margin``: how much worse than the champion's the AUC of a slice may plainly be.
     """
@@ -76,7 +76,7 @@ class SlicePolicy(Record):
 
 
 class PromotionPolicy(Record):
-    """What a model must reach before it may become the champion.
+    """The limits that a model must keep to become the champion.
 
     ``margins``: how much worse than the champion's a figure may plausibly be, in its own unit.
     ``external_minimum_roc_auc``: by external cohort; one that is not named blocks nothing.
@@ -98,7 +98,7 @@ class PromotionPolicy(Record):
 
 
 class RiskBands(Record):
-    """How a probability is called: each band begins at its edge, below the first it is low."""
+    """Names of probabilities: each band begins at its edge, below the first it is low."""
 
     moderate: Probability
     high: Probability
@@ -117,7 +117,7 @@ class RiskBands(Record):
 
 
 class RetentionPolicy(Record):
-    """How many of the newest versions of each family keep their files, and of their runs.
+    """The number of newest versions of each family that keep their files, and of runs.
 
     Whatever was champion once keeps its files for good, and so does whatever holds an alias.
     """

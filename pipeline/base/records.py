@@ -89,7 +89,7 @@ class Release(Record):
 
 
 class Draft(Record):
-    """What a release says."""
+    """The content of a release."""
 
     tag_name: str
     target_commitish: str

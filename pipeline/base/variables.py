@@ -7,7 +7,7 @@ from pipeline.base.addresses import LOOPBACK
 
 Environment = Mapping[str, str]
 
-# What any program needs to run here: its files, the user's language, and the way to the network.
+# Any program needs these to run: its files, the user's language, the way to the network.
 _NEEDED: Final = frozenset(
     {
         *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LD_LIBRARY_PATH"),
@@ -16,7 +16,7 @@ _NEEDED: Final = frozenset(
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
     }
 )
-# What leads a program to the Docker engine, over SSH too.
+# These lead a program to the Docker engine, over SSH too.
 DOCKER: Final = ("DOCKER_", "SSH_AUTH_SOCK")
 # Address, account and run of a server of MLflow: worth nothing at another one.
 _OF_ONE_SERVER: Final = (
@@ -37,7 +37,7 @@ def direct(environ: Environment) -> dict[str, str]:
 def for_tool(environ: Environment, *prefixes: str) -> dict[str, str]:
     """Return what a program that works for us needs, and variables that begin with a prefix.
 
-    Nothing else reaches it: no token, and no setting of its own that somebody made for another use.
+    Nothing else reaches it: no token, and no setting of its own that was made for another use.
     """
     kept = {
         name: value

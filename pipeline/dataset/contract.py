@@ -10,7 +10,7 @@ from pipeline.base.records import Record
 
 
 class Kind(StrEnum):
-    """How the values of a field are to be read."""
+    """The type of a field's values."""
 
     CONTINUOUS = "continuous"
     COUNT = "count"

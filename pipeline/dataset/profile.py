@@ -1,4 +1,4 @@
-"""What the data looks like: the facts of the data-quality report, as values."""
+"""The facts of the data-quality report, as values."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class MeasuredFacts(Record):
 
 
 class CategoricalFacts(Record):
-    """How many rows of one cohort have each value of a coded or counted field."""
+    """The rows of one cohort by their value of a coded or counted field."""
 
     field: str
     cohort: str

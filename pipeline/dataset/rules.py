@@ -151,7 +151,7 @@ def _column_breaches(
 
 
 def _cell_breaches(cases: pd.DataFrame, named: Collection[Cell]) -> Iterator[str]:
-    # What a column of the wrong type holds cannot be judged: pandera's own checks crash on it.
+    # pandera's own checks crash on a column of the wrong type: its values are not judged.
     cells = cases[cases["index"].notna() & ~cases["column"].isin(_wrongly_typed(cases))]
     for (column, check), group in cells.groupby(["column", "check"], sort=False):
         rows = zip(group["index"], group["failure_case"], strict=True)
@@ -206,7 +206,7 @@ def _tells_all(values: "pd.Series[float]", positive: np.ndarray) -> bool:
 
 
 def _decides(values: "pd.Series[float]", positive: np.ndarray) -> bool:
-    """Whether every value, missing being one, is found in one class only."""
+    """Say whether every value, missing being one, is found in one class only."""
     if positive.all() or not positive.any() or values.nunique() > COPY_CATEGORIES:
         return False
     classes = pd.Series(positive, index=values.index).groupby(values, dropna=False).nunique()
@@ -214,7 +214,7 @@ def _decides(values: "pd.Series[float]", positive: np.ndarray) -> bool:
 
 
 def _ranks(values: "pd.Series[float]", positive: np.ndarray) -> bool:
-    """Whether the values rank the classes apart, in either direction, where they are known."""
+    """Say whether the known values rank the classes apart, in either direction."""
     known = values.notna().to_numpy()
     ranks = values[known].rank().to_numpy()
     positives = int(positive[known].sum())

@@ -1,6 +1,6 @@
-"""How a fitted model behaves, whatever its figures: what must not matter, and what should.
+"""The behaviour of a fitted model, beside its figures: invariance, direction, and leaks.
 
-Also what makes good figures suspicious: the same patient twice, or a field that tells the outcome.
+A leak is the same patient twice, or a field that tells the outcome.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ class Behaviour(Record):
 
 
 class Leaks(Record):
-    """What would make a good figure suspicious.
+    """Signs that a good figure rests on a leak.
 
     ``repeated_rows`` counts rows whose fields stand in another row too; ``feature`` is the one
     field that tells the outcome best, and ``feature_roc_auc`` how well it does.

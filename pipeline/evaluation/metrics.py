@@ -1,4 +1,4 @@
-"""How good a model is, and how sure we can be of it: figures from out-of-fold predictions."""
+"""Metrics of out-of-fold predictions, with their uncertainty."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -31,7 +31,7 @@ from pipeline.evaluation.clinical import (
 from pipeline.evaluation.cross_validation import Vector
 from pipeline.table.contract import COHORT, TARGET
 
-# Which rows belong to each slice, shape (rows,), by the slice's name.
+# The rows of each slice, shape (rows,), by the slice's name.
 Slices = Mapping[str, npt.NDArray[np.bool_]]
 
 FOLD_METRICS: Final[tuple[Metric, ...]] = (
@@ -41,7 +41,7 @@ FOLD_METRICS: Final[tuple[Metric, ...]] = (
 
 
 class Group(Record):
-    """How a model does among some patients: those of one cohort or of one slice."""
+    """The figures of a model among the patients of one cohort or of one slice."""
 
     name: str
     rows: int
@@ -62,7 +62,7 @@ class GroupDifference(Record):
 
 
 class Evaluation(Record):
-    """What is known about a fitted model: all that the gate judges without a champion."""
+    """All that is known about a fitted model: the gate judges it without a champion."""
 
     family: Family
     threshold: float
@@ -74,7 +74,7 @@ class Evaluation(Record):
 
 
 class Ablation(Record):
-    """What an engineered feature adds to a family: with it minus without it, on equal folds.
+    """The gain by an engineered feature: a family with it minus without it, on equal folds.
 
     Both decide at one half: no threshold is chosen for an ablation.
     """

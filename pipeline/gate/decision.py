@@ -22,7 +22,7 @@ from pipeline.evaluation.metrics import Evaluation, Group, GroupDifference
 
 
 class Outcome(StrEnum):
-    """What happens to the alias: it moves, it stays, or the challenger is not fit to hold it."""
+    """The alias moves, it stays, or the challenger is not fit to hold it."""
 
     PROMOTE = "promote"
     KEEP = "keep"
@@ -30,7 +30,7 @@ class Outcome(StrEnum):
 
 
 class Status(StrEnum):
-    """How a check ended."""
+    """The result of a check."""
 
     PASSED = "passed"
     FAILED = "failed"

@@ -16,7 +16,7 @@ from pipeline.training.fitting import Data, Fitted
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.trained_model import TrainedModel
 
-# How the problem of a champion begins that was fitted to another form of data.
+# The problem of a champion that was fitted to another form of data begins with this.
 MISFIT: Final = "it does not fit today's data"
 
 
@@ -74,7 +74,7 @@ class Examiner:
         return fitting.evaluate(model.evaluation.family, fitted, self.data, self.plan)
 
     def challenge(self, challenger: TrainedModel, incumbent: Incumbent | None) -> Comparison | None:
-        """Compare a challenger with whoever is champion; None when nobody is."""
+        """Compare a challenger with the champion; None when there is none."""
         if incumbent is None:
             return None
         if incumbent.model is None:

@@ -1,4 +1,4 @@
-"""Whether a service answers like the champion, as a list of checks; decided on values alone."""
+"""Checks that a service answers like the champion, decided on values alone."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -41,7 +41,7 @@ class Prediction(Record):
 
 
 class ModelName(Record):
-    """Which model a response says has answered."""
+    """The model that a response names as its author."""
 
     name: str
     version: int
@@ -106,7 +106,7 @@ def check_answers(about: Manifest, golden: Sequence[GoldenPatient], response: by
         return Check(name=title, found=found, passed=False)
     pairs = list(zip(given.predictions, golden, strict=True))
     gap = max(abs(one.probability - champion.probability) for one, champion in pairs)
-    # Where a rounding lies between the answer and an edge, both sides of it are right.
+    # Closer to an edge than rounding reaches, both sides are right.
     other = sum(
         (one.label, one.risk_band) != (champion.label, champion.risk_band)
         for one, champion in pairs

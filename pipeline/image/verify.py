@@ -26,7 +26,7 @@ from pipeline.packaging import package
 from pipeline.packaging.package import GoldenPatient, Manifest
 from pipeline.packaging.packager import ModelPackager
 
-# Where the image has its package.
+# The place of the package in the image.
 IN_IMAGE: Final = "/app/package"
 READY_SECONDS: Final = 60.0
 # The service promises to end within this after SIGTERM.

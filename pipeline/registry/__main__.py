@@ -120,7 +120,7 @@ def branch_command(
 
     With `MLFLOW_TRACKING_URI` set, the command is run with that server and nothing else happens.
     Otherwise the branch `mlflow-registry` of `origin` is fetched and served on this machine while
-    the command runs; afterwards it is checked, pruned and pushed, unless somebody else pushed
+    the command runs; afterwards it is checked, pruned and pushed, unless another job pushed
     first: then the command is run again on top of that. The command keeps your environment, without
     the account of another MLflow server.
 

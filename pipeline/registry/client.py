@@ -25,7 +25,7 @@ from pipeline.registry.version import Version, newest_of, version_of, with_key
 from pipeline.registry.versions import Versions
 from pipeline.training import trained_model
 
-# What an entry of the history carries: see `history.Entry`.
+# The tags of an entry of the history: see `history.Entry`.
 MODEL: Final = "model"
 VERSION: Final = "version"
 AFTER: Final = "after"
@@ -190,7 +190,7 @@ class Registry(Versions):
 
         """
         for _ in range(_SETTLING):
-            # The aliases first: whoever moves them meanwhile has written into the log before.
+            # The aliases first: whichever promoter moves them has written into the log before.
             aliases = {one: self._holder(model_name, one) for one in (CHAMPION, PREVIOUS_CHAMPION)}
             line = self._line(model_name)
             if (last := first(line)) is None:
@@ -220,7 +220,7 @@ class Registry(Versions):
 
 
 def _entry(version: Version) -> Entry | None:
-    """Read an entry of the history; one that somebody damaged does not count."""
+    """Read an entry of the history; a damaged one does not count."""
     try:
         return Entry(
             sequence=version.version,

@@ -1,4 +1,4 @@
-"""What is wrong with a registry, and what repairs it without losing anything.
+"""Finds what is wrong with a registry, and the repair that loses nothing.
 
 A registry is looked at as values; nothing is asked here and nothing is changed.
 """
@@ -103,7 +103,7 @@ def diagnose(
 ) -> list[Finding]:
     """Return everything that is wrong.
 
-    What is younger than ``grace`` seconds may be somebody's work under way, and is left alone.
+    Versions and runs younger than ``grace`` seconds may be under way, and are left alone.
     """
     old = [version for version in versions if version.age >= grace]
     duplicates = list(_duplicates(old))
@@ -148,7 +148,7 @@ def _incomplete(versions: Iterable[VersionState]) -> Iterator[Finding]:
             yield Finding(
                 subject=version.title,
                 problem=f"is incomplete: {'; '.join(version.faults) or 'it has no manifest'}",
-                advice="nobody is given its files; to finish it, run the job again that began it",
+                advice="its files are not handed out; to finish it, repeat the job that began it",
             )
 
 

@@ -48,7 +48,7 @@ class GitBranch:
         if not (commit := self.head()):
             return ""
         self._git("fetch", "--quiet", "--no-tags", "--depth=1", "origin", f"refs/heads/{self.name}")
-        # What was fetched is what is compared, whatever happened since the question above.
+        # The fetched commit is compared, even if the branch has moved since the question above.
         commit = self._git("rev-parse", "FETCH_HEAD")
         self._git("checkout", "--quiet", "--detach", commit)
         self._verify(commit)
@@ -69,7 +69,7 @@ class GitBranch:
         A folder that is as it was read is left alone.
 
         Raises:
-            RegistryUnavailableError: the remote does not answer, so nobody knows.
+            RegistryUnavailableError: the remote does not answer.
             RegistryError: the remote refused for another reason than a change of the branch.
 
         """

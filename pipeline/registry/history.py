@@ -1,6 +1,6 @@
 """The history of champions: who held the alias, from when to when, and why.
 
-It is kept as a log that only grows. Whoever wants to move the alias appends an entry that names the
+It is kept as a log that only grows. To move the alias, a promoter appends an entry that names the
 last entry it knew of; the number of the entry comes from the registry and is given once. An entry
 counts exactly when no other that counts came between: so of several promoters at once one wins, and
 the others find out. The alias in the registry follows the log.

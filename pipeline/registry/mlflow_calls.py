@@ -74,7 +74,7 @@ class MlflowCalls:
     @property
     def _cause(self) -> str:
         if self.uri.startswith(_SQLITE):
-            return "wait for whoever else writes to it"
+            return "wait until the other process that writes to it is done"
         return "its log says why (a full disk, a read-only one?)"
 
     def ask(self, call: Callable[[MlflowClient], Answer], what: str = "answer") -> Answer:
@@ -175,7 +175,7 @@ def plain(client: MlflowClient) -> Any:
 
 
 def unless_there(create: Callable[[], object]) -> None:
-    """Create something that has a name, unless somebody was faster."""
+    """Create something that has a name, unless another client was faster."""
     try:
         create()
     except MlflowException as error:
@@ -231,7 +231,7 @@ def _may_pass(error: BaseException) -> bool:
 
 
 def _is_race(error: BaseException) -> bool:
-    """Say whether MLflow's database refused because somebody else set the same at the same time."""
+    """Say whether MLflow's database refused because another client set the same just now."""
     return isinstance(error, MlflowException) and error.error_code == "BAD_REQUEST"
 
 

@@ -1,4 +1,4 @@
-"""An MLflow server over a folder, for as long as somebody needs it.
+"""An MLflow server over a folder, for as long as a command needs it.
 
 It hands out and takes files itself, so that no path of this machine gets into the registry.
 """

@@ -18,7 +18,7 @@ from pipeline.training.trained_model import TrainedModel
 
 # By the name of the registered model.
 Champions = Mapping[str, Version | None]
-# How often others may be faster before a promoter gives up.
+# Times that others may be faster before a promoter gives up.
 DECISIONS: Final = 10
 
 

@@ -1,4 +1,4 @@
-"""Who does something to the registry, when, and from which commit: kept with whatever is done."""
+"""The author, time and commit of every change to the registry."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ def lineage_tags() -> dict[str, str]:
 
 
 def promotion(action: Action, reason: str, *, forced: bool = False) -> Promotion:
-    """Return a move of the alias by whoever runs this, now."""
+    """Return a move of the alias by the user of this process, now."""
     tree, ci = git.work_tree(Path.cwd()), config.CiRun()
     return Promotion(
         at=datetime.now(UTC).isoformat(timespec="seconds"),

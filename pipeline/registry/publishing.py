@@ -1,4 +1,4 @@
-"""What is sent to make a version: a run with its figures, and a model with its files.
+"""The parts of a version to send: a run with its figures, and a model with its files.
 
 All of it can be repeated: the run is found by its key, and what is set is set as before. Each
 attempt makes a logged model of its own, though; that of an attempt which was cut off stays unused.
@@ -30,7 +30,7 @@ from pipeline.base.records import Record
 from pipeline.registry.mlflow_calls import MlflowCalls, first, unless_there
 
 KEY: Final = "key"
-# Which call made a logged model: MLflow gives it no name of its own.
+# Marks the call that made a logged model: MLflow gives it no name of its own.
 ATTEMPT: Final = "attempt"
 
 

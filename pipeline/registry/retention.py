@@ -1,4 +1,4 @@
-"""Which files of a registry stay where room is scarce. A version itself is never dropped."""
+"""The files of a registry that stay where room is scarce. A version itself is never dropped."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -22,7 +22,7 @@ class Stored(Record):
 
 
 class Expired(Record):
-    """What may go: the versions that lose their model's files, those model folders, and runs."""
+    """The versions that lose their model's files, the folders of these, and the runs to drop."""
 
     titles: tuple[str, ...]
     model_ids: tuple[str, ...]

@@ -22,7 +22,7 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
     Raises:
         RegistryError: there is no such version, its files are not what was published, or the gate
             had refused it and ``force`` is not set. The champion stays.
-        OvertakenError: somebody else moved the alias at the same time.
+        OvertakenError: another promoter moved the alias at the same time.
 
     """
     registry = connect(settings.registry)

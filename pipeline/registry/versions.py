@@ -1,7 +1,7 @@
 """The versions of an MLflow registry: published, read, tagged and copied.
 
 A version is published in stages: its files are uploaded, downloaded again and compared with their
-manifest, and only then is it tagged complete. Whoever reads a version's files gets them verified.
+manifest, and only then is it tagged complete. Its files are verified whenever they are read.
 """
 
 from collections.abc import Mapping
@@ -189,7 +189,7 @@ class Versions:
         try:
             self._verified(version)
         except RegistryError:
-            # Nobody was given these files: they can be sent once more.
+            # These files were not handed out yet: they can be sent once more.
             self._upload(version.source.removeprefix("models:/"), submission.files)
             version = self.tag(version, {MANIFEST: _checksums(submission.files)})
             self._verified(version)

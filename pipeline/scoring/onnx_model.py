@@ -13,7 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
 INPUT: Final = "patients"
 OUTPUT: Final = "probability"
-# What a damaged model raises when it is opened or asked.
+# Raised by a damaged model when it is opened or asked.
 UNUSABLE: Final = (
     onnx_errors.Fail,
     onnx_errors.InvalidArgument,
@@ -40,7 +40,7 @@ class OnnxModel:
         # A few microseconds of work: threads of its own would cost more than they bring.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        # A damaged file is reported once, by whoever asked.
+        # A damaged file is reported once, by the caller.
         options.log_severity_level = 4
         self._session = onnxruntime.InferenceSession(
             content, options, providers=["CPUExecutionProvider"]

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Lifecycle:
-    """Whether the process is about to stop: the server decides, the application says so."""
+    """Set when the process is about to stop: the server decides, the application says so."""
 
     draining: bool = False
 

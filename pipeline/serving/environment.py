@@ -1,4 +1,4 @@
-"""What the service and its probe read from the environment."""
+"""The environment variables of the service and of its probe."""
 
 import os
 from typing import Final

@@ -1,4 +1,4 @@
-"""What the service counts, in the format of Prometheus."""
+"""The counters of the service, in the format of Prometheus."""
 
 from collections.abc import Iterable
 from functools import cache

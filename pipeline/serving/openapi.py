@@ -1,4 +1,4 @@
-"""What the service accepts and answers, as an OpenAPI 3.1 document made from the data contract."""
+"""The service as an OpenAPI 3.1 document, made from the data contract."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -12,7 +12,7 @@ from pipeline.serving.patients import BREACHES_SHOWN, MAXIMUM_PATIENTS
 from pipeline.table import wording
 from pipeline.table.contract import patient_schema
 
-# What every response carries, beside what its route says.
+# Headers of every response.
 VERSION_HEADER: Final = {
     "model-version": {
         "description": "The model that answers, as name/version.",
@@ -28,7 +28,7 @@ REFUSALS: Final = {
     "`errors` names each field and what is allowed there.",
     HTTPStatus.TOO_MANY_REQUESTS: "The service is at its capacity.",
 }
-# What the connection refuses, whatever is asked.
+# Refused by the connection, on every route.
 OF_THE_CONNECTION: Final = {
     HTTPStatus.REQUEST_TIMEOUT: "The request took too long to arrive.",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The request is too large without its body.",

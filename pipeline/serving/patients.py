@@ -21,11 +21,11 @@ MAXIMUM_PATIENTS: Final = 1000
 BREACHES_SHOWN: Final = 100
 REQUIRED: Final = tuple(field.name for field in FIELDS if not field.nullable)
 UNKNOWN: Final = f"unknown field; known: {', '.join(FEATURES)}"
-# Whoever misspelt a field is told which; a longer or odder name may hold more than a name.
+# A misspelt field is named in the answer; a longer or odder name may hold more than a name.
 HARMLESS_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 
 
-# What JSON has for numbers: true and false are of another type.
+# JSON's numbers: true and false are of another type.
 NUMBERS: Final = frozenset((int, float))
 
 Admits = Callable[[Any], bool]
@@ -99,7 +99,7 @@ def _parse(body: bytes) -> Any:
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        # Which of the two values was meant, nobody can know.
+        # Either of the two values may be the one that was meant.
         raise RefusedError(HTTPStatus.BAD_REQUEST, "an object of the body repeats a name")
     return found
 

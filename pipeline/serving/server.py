@@ -23,9 +23,9 @@ from pipeline.serving.protocol import Protocol
 REQUEST_SECONDS: Final = 10.0
 # Longer than the 60 s of most load balancers: who would send the next request closes first.
 IDLE_SECONDS: Final = 75
-# A readiness probe every 2 s sees that the service stops, and whoever routes has 3 s to act.
+# A readiness probe every 2 s sees that the service stops, and the load balancer has 3 s to act.
 DRAIN_SECONDS: Final = 5.0
-# What may still be under way then.
+# Requests may still be under way then.
 FINISH_SECONDS: Final = 3
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def serve(
         ws="none",
         lifespan="off",
         log_config=None,
-        # What it would log of a request or a defect is said by the application, without values.
+        # The application logs requests and defects itself, without values.
         log_level="critical",
         access_log=False,
         server_header=False,

@@ -7,7 +7,7 @@ from socket import SO_LINGER, SOL_SOCKET
 from struct import pack
 from typing import Any, Final
 
-# What the system is told, to forget what is unsent when a connection is closed.
+# Tells the system to drop unsent bytes when a connection is closed.
 NO_LINGERING: Final = pack("ii", 1, 0)
 
 

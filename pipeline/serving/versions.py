@@ -1,4 +1,4 @@
-"""Whether the libraries that compute are those the model was packaged with.
+"""Checks that the libraries that compute are those the model was packaged with.
 
 The image's build asks this: `python -m pipeline.serving.versions package`.
 """

@@ -1,7 +1,7 @@
 """From the bytes of the hospitals' files to tables that keep the contract, or every reason why not.
 
-The rows keep the order of the file. ``?``, and a zero where the contract says that nobody can have
-one, become NaN; ``num``, 0 to 4, becomes the target.
+The rows keep the order of the file. ``?``, and a zero where no patient can have one, become NaN;
+``num``, 0 to 4, becomes the target.
 """
 
 from collections.abc import Mapping

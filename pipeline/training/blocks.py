@@ -16,14 +16,14 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 Matrix = npt.NDArray[np.float32]
-# What ONNX calls a number of 32 bit.
+# ONNX's code for a number of 32 bit.
 FLOAT: Final = 1
 
 
 class _Block(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Learns nothing from the rows, only how many columns there are and what they are called."""
 
-    # How many columns the block takes; None is any number.
+    # The number of columns that the block takes; None is any number.
     takes: ClassVar[int | None] = None
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803 (scikit-learn's name)
@@ -66,7 +66,7 @@ class _Block(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class ShareOfPrediction(_Block):
-    """How much of a predicted value was reached: ``measured / (intercept - other)``.
+    """The share of a predicted value that was reached: ``measured / (intercept - other)``.
 
     Takes two columns, the measured value and the other one, and gives one, without unit.
     """
@@ -96,7 +96,7 @@ class ShareOfPrediction(_Block):
 
 
 class Bands(_Block):
-    """Which edges a value has reached: one column of 0 and 1 for each edge, ``value >= edge``.
+    """The edges that a value has reached: one column of 0 and 1 for each, ``value >= edge``.
 
     Takes one column. The coding is cumulative, so a linear model learns the step at each edge. A
     missing value has reached none.
@@ -122,7 +122,7 @@ class Bands(_Block):
 
 
 class MissingFlags(_Block):
-    """Which values are missing: a column of 0 and 1 for each column, 1 where it is NaN.
+    """The missing values: a column of 0 and 1 for each column, 1 where it is NaN.
 
     ``SimpleImputer(add_indicator=True)`` does the same, but its ONNX conversion drops the flags
     without a word (skl2onnx 1.20).
@@ -140,5 +140,5 @@ class MissingFlags(_Block):
         return [f"{name}_missing" for name in names]
 
 
-# What model files may hold, and what is converted to ONNX.
+# Model files may hold these, and they are converted to ONNX.
 BLOCKS: Final[tuple[type[_Block], ...]] = (Bands, MissingFlags, ShareOfPrediction)

@@ -27,7 +27,7 @@ OLD_NAMES: Final = (
     "pipeline.core.transformers.MissingFlags",
     "pipeline.core.transformers.ShareOfPrediction",
 )
-# What our pipelines are made of, beside what skops trusts by itself. The list in a model's own
+# Types in our pipelines that skops does not trust by itself. The list in a model's own
 # files is never read: a crafted model would trust itself.
 TRUSTED_TYPES: Final = (
     "numpy.dtype",
@@ -35,7 +35,7 @@ TRUSTED_TYPES: Final = (
     *sorted(f"{block.__module__}.{block.__name__}" for block in BLOCKS),
     *sorted({name for entry in ENTRIES.values() for name in entry.trusted}),
 )
-# What zipfile, json, numpy and skops raise over a damaged file.
+# Raised by zipfile, json, numpy and skops over a damaged file.
 UNREADABLE: Final = (zipfile.BadZipFile, AttributeError, KeyError, TypeError, ValueError)
 
 
@@ -86,7 +86,7 @@ class _Numbering:
             return [self.apply(item) for item in node]
         if not isinstance(node, dict):
             return node
-        # Whether two equal numbers share an address is chance: plain values keep no id.
+        # Two equal numbers share an address by chance: plain values keep no id.
         kept = {k: v for k, v in node.items() if k != "__id__" or "is_json" not in node}
         return {key: self._value(key, value) for key, value in kept.items()}
 

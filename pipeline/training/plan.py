@@ -10,7 +10,7 @@ from pipeline.table.engineered import FeatureRecipe
 
 
 class TrainingPlan(Record):
-    """What is trained and how it is evaluated. ``seed`` is the models' own."""
+    """The features and models to train, and their evaluation. ``seed`` is the models' own."""
 
     features: FeatureRecipe
     models: ModelParameters

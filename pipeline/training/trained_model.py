@@ -29,7 +29,7 @@ METRICS: Final = "metrics.json"
 PARAMETERS: Final = "parameters.json"
 PREDICTIONS: Final = "answers.parquet"
 
-# What pyarrow raises over a damaged file, depending on the place.
+# Raised by pyarrow over a damaged file, depending on the place.
 BROKEN_TABLE: Final = (ArrowInvalid, OSError)
 
 
