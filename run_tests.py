@@ -26,6 +26,13 @@ TASKS = {
     "task3": "experiment_tracking",
     "task4": "model_packaging",
 }
+# The rooms that a task is made of.
+ROOMS = {
+    "task1": ("dataset", "table"),
+    "task2": ("evaluation", "training"),
+    "task3": ("gate", "registry"),
+    "task4": (),
+}
 # What takes a server, an engine or a browser, or long, is in these folders.
 SLOWER = ["tests/integration", "tests/nightly"]
 # How long each test of the whole suite took, with what was prepared for it.
@@ -41,10 +48,12 @@ def main(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for task, name in TASKS.items():
-        parser.add_argument(f"--{task}", action="store_true", help=f"the tests of {name}")
+        rooms = " and its rooms" if ROOMS[task] else ""
+        parser.add_argument(f"--{task}", action="store_true", help=f"the tests of {name}{rooms}")
     parser.add_argument("--fast", action="store_true", help="without server, engine or browser")
     chosen, further = parser.parse_known_args(arguments)
-    part = [f"tests/{t}_{name}" for t, name in TASKS.items() if getattr(chosen, t)]
+    tasks = [task for task in TASKS if getattr(chosen, task)]
+    part = [f"tests/{name}" for t in tasks for name in (f"{t}_{TASKS[t]}", *ROOMS[t])]
     part += [f"--ignore={folder}" for folder in SLOWER if chosen.fast] + further
     os.chdir(ROOT)
     # The floor is a promise about the whole suite; a part of it cannot keep it.

@@ -13,6 +13,7 @@ from pipeline.base import config, git_settings, pages
 from pipeline.table import parsing, source
 
 ROOT = Path(__file__).parents[1]
+pytest_plugins = ["tests.quick_models"]
 
 # What an example takes says how busy the machine is.
 hypothesis.settings.register_profile(
@@ -52,14 +53,14 @@ LONG = (
     "integration/image/test_image.py",
     "integration/registry_transfer/test_registry_transfer.py",
     "integration/registry_branch/test_registry_branch.py",
-    "comparison/test_comparison.py",
+    "report/comparison/test_comparison.py",
     "integration/serving/test_server.py",
     "integration/old_champion/test_servers.py",
     "nightly/faults/test_crashes.py",
     "nightly/faults/test_storage.py",
     "task4_model_packaging/test_model_packaging.py",
-    "task3_experiment_tracking/test_registry.py",
-    "registry_doctor/test_registry_doctor.py",
+    "registry/test_registry.py",
+    "registry/doctor/test_registry_doctor.py",
     "integration/repository/test_run_tests.py",
 )
 

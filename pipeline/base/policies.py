@@ -90,7 +90,7 @@ class PromotionPolicy(Record):
     maximum_calibration_error: Probability
     calibration_slope: Limits
     slices: SlicePolicy
-    external_minimum_roc_auc: dict[Identifier, Probability]
+    external_minimum_roc_auc: Annotated[dict[Identifier, Probability], Field(max_length=20)]
     behaviour_tolerance: Probability
     leak_roc_auc: Probability
     leak_single_feature_roc_auc: Probability

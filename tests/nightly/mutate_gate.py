@@ -14,7 +14,7 @@ from types import ModuleType
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pipeline.gate import decision
-from tests.task3_experiment_tracking import gate_cases
+from tests.gate import gate_cases
 
 GATE = Path(decision.__file__)
 

@@ -10,8 +10,8 @@ from pipeline.base.errors import GitHubError
 from pipeline.base.github import GitHub
 from pipeline.release import steps
 from tests import github_api
-from tests.comment.conftest import tags
 from tests.release.conftest import REPOSITORY, TAG
+from tests.report.comment.conftest import tags
 
 NAMES = ["MODEL_CARD.md", "SHA256SUMS", "heart_disease_model_v1.tar.gz", "sbom.cdx.json"]
 

@@ -1,4 +1,4 @@
-"""Models that are trained once, and an embedded registry."""
+"""Models that are trained and registered once."""
 
 import shutil
 from dataclasses import replace
@@ -6,11 +6,9 @@ from dataclasses import replace
 import pytest
 
 from pipeline.base import config
-from pipeline.registry.client import Registry
 from pipeline.training import fitting, workspace
 from tests import prepared
 from tests.prepared import be_in
-from tests.registries import EXPERIMENT, Store, empty
 
 
 @pytest.fixture(scope="session")
@@ -63,25 +61,3 @@ def clone(trained, tmp_path, monkeypatch):
     folder = shutil.copytree(trained, tmp_path / "clone")
     be_in(folder, monkeypatch)
     return folder
-
-
-@pytest.fixture(scope="session")
-def embedded(tmp_path_factory):
-    """Return the folder of an embedded registry. To make one takes MLflow seconds: it is shared."""
-    return tmp_path_factory.mktemp("embedded")
-
-
-@pytest.fixture
-def store(embedded, monkeypatch):
-    """Return an empty registry, and where its files are."""
-    uri = f"sqlite:///{embedded}/mlflow.db"
-    monkeypatch.chdir(embedded)
-    monkeypatch.setenv(config.TRACKING_URI, uri)
-    empty(uri)
-    return Store(uri, embedded)
-
-
-@pytest.fixture
-def registry(store):
-    """Return the registry that is tested."""
-    return Registry(store.uri, EXPERIMENT)

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 from pipeline.report import comparison
 from pipeline.report.comparison_figures import comparison_figures
 from pipeline.report.drawing import figure_bytes
-from tests.comparison.conftest import FIGURES
+from tests.report.comparison.conftest import FIGURES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # A name of its own: a failing check shows its parts, and the environment is nobody's business.

@@ -5,7 +5,8 @@ import pytest
 from pipeline.base import config
 from tests import registries
 from tests.registries import Store
-from tests.task3_experiment_tracking.conftest import clone, registered, registry, trained, weak
+from tests.registry.conftest import registry
+from tests.task3_experiment_tracking.conftest import clone, registered, trained, weak
 
 __all__ = ["clone", "registered", "registry", "trained", "weak"]
 

@@ -13,7 +13,7 @@ import pytest
 from pipeline.base import git
 from pipeline.base.errors import RegistryUnavailableError
 from pipeline.registry.git_branch import GitBranch
-from tests.registry_branch.conftest import run_git
+from tests.registry.branch.conftest import run_git
 from tests.root import as_root
 
 NAME = "mlflow-registry"

@@ -13,7 +13,7 @@ from pipeline.base.errors import RegistryUnavailableError
 from pipeline.registry.branch import authorized
 from pipeline.registry.git_branch import GitBranch
 from tests import stand_ins
-from tests.registry_branch.conftest import run_git
+from tests.registry.branch.conftest import run_git
 
 NAME = "mlflow-registry"
 TOKEN = "s3cret-of-the-run"  # noqa: S105 (nobody's)

@@ -15,7 +15,7 @@ from pipeline.registry.client import Registry
 from pipeline.registry.git_branch import GitBranch
 from tests import prepared
 from tests.conftest import ROOT
-from tests.registry_branch.conftest import remote_at, run_git
+from tests.registry.branch.conftest import remote_at, run_git
 
 PYTHON = sys.executable
 NAMES = tuple(map(registered_name, FAMILIES))

@@ -1,5 +1,5 @@
 """The fixtures that these tests share with the fast ones."""
 
-from tests.registry_transfer.conftest import origin, place, template
+from tests.registry.transfer.conftest import origin, place, template
 
 __all__ = ["origin", "place", "template"]

@@ -7,8 +7,8 @@ import pytest
 from pipeline.base import config
 from pipeline.registry import branch
 from tests.conftest import ROOT
-from tests.registry_branch.conftest import run_git
-from tests.registry_transfer.conftest import census
+from tests.registry.branch.conftest import run_git
+from tests.registry.transfer.conftest import census
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pipeline.registry.__main__ import transfer_command
 from pipeline.registry.client import Registry
 from tests.databases import running
 from tests.registries import submission
-from tests.registry_transfer.conftest import FOREST, SVM, census, counts
+from tests.registry.transfer.conftest import FOREST, SVM, census, counts
 
 WRITES = (
     *("create_experiment", "create_logged_model", "create_model_version", "create_run"),

@@ -13,11 +13,12 @@ from tests import conftest
 from tests.conftest import LONG, ROOT
 
 FOLDERS = {
-    "--task1": "tests/task1_data_acquisition_eda/",
-    "--task2": "tests/task2_feature_engineering/",
-    "--task3": "tests/task3_experiment_tracking/",
-    "--task4": "tests/task4_model_packaging/",
+    "--task1": {"tests/task1_data_acquisition_eda/", "tests/dataset/", "tests/table/"},
+    "--task2": {"tests/task2_feature_engineering/", "tests/evaluation/", "tests/training/"},
+    "--task3": {"tests/task3_experiment_tracking/", "tests/gate/", "tests/registry/"},
+    "--task4": {"tests/task4_model_packaging/"},
 }
+EVERY = {"tests/repository/"}.union(*FOLDERS.values())
 
 SLOW = """
 import time, pytest
@@ -31,10 +32,10 @@ def test_prepared(prepared): pass
 
 @pytest.fixture
 def clone(tmp_path):
-    """Return a repository in small: one test per task and one more, and its own settings."""
+    """Return a repository in small: a test of each task, of its rooms, and one more."""
     for name in ["run_tests.py", "pyproject.toml"]:
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    for folder in [*FOLDERS.values(), "tests/repository/"]:
+    for folder in EVERY:
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "test_it.py").write_text("def test_leak(): pass\ndef test_b(): pass\n")
     (tmp_path / "pipeline").mkdir()
@@ -67,19 +68,19 @@ def collected(clone, *arguments):
 
 
 @pytest.mark.parametrize("task", FOLDERS)
-def test_a_task_chooses_its_folder(clone, task):
+def test_a_task_chooses_its_folder_and_its_rooms(clone, task):
     """And no other test."""
-    assert collected(clone, task) == {FOLDERS[task]}
+    assert collected(clone, task) == FOLDERS[task]
 
 
 def test_tasks_combine(clone):
     """In any order."""
-    assert collected(clone, "--task3", "--task1") == {FOLDERS["--task1"], FOLDERS["--task3"]}
+    assert collected(clone, "--task3", "--task1") == FOLDERS["--task1"] | FOLDERS["--task3"]
 
 
 def test_without_a_task_every_test_runs(clone):
     """Those of the repository itself too."""
-    assert collected(clone) == {*FOLDERS.values(), "tests/repository/"}
+    assert collected(clone) == EVERY
 
 
 def test_the_fast_tests_are_those_of_every_other_folder(clone):
@@ -88,14 +89,14 @@ def test_the_fast_tests_are_those_of_every_other_folder(clone):
         (clone / tier / "repository").mkdir(parents=True)
         (clone / tier / "repository/test_it.py").write_text("def test_slow(): pass\n")
 
-    assert collected(clone, "--fast") == {*FOLDERS.values(), "tests/repository/"}
-    assert len(collected(clone)) == 7
+    assert collected(clone, "--fast") == EVERY
+    assert len(collected(clone)) == len(EVERY) + 2
 
 
 def test_further_arguments_go_to_pytest(clone):
     """With a task or without."""
-    assert "1 passed, 1 deselected" in run(clone, "--task2", "-k", "leak").stdout
-    assert "5 passed, 5 deselected" in run(clone, "-k", "leak").stdout
+    assert "3 passed, 3 deselected" in run(clone, "--task2", "-k", "leak").stdout
+    assert "11 passed, 11 deselected" in run(clone, "-k", "leak").stdout
 
 
 def test_a_path_goes_to_pytest(clone):
@@ -164,7 +165,9 @@ def test_one_file_more_than_cores_is_run_at_once_unless_another_number_is_given(
 
 def test_a_failing_test_is_a_failing_exit_code(clone):
     """CI reads nothing else."""
-    (clone / FOLDERS["--task1"] / "test_it.py").write_text("def test_a(): assert False\n")
+    (clone / "tests/task1_data_acquisition_eda/test_it.py").write_text(
+        "def test_a(): assert False\n"
+    )
 
     assert run(clone, "--task1").returncode == 1
 
@@ -181,7 +184,7 @@ def test_the_folders_of_this_repository_are_those_the_script_knows():
     """A renamed folder would otherwise leave its tests out."""
     existing = {f"tests/{path.name}/" for path in (ROOT / "tests").glob("task*")}
 
-    assert existing <= set(FOLDERS.values())
+    assert existing <= EVERY
 
 
 def test_ci_shows_which_tests_failed_and_why(tmp_path):

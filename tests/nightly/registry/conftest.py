@@ -6,7 +6,7 @@ from pipeline.base import config
 from tests import registries
 from tests.databases import postgres
 from tests.registries import Store
-from tests.task3_experiment_tracking.conftest import registry
+from tests.registry.conftest import registry
 
 __all__ = ["registry"]
 

@@ -1,3 +1,3 @@
 """The facts about an embedded registry, at servers as teams have them."""
 
-from tests.task3_experiment_tracking.test_registry import *  # noqa: F403 (the same tests, with the `store` of this folder)
+from tests.registry.test_registry import *  # noqa: F403 (the same tests, with the `store` of this folder)

@@ -37,8 +37,8 @@ NANOSECONDS = 1e9
 LONGEST_RUN = 900
 # A few stand for all the tests that a workflow runs: whoever executes workflows runs the rest too.
 FEW_TESTS = (
-    "tests/repository/test_manifest.py",
-    "tests/task1_data_acquisition_eda/test_profile.py",
+    "tests/base/test_manifest.py",
+    "tests/dataset/test_profile.py",
 )
 FOREIGN = ("GITHUB_", "PIPELINE_", "MLFLOW_", "MAKE", "MFLAGS", "PYTEST_", "COV", "GIT_")
 

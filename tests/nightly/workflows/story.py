@@ -27,7 +27,7 @@ from pipeline.report import model_report, report_record
 from tests.containers import registry_of_images
 from tests.nightly.workflows import github, machine
 from tests.nightly.workflows.github import ROOT, GitHub, Pull, Run, git
-from tests.registry_branch.conftest import remote_at
+from tests.registry.branch.conftest import remote_at
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 IMAGE = github.REPOSITORY.lower()

@@ -14,10 +14,10 @@ from pipeline.report.comment import AUTHOR, MARKER, choose, ours
 from pipeline.report.model_report import markdown
 from pipeline.report.report_record import FILE, record
 from tests import github_api
-from tests.comment.conftest import NUMBER, REPOSITORY, RUN, SHA
-from tests.comparison.conftest import report_of
 from tests.conftest import ROOT
-from tests.task3_experiment_tracking.gate_cases import FIT, between, won_but
+from tests.gate.gate_cases import FIT, between, won_but
+from tests.report.comment.conftest import NUMBER, REPOSITORY, RUN, SHA
+from tests.report.comparison.conftest import report_of
 
 OTHER = "f" * 40
 TIE = won_but(roc_auc=between(-0.01, 0.02))

@@ -9,7 +9,7 @@ import pytest
 from pipeline.base import git_settings
 from pipeline.base.errors import RegistryError, RegistryUnavailableError
 from pipeline.registry.git_branch import GitBranch
-from tests.registry_branch.conftest import remote_at, run_git
+from tests.registry.branch.conftest import remote_at, run_git
 
 NAME = "mlflow-registry"
 SEEDS = range(50)

@@ -8,9 +8,9 @@ import pytest
 from pipeline.base.names import METRIC_TITLES
 from pipeline.report import comparison, model_report
 from pipeline.report.model_report import DECIDING, RANKING, Champion
-from tests.comparison.conftest import FIGURES, report_of
-from tests.task3_experiment_tracking import gate_cases
-from tests.task3_experiment_tracking.gate_cases import FIT, WON, between, fit_but, won_but
+from tests.gate import gate_cases
+from tests.gate.gate_cases import FIT, WON, between, fit_but, won_but
+from tests.report.comparison.conftest import FIGURES, report_of
 
 CASES = list(gate_cases.cases())
 HEADLINES = {"promote": "Promote", "keep": "Keep the champion", "refuse": "Refuse"}

@@ -12,9 +12,9 @@ from pipeline.base.encoding import json_bytes
 from pipeline.report import posting
 from pipeline.report.comment import page, without_report
 from pipeline.report.report_record import FILE, MOST_BYTES, record
-from tests.comment.conftest import NUMBER, RUN, SHA
-from tests.comparison.conftest import report_of
-from tests.task3_experiment_tracking.gate_cases import FIT, WON
+from tests.gate.gate_cases import FIT, WON
+from tests.report.comment.conftest import NUMBER, RUN, SHA
+from tests.report.comparison.conftest import report_of
 
 GOOD = json_bytes(record(report_of(FIT, WON)))
 NONE = f"it has no {FILE}"

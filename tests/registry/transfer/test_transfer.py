@@ -15,7 +15,7 @@ from pipeline.registry.inventory import (
     StoredRun,
     StoredVersion,
 )
-from tests.registry_transfer.conftest import FOREST, SVM
+from tests.registry.transfer.conftest import FOREST, SVM
 
 
 def version(title, source, run="run", **tags):

@@ -1,4 +1,4 @@
-"""What the tests of task 2 share: the real tables, and the four families trained quickly once."""
+"""The real tables, and the four families trained quickly once in a process."""
 
 import pandas as pd
 import pytest

@@ -14,10 +14,10 @@ from pipeline.report.model_report import UNKNOWN, Champion, Lineage, Origin, mar
 from pipeline.report.report_record import MOST_BYTES, MOST_ITEMS, ReportRecord, read, record
 from pipeline.table.expectations import DEEPER
 from tests import github_api
-from tests.comment.conftest import RUN, SHA, tags
-from tests.comparison.conftest import ORIGIN, report_of
-from tests.task3_experiment_tracking import gate_cases
-from tests.task3_experiment_tracking.gate_cases import FIT, WON, around, fit_but
+from tests.gate import gate_cases
+from tests.gate.gate_cases import FIT, WON, around, fit_but
+from tests.report.comment.conftest import RUN, SHA, tags
+from tests.report.comparison.conftest import ORIGIN, report_of
 
 CASES = list(gate_cases.cases())
 

@@ -16,7 +16,7 @@ from pipeline.registry.diagnosis import Finding
 from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION
 from tests.conftest import ROOT
 from tests.registries import submission
-from tests.registry_doctor.conftest import NAME, SERVED
+from tests.registry.doctor.conftest import NAME, SERVED
 
 
 def everything(client):

@@ -17,7 +17,7 @@ from pipeline.gate.examiner import Incumbent
 from pipeline.report import comparison_figures, model_report
 from pipeline.report.comparison_figures import FEW, LIMIT, THRESHOLDS
 from pipeline.report.drawing import BLUE, VERMILLION, figure_bytes
-from tests.comparison.conftest import FIGURES
+from tests.report.comparison.conftest import FIGURES
 
 every_figure = pytest.mark.parametrize("name", list(FIGURES))
 WHITE = "#ffffff"

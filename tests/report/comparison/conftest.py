@@ -16,7 +16,7 @@ from pipeline.report.model_report import Champion, Lineage, ModelReport, Origin,
 from pipeline.training import workspace
 from pipeline.training.trained_model import TrainedModel
 from tests import prepared
-from tests.task3_experiment_tracking.gate_cases import FIT, POLICY
+from tests.gate.gate_cases import FIT, POLICY
 
 PLAN = EvaluationPlan(
     folds=10,

@@ -4,8 +4,8 @@ import pytest
 
 from pipeline.gate import decision
 from pipeline.gate.decision import Comparison, Status, Verdict
-from tests.task3_experiment_tracking import gate_cases
-from tests.task3_experiment_tracking.gate_cases import FIT, POLICY, around, fit_but, group
+from tests.gate import gate_cases
+from tests.gate.gate_cases import FIT, POLICY, around, fit_but, group
 
 CASES = list(gate_cases.cases())
 
