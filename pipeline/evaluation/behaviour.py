@@ -65,7 +65,7 @@ def observe(fitted: Pipeline, table: pd.DataFrame) -> Behaviour:
 
 
 def _gap(first: Vector, second: Vector) -> float:
-    """Return the greatest difference; an answer that is no number is as far as answers get."""
+    """Return the greatest difference; 1, the greatest possible, if one is not a number."""
     return float(np.nan_to_num(np.abs(first - second), nan=1.0).max())
 
 
@@ -85,13 +85,13 @@ def _direction(answer: Answer, change: Change) -> Direction:
 
 
 def leaks(table: pd.DataFrame) -> Leaks:
-    """Return what in a training table would make good figures suspicious."""
-    told = {name: _telling(table[name], table) for name in FEATURES}
-    feature = max(told, key=lambda name: told[name])
+    """Return the signs of a leak in a training table."""
+    aucs = {name: _telling(table[name], table) for name in FEATURES}
+    feature = max(aucs, key=lambda name: aucs[name])
     return Leaks(
         repeated_rows=int(table.duplicated(list(FEATURES), keep=False).sum()),
         feature=feature,
-        feature_roc_auc=told[feature],
+        feature_roc_auc=aucs[feature],
     )
 
 

@@ -117,8 +117,8 @@ def bootstrap_difference(
 def _over_repeats(
     figure: Figure, outcome: Outcomes, repeats: Sequence[Vector], weights: Vector
 ) -> Vector:
-    found = [figure(outcome, predictions, weights) for predictions in repeats]
-    return np.asarray(np.mean(found, axis=0), dtype=np.float64)
+    figures = [figure(outcome, predictions, weights) for predictions in repeats]
+    return np.asarray(np.mean(figures, axis=0), dtype=np.float64)
 
 
 def _estimate(

@@ -57,14 +57,14 @@ def _calibration_line(
     return intercept, slope
 
 
-def positive_predictive_value(outcome: Outcomes, called: Vector, weights: Vector) -> Vector:
-    """Return the share of predicted positives, which have 1 in ``called``, that are positive."""
-    return _share(weights @ (called * outcome), weights @ called)
+def positive_predictive_value(outcome: Outcomes, predicted: Vector, weights: Vector) -> Vector:
+    """Return the share of predicted positives, which have 1 in ``predicted``, that are positive."""
+    return _share(weights @ (predicted * outcome), weights @ predicted)
 
 
-def negative_predictive_value(outcome: Outcomes, called: Vector, weights: Vector) -> Vector:
+def negative_predictive_value(outcome: Outcomes, predicted: Vector, weights: Vector) -> Vector:
     """Return the share of predicted negatives that are negative."""
-    return _share(weights @ ((1 - called) * (1 - outcome)), weights @ (1 - called))
+    return _share(weights @ ((1 - predicted) * (1 - outcome)), weights @ (1 - predicted))
 
 
 def _share(part: Vector, whole: Vector) -> Vector:
@@ -97,6 +97,6 @@ def decision_curve(
     )
 
 
-def _net_benefit(outcome: Outcomes, called: npt.NDArray[np.bool_], threshold: float) -> float:
-    true, false = np.mean(called & (outcome == 1)), np.mean(called & (outcome == 0))
+def _net_benefit(outcome: Outcomes, predicted: npt.NDArray[np.bool_], threshold: float) -> float:
+    true, false = np.mean(predicted & (outcome == 1)), np.mean(predicted & (outcome == 0))
     return float(true - false * threshold / (1 - threshold))

@@ -80,15 +80,15 @@ def cross_validate(
 def _predict_fold(
     model: Pipeline, table: pd.DataFrame, fold: Fold, plan: EvaluationPlan
 ) -> pd.DataFrame:
-    known, asked = table.iloc[fold.train], table.iloc[fold.test]
+    seen, unseen = table.iloc[fold.train], table.iloc[fold.test]
     return pd.DataFrame(
         {
             "repeat": fold.repeat,
             "fold": fold.fold,
             "row": fold.test,
-            "outcome": asked[TARGET].to_numpy(),
-            "probability": probability(fit(model, known), asked),
-            "threshold": choose_threshold(model, known, plan),
+            "outcome": unseen[TARGET].to_numpy(),
+            "probability": probability(fit(model, seen), unseen),
+            "threshold": choose_threshold(model, seen, plan),
         }
     )
 

@@ -109,14 +109,14 @@ def _metrics(predictions: pd.DataFrame) -> dict[str, float]:
 
 
 def _operating_point(outcome: Outcomes, predicted: npt.NDArray[np.bool_]) -> dict[str, float]:
-    hit = float(np.sum(predicted & (outcome == 1)))
-    alarm = float(np.sum(predicted & (outcome == 0)))
+    true_positives = float(np.sum(predicted & (outcome == 1)))
+    false_positives = float(np.sum(predicted & (outcome == 0)))
     positives, negatives = float(np.sum(outcome == 1)), float(np.sum(outcome == 0))
     return {
-        "accuracy": (hit + negatives - alarm) / len(outcome),
-        "f1": 2 * hit / (hit + alarm + positives),
-        "sensitivity": hit / positives,
-        "specificity": (negatives - alarm) / negatives,
+        "accuracy": (true_positives + negatives - false_positives) / len(outcome),
+        "f1": 2 * true_positives / (true_positives + false_positives + positives),
+        "sensitivity": true_positives / positives,
+        "specificity": (negatives - false_positives) / negatives,
     }
 
 
@@ -148,12 +148,12 @@ def summarise(predictions: pd.DataFrame, plan: EvaluationPlan) -> dict[Metric, E
 
 def _whole_metrics(predictions: pd.DataFrame, plan: EvaluationPlan) -> dict[Metric, Estimate]:
     outcome, probability = _by_row(predictions, predictions["probability"])
-    _, called = _by_row(
+    _, predicted = _by_row(
         predictions, (predictions["probability"] >= predictions["threshold"]).astype(float)
     )
     return {
-        "ppv": bootstrap(positive_predictive_value, outcome, called, plan),
-        "npv": bootstrap(negative_predictive_value, outcome, called, plan),
+        "ppv": bootstrap(positive_predictive_value, outcome, predicted, plan),
+        "npv": bootstrap(negative_predictive_value, outcome, predicted, plan),
         "calibration_error": bootstrap(
             calibration_error(plan.calibration_bins), outcome, probability, plan
         ),
@@ -182,8 +182,8 @@ def paired_differences(
         ValueError: the two were not predicted in the same folds.
 
     """
-    asked = ["repeat", "fold", "row", "outcome"]
-    if not challenger[asked].equals(champion[asked]):
+    keys = ["repeat", "fold", "row", "outcome"]
+    if not challenger[keys].equals(champion[keys]):
         raise ValueError("the two models were not cross-validated in the same folds")
     gaps = fold_metrics(challenger) - fold_metrics(champion)
     return {metric: over_folds(gaps[metric].to_numpy(), plan) for metric in FOLD_METRICS}
@@ -241,11 +241,11 @@ def by_cohort(probability: Vector, table: pd.DataFrame, plan: EvaluationPlan) ->
 def by_slice(predictions: pd.DataFrame, slices: Slices, plan: EvaluationPlan) -> tuple[Group, ...]:
     """Return how predictions do for each slice of the rows.
 
-    A slice in which everybody has the same outcome cannot be judged and is left out.
+    A slice whose patients all have the same outcome cannot be judged and is left out.
     """
     outcome, repeats = _by_row(predictions, predictions["probability"])
     return tuple(
-        _group(name, outcome[members], [answered[members] for answered in repeats], plan)
+        _group(name, outcome[members], [repeat[members] for repeat in repeats], plan)
         for name, members in slices.items()
         if len(set(outcome[members])) > 1
     )
@@ -258,9 +258,9 @@ def cohort_differences(
     cohorts = table[COHORT].to_numpy()
     outcome = table[TARGET].to_numpy()
     return tuple(
-        _group_difference(name, outcome[at], [challenger[at]], [champion[at]], plan)
+        _group_difference(name, outcome[members], [challenger[members]], [champion[members]], plan)
         for name in dict.fromkeys(cohorts)
-        for at in [cohorts == name]
+        for members in [cohorts == name]
     )
 
 
