@@ -1,1 +1,1 @@
-"""Whether a challenger becomes the champion, and the equal folds on which that is decided."""
+"""The gate decides whether a challenger becomes the champion, by a comparison on equal folds."""

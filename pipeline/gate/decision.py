@@ -1,7 +1,7 @@
-"""The gate: whether a challenger becomes the champion. Values in, a verdict out; nothing is read.
+"""The gate decides whether a challenger becomes the champion, from values alone: it reads nothing.
 
 The verdict carries every check with its limit, the actual figure, its interval and the reason.
-Whatever shows the decision (terminal, Markdown, HTML, tags, exit code) renders this one value.
+Every view of the decision (terminal, Markdown, HTML, tags, exit code) renders this one value.
 """
 
 import math
@@ -38,7 +38,7 @@ class Status(StrEnum):
 
 
 class Check(Record):
-    """One check: what was asked, what was found, and in words why it ended as it did."""
+    """One check: its limit, the actual figure, and in words why it ended as it did."""
 
     name: str
     limit: str
@@ -58,11 +58,11 @@ class Verdict(Record):
 
     @property
     def moves_alias(self) -> bool:
-        """Say whether the alias is to be moved: a gate that only reports moves nothing."""
+        """Tell whether the alias is to be moved: a gate that only reports moves nothing."""
         return self.outcome is Outcome.PROMOTE and self.mode != "report-only"
 
     def checks_with(self, status: Status) -> list[Check]:
-        """Return the checks that ended so."""
+        """Return the checks that ended with ``status``."""
         return [check for check in self.checks if check.status is status]
 
 
@@ -118,15 +118,19 @@ def _against_champion(
 def best_family(evaluations: Mapping[Family, Evaluation], policy: PromotionPolicy) -> Family:
     """Return the family with the best mean of the policy's metric among those fit to serve.
 
-    When none is fit, the best of all: its verdict then says what it fails.
+    When none is fit, the best of all: its verdict then names the checks that it fails.
     """
-    fit = [f for f, e in evaluations.items() if not _failures(tuple(absolute_checks(e, policy)))]
+    fit = [
+        family
+        for family, evaluation in evaluations.items()
+        if not _failures(list(absolute_checks(evaluation, policy)))
+    ]
 
     def rank(family: Family) -> tuple[float, str]:
-        found = evaluations[family].metrics.get(policy.metric)
-        if found is None or not math.isfinite(found.mean):
+        estimate = evaluations[family].metrics.get(policy.metric)
+        if estimate is None or not math.isfinite(estimate.mean):
             return -math.inf, family
-        return found.mean, family
+        return estimate.mean, family
 
     return max(fit or list(evaluations), key=rank)
 
@@ -172,16 +176,16 @@ def _leak_alarm(evaluation: Evaluation, policy: PromotionPolicy) -> Iterator[Che
 
 
 def _within(
-    name: str, found: Estimate | None, low: float = -math.inf, high: float = math.inf
+    name: str, estimate: Estimate | None, low: float = -math.inf, high: float = math.inf
 ) -> Check:
     """Check a figure's mean against its limits, which are allowed themselves."""
     limits = [f">= {low:g}"] * (low > -math.inf) + [f"<= {high:g}"] * (high < math.inf)
-    if found is None:
+    if estimate is None:
         return _check(name, limits, "missing", Status.FAILED, "the figure is missing")
-    if not math.isfinite(found.mean):
+    if not math.isfinite(estimate.mean):
         return _check(name, limits, "not a number", Status.FAILED, "the figure is not a number")
-    status = Status.PASSED if low <= found.mean <= high else Status.FAILED
-    return _check(name, limits, f"{found.mean:.3f}", status, interval=_interval(found))
+    status = Status.PASSED if low <= estimate.mean <= high else Status.FAILED
+    return _check(name, limits, f"{estimate.mean:.3f}", status, interval=_interval(estimate))
 
 
 def _at_most(name: str, actual: float, limit: float) -> Check:
@@ -198,13 +202,15 @@ def _slice(group: Group, policy: PromotionPolicy) -> Check:
 
 
 def _slice_not_worse(group: GroupDifference, policy: PromotionPolicy) -> Check:
-    """Fail only what is plainly worse: an interval of few patients is wide."""
+    """Fail only a difference that is plainly worse: an interval of few patients is wide."""
     name, margin = f"Not worse, {group.name}", policy.slices.margin
-    limits, found = [f"interval reaches {-margin:+g}"], group.roc_auc
+    limits, difference = [f"interval reaches {-margin:+g}"], group.roc_auc
     if few := too_small(group, policy):
-        return _check(name, limits, f"{found.mean:+.3f}", Status.NOT_JUDGED, few)
-    status = Status.PASSED if found.high >= -margin else Status.FAILED
-    return _check(name, limits, f"{found.mean:+.3f}", status, interval=_interval(found, "+"))
+        return _check(name, limits, f"{difference.mean:+.3f}", Status.NOT_JUDGED, few)
+    status = Status.PASSED if difference.high >= -margin else Status.FAILED
+    return _check(
+        name, limits, f"{difference.mean:+.3f}", status, interval=_interval(difference, "+")
+    )
 
 
 def too_small(group: Group | GroupDifference, policy: PromotionPolicy) -> str:
@@ -214,19 +220,23 @@ def too_small(group: Group | GroupDifference, policy: PromotionPolicy) -> str:
     return f"{fewest} patients of one outcome, {needed} needed" if fewest < needed else ""
 
 
-def _not_worse(metric: Metric, found: Estimate, margin: float) -> Check:
+def _not_worse(metric: Metric, difference: Estimate, margin: float) -> Check:
     """Require that the challenger is not plausibly worse by more than the margin."""
     name, limits = f"{METRIC_TITLES[metric]} not worse", [f"worse by <= {margin:g} at most"]
-    worst = found.high if metric in LOWER_IS_BETTER else -found.low
+    worst = difference.high if metric in LOWER_IS_BETTER else -difference.low
     status = Status.PASSED if worst <= margin else Status.FAILED
-    return _check(name, limits, f"{found.mean:+.3f}", status, interval=_interval(found, "+"))
+    return _check(
+        name, limits, f"{difference.mean:+.3f}", status, interval=_interval(difference, "+")
+    )
 
 
-def _better(metric: Metric, found: Estimate) -> Check:
+def _better(metric: Metric, difference: Estimate) -> Check:
     """Require the whole interval of the difference above zero: a tie keeps the champion."""
     name, limits = f"{METRIC_TITLES[metric]} better", ["interval > 0"]
-    status = Status.PASSED if found.low > 0 else Status.FAILED
-    return _check(name, limits, f"{found.mean:+.3f}", status, interval=_interval(found, "+"))
+    status = Status.PASSED if difference.low > 0 else Status.FAILED
+    return _check(
+        name, limits, f"{difference.mean:+.3f}", status, interval=_interval(difference, "+")
+    )
 
 
 def _not_a_number(comparison: Comparison, policy: PromotionPolicy) -> str:
@@ -234,17 +244,21 @@ def _not_a_number(comparison: Comparison, policy: PromotionPolicy) -> str:
     if comparison.identical:
         return ""
     needed = dict.fromkeys([policy.metric, *policy.margins])
-    found = {name: comparison.differences.get(name) for name in needed}
-    broken = [name for name, e in found.items() if e is None or not _is_number(e)]
+    differences = {name: comparison.differences.get(name) for name in needed}
+    broken = [
+        name
+        for name, difference in differences.items()
+        if difference is None or not _is_number(difference)
+    ]
     return f"no difference in {', '.join(broken)}" if broken else ""
 
 
-def _is_number(found: Estimate) -> bool:
-    return all(map(math.isfinite, (found.mean, found.low, found.high)))
+def _is_number(estimate: Estimate) -> bool:
+    return all(map(math.isfinite, (estimate.mean, estimate.low, estimate.high)))
 
 
-def _interval(found: Estimate, sign: str = "") -> str:
-    return f"[{found.low:{sign}.3f}, {found.high:{sign}.3f}]"
+def _interval(estimate: Estimate, sign: str = "") -> str:
+    return f"[{estimate.low:{sign}.3f}, {estimate.high:{sign}.3f}]"
 
 
 def _check(  # noqa: PLR0913
@@ -257,9 +271,9 @@ def _check(  # noqa: PLR0913
     interval: str = "",
 ) -> Check:
     limit = " and ".join(limits)
-    said = reason or f"{actual} {interval}".strip() + f", limit {limit}"
+    reason = reason or f"{actual} {interval}".strip() + f", limit {limit}"
     return Check(
-        name=name, limit=limit, actual=actual, interval=interval, status=status, reason=said
+        name=name, limit=limit, actual=actual, interval=interval, status=status, reason=reason
     )
 
 

@@ -37,8 +37,8 @@ class Incumbent:
 class Examiner:
     """Examines models on ``data`` by ``plan``.
 
-    ``watch`` makes, from a title, what sees the folds go by. ``predictions`` are those that are
-    known, by model digest: equal models are refitted to equal folds and give equal predictions.
+    ``watch`` makes, from a title, the watcher of the folds. ``predictions`` are those known so
+    far, by model digest: equal models are refitted to equal folds and give equal predictions.
     """
 
     data: Data
@@ -95,16 +95,22 @@ class Examiner:
     def _differences(
         self, challenger: TrainedModel, champion: TrainedModel, title: str, *, same_data: bool
     ) -> Comparison:
-        mine = self.examine(challenger, "cross-validating the challenger")
-        theirs = self.examine(champion, f"cross-validating {title}")
+        challenger_predictions = self.examine(challenger, "cross-validating the challenger")
+        champion_predictions = self.examine(champion, f"cross-validating {title}")
         table, external, _ = self.data
-        mine_there = cross_validation.probability(challenger.pipeline, external)
-        theirs_there = cross_validation.probability(champion.pipeline, external)
+        challenger_external = cross_validation.probability(challenger.pipeline, external)
+        champion_external = cross_validation.probability(champion.pipeline, external)
         slices, plan = expectations.slices(table, self.plan.features), self.plan.evaluation
         return Comparison(
             champion=title,
             same_data=same_data,
-            differences=metrics.paired_differences(mine, theirs, plan),
-            slices=metrics.slice_differences(mine, theirs, slices, plan),
-            external=metrics.cohort_differences(mine_there, theirs_there, external, plan),
+            differences=metrics.paired_differences(
+                challenger_predictions, champion_predictions, plan
+            ),
+            slices=metrics.slice_differences(
+                challenger_predictions, champion_predictions, slices, plan
+            ),
+            external=metrics.cohort_differences(
+                challenger_external, champion_external, external, plan
+            ),
         )
