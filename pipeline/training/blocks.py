@@ -36,8 +36,8 @@ class _Block(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         del y
         validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan")
         if self.takes not in {None, self.n_features_in_}:
-            found = f"not {self.n_features_in_}"
-            raise ValueError(f"{type(self).__name__} takes {self.takes} columns, {found}")
+            block, given = type(self).__name__, self.n_features_in_
+            raise ValueError(f"{block} takes {self.takes} columns, not {given}")
         return self
 
     def transform(self, X: Any) -> Matrix:  # noqa: N803

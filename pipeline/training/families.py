@@ -104,5 +104,5 @@ def check(plan: TrainingPlan) -> None:
 
 
 def _estimator(classifier: Any) -> Any:
-    """Return what the parameters belong to: the classifier, or what it calibrates."""
+    """Return the estimator that has the parameters: the classifier, or the one it calibrates."""
     return classifier.estimator if isinstance(classifier, CalibratedClassifierCV) else classifier

@@ -21,7 +21,7 @@ from pipeline.training.blocks import BLOCKS
 from pipeline.training.families import ENTRIES
 
 SCHEMA: Final = "schema.json"
-# The blocks as models name them that were stored before the module was moved.
+# The names of the blocks in models that were stored before the module was moved.
 OLD_NAMES: Final = (
     "pipeline.core.transformers.Bands",
     "pipeline.core.transformers.MissingFlags",

@@ -1,4 +1,4 @@
-"""The plan of a training, and what one task leaves for the next, read as values and checked."""
+"""The plan of a training, and the files that one task leaves for the next, read and checked."""
 
 from pipeline.base import artifacts, config, manifest
 from pipeline.base.config import Settings
@@ -15,7 +15,7 @@ from pipeline.training.trained_model import TrainedModel
 
 
 def plan(settings: Settings) -> TrainingPlan:
-    """Return what is trained and how, once the settings name nothing that the table does not have.
+    """Return the plan, once the settings name nothing that the table does not have.
 
     Raises:
         SettingsError: a number of a feature, or a cohort, is unknown or out of range.
