@@ -1,1 +1,1 @@
-"""The gate decides whether a challenger becomes the champion, by a comparison on equal folds."""
+"""The decision whether a challenger becomes the champion, and the equal folds it rests on."""

@@ -58,7 +58,7 @@ class Verdict(Record):
 
     @property
     def moves_alias(self) -> bool:
-        """Tell whether the alias is to be moved: a gate that only reports moves nothing."""
+        """Say whether the alias is to be moved: a gate that only reports moves nothing."""
         return self.outcome is Outcome.PROMOTE and self.mode != "report-only"
 
     def checks_with(self, status: Status) -> list[Check]:
