@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Collection
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -107,7 +108,7 @@ def unpack(folder: Path) -> None:
 
 
 def pack(folder: Path) -> None:
-    """Leave in the folder what the branch holds: the database whole and compressed."""
+    """Leave in the folder the files of the branch: the database whole and compressed."""
     path = folder / DATABASE
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -122,25 +123,24 @@ def pack(folder: Path) -> None:
 
 
 def prune(registry: Registry, folder: Path, policy: RetentionPolicy) -> None:
-    """Drop what the policy lets go, and note it on each version that loses its files."""
+    """Drop the files that the policy lets go, and note it on each version that loses them."""
     names = [registered_name(family) for family in FAMILIES]
     versions = {name: registry.versions(name) for name in names}
     served = [_stored(version, ()) for version in registry.versions(SERVED)]
     aliased = {name: set(registry.aliases(name).values()) for name in names}
     families = {
-        name: [_stored(version, aliased[name]) for version in found]
-        for name, found in versions.items()
+        name: [_stored(version, aliased[name]) for version in versions[name]] for name in names
     }
-    gone = retention.expired(families, served, policy)
-    lost = frozenset(gone.titles)
-    for version in (version for found in versions.values() for version in found):
+    expired = retention.expired(families, served, policy)
+    lost = frozenset(expired.titles)
+    for version in chain.from_iterable(versions.values()):
         if version.title in lost and not version.pruned:
             registry.prune(version)
     for path in (folder / ARTIFACTS).glob("*/models/*"):
-        if path.name in gone.model_ids:
+        if path.name in expired.model_ids:
             shutil.rmtree(path)
     for path in (folder / ARTIFACTS).glob("*/*"):
-        if path.name in gone.run_ids:
+        if path.name in expired.run_ids:
             shutil.rmtree(path)
 
 

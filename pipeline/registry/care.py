@@ -1,4 +1,4 @@
-"""The registry as its doctor sees it: everything in it as values, and what repairs it."""
+"""The registry as its doctor sees it: everything in it as values, and the repairs."""
 
 import re
 from datetime import UTC, datetime
@@ -60,7 +60,7 @@ class RegistryCare(Registry):
 
     def model(self, name: str) -> ModelState:
         """Return a registered model's log and aliases."""
-        # In this order: who moves an alias has written into the log before.
+        # In this order: a promoter writes into the log before it moves an alias.
         aliases, log = self.aliases(name), self.log(name)
         return ModelState(
             name=name,
@@ -70,7 +70,7 @@ class RegistryCare(Registry):
         )
 
     def repair(self, finding: Finding, promotion: Promotion) -> None:
-        """Do what a finding says; ``promotion`` is who does it, for the history.
+        """Carry out a finding's repair; ``promotion`` names the author for the history.
 
         Raises:
             RegistryError: it could not be repaired.
@@ -150,9 +150,9 @@ def _all_runs(client: MlflowClient, name: str) -> list[Run]:
     if (experiment := client.get_experiment_by_name(name)) is None:
         return []
     ids = [experiment.experiment_id]
-    found = every_page(lambda page: client.search_runs(ids, page_token=page))
+    listed = every_page(lambda page: client.search_runs(ids, page_token=page))
     # A run that begins meanwhile pushes another one onto the next page, too.
-    runs = {run.info.run_id: run for run in found}
+    runs = {run.info.run_id: run for run in listed}
     return list(runs.values())
 
 

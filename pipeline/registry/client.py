@@ -1,6 +1,6 @@
 """The champions of an MLflow registry. They follow the log, and nothing is decided here.
 
-Who is champion is for `pipeline.registry.history` to say; here the aliases are made to follow.
+`pipeline.registry.history` says which version is champion; the aliases are made to follow here.
 """
 
 import uuid
@@ -62,7 +62,8 @@ class Registry(Versions):
     def incumbent(self, champion: Version | None) -> Incumbent | None:
         """Return a champion with its model; None for none.
 
-        A champion that is missing, changed or unreadable is an answer, which the gate judges.
+        A champion that is missing, changed or unreadable is returned with its problem, which the
+        gate judges.
 
         Raises:
             RegistryUnavailableError: the registry does not answer.
@@ -94,18 +95,20 @@ class Registry(Versions):
 
     def log(self, model_name: str) -> list[tuple[Version, Entry | None]]:
         """Return the whole log of a model's champions; an entry that is damaged is None."""
-        return [(one, _entry(one)) for one in self.versions(HISTORY, **{MODEL: model_name})]
+        return [
+            (version, _entry(version)) for version in self.versions(HISTORY, **{MODEL: model_name})
+        ]
 
-    def _line(self, model_name: str, oldest: int = 0) -> Iterator[Entry]:
+    def _promotions(self, model_name: str, oldest: int = 0) -> Iterator[Entry]:
         """Return the promotions that count, newest first, and no entry older than ``oldest``.
 
         As few pages of the log are read as it takes, so a long history costs nothing.
         """
-        line = history.backwards(filter(None, map(_entry, self._recent(model_name))))
-        return takewhile(lambda entry: entry.sequence >= oldest, line)
+        entries = history.backwards(filter(None, map(_entry, self._recent(model_name))))
+        return takewhile(lambda entry: entry.sequence >= oldest, entries)
 
     def _recent(self, model_name: str) -> Iterator[Version]:
-        """Return the entries of a model's log as they stand, newest first."""
+        """Return the versions that are entries of a model's log, newest first."""
         conditions = [f"tags.{MODEL} = '{model_name}'"]
         while page := self._page(*conditions):
             yield from page
@@ -148,7 +151,7 @@ class Registry(Versions):
             )
         self.ensure_registered(HISTORY, "Who was champion when: each version is one promotion")
         sequence = self._append(version, promotion, newest)
-        if all(entry.sequence != sequence for entry in self._line(name, sequence)):
+        if all(entry.sequence != sequence for entry in self._promotions(name, sequence)):
             raise OvertakenError(
                 f"another version became champion before {version.title} could: look at it, and "
                 "decide again"
@@ -183,34 +186,36 @@ class Registry(Versions):
     def settle(self, model_name: str) -> Version | None:
         """Point the aliases of a model where its history says, and return the champion, or None.
 
-        Where every champion there was has been deleted, there is none.
+        There is none if every version that was champion has been deleted.
 
         Raises:
             RegistryError: the champion was deleted, or the history does not stand still.
 
         """
         for _ in range(_SETTLING):
-            # The aliases first: whichever promoter moves them has written into the log before.
-            aliases = {one: self._holder(model_name, one) for one in (CHAMPION, PREVIOUS_CHAMPION)}
-            line = self._line(model_name)
-            if (last := first(line)) is None:
+            # The aliases first: a promoter writes into the log before it moves them.
+            aliases = {
+                alias: self._holder(model_name, alias) for alias in (CHAMPION, PREVIOUS_CHAMPION)
+            }
+            entries = self._promotions(model_name)
+            if (last := first(entries)) is None:
                 return self.find_alias(model_name, CHAMPION)
             champion = self._find(model_name, last.version)
-            others = (entry.version for entry in line if entry.version != last.version)
-            before = first(number for number in others if self._find(model_name, number))
-            if champion is None and before is None:
+            others = (entry.version for entry in entries if entry.version != last.version)
+            previous = first(number for number in others if self._find(model_name, number))
+            if champion is None and previous is None:
                 return None
             if champion is None:
                 raise RegistryError(
                     f"{model_name}/{last.version} is champion by the history and was deleted: "
                     "run `python -m pipeline.registry doctor --repair`"
                 )
-            wanted = {CHAMPION: champion.version}
-            if before is not None:
-                wanted = {PREVIOUS_CHAMPION: before, **wanted}
-            if wanted.items() <= aliases.items():
+            targets = {CHAMPION: champion.version}
+            if previous is not None:
+                targets = {PREVIOUS_CHAMPION: previous, **targets}
+            if targets.items() <= aliases.items():
                 return champion
-            for alias, version in wanted.items():
+            for alias, version in targets.items():
                 if aliases.get(alias) != version:
                     self._point(model_name, alias, version)
         raise RegistryError(

@@ -1,4 +1,4 @@
-"""Finds what is wrong with a registry, and the repair that loses nothing.
+"""Finds the faults of a registry, and for each the repair that loses nothing.
 
 A registry is looked at as values; nothing is asked here and nothing is changed.
 """
@@ -41,9 +41,9 @@ class RunState(Record):
 class VersionState(Record):
     """A version as far as its health is concerned.
 
-    ``origin`` is the version that it is a copy of, or empty. ``expected`` are the digests of what
-    was published and ``stored`` of what is there; both are empty where the files were dropped on
-    purpose.
+    ``origin`` is the version that it was copied from, or empty. ``expected`` are the digests of the
+    published files and ``stored`` of those that are there; both are empty if the files were dropped
+    on purpose.
     """
 
     model_name: str
@@ -82,9 +82,9 @@ class ModelState(Record):
 class Finding(Record):
     """Something that is wrong with ``subject``: a version's title, a model's name, or a run's id.
 
-    ``repair`` is empty where a person has to decide; ``advice`` then says what. ``target`` is what
-    the repair is about: another version, an alias, a state. ``donors`` are versions that hold a
-    file as it should be, by its path.
+    ``repair`` is empty if a person has to decide; ``advice`` then says what to do. ``target`` is
+    the object of the repair: another version, an alias, a state. ``donors`` are versions that hold
+    a file as it should be, by its path.
     """
 
     subject: str
@@ -101,7 +101,7 @@ def diagnose(
     models: Sequence[ModelState],
     grace: float,
 ) -> list[Finding]:
-    """Return everything that is wrong.
+    """Return every fault as a finding.
 
     Versions and runs younger than ``grace`` seconds may be under way, and are left alone.
     """
@@ -123,8 +123,8 @@ def _duplicates(versions: Iterable[VersionState]) -> Iterator[Finding]:
         # A copy has the key of its origin, and may be champion: it is left alone.
         if version.key and DUPLICATE not in version.key and not version.origin:
             by_key[version.model_name, version.key].append(version)
-    for (_, key), found in by_key.items():
-        first, *others = sorted(found, key=lambda one: one.version)
+    for (_, key), duplicates in by_key.items():
+        first, *others = sorted(duplicates, key=lambda version: version.version)
         for other in others:
             yield Finding(
                 subject=other.title,
@@ -183,18 +183,18 @@ def _damaged(versions: Sequence[VersionState]) -> Iterator[Finding]:
 def _is_right_for_another(
     version: VersionState, path: str, versions: Iterable[VersionState]
 ) -> bool:
-    """Say whether a copy or the origin expects what is stored: then the manifest is wrong."""
+    """Say whether a copy or the origin expects the stored file: then the manifest is wrong."""
     return path in version.stored and any(
-        one.title != version.title
-        and one.run_id == version.run_id
-        and one.complete
-        and one.expected.get(path) == version.stored[path]
-        for one in versions
+        other.title != version.title
+        and other.run_id == version.run_id
+        and other.complete
+        and other.expected.get(path) == version.stored[path]
+        for other in versions
     )
 
 
 def _donor(path: str, digest: str, sound: Iterable[VersionState]) -> str:
-    return next((one.title for one in sound if one.expected.get(path) == digest), "")
+    return next((version.title for version in sound if version.expected.get(path) == digest), "")
 
 
 def _runs(runs: Iterable[RunState], versions: Iterable[VersionState]) -> Iterator[Finding]:
@@ -210,8 +210,8 @@ def _runs(runs: Iterable[RunState], versions: Iterable[VersionState]) -> Iterato
             )
         if run.key and DUPLICATE not in run.key:
             by_key[run.name, run.key].append(run)
-    for (_, key), found in by_key.items():
-        first, *others = sorted(found, key=lambda run: (run.run_id not in used, -run.age))
+    for (_, key), duplicates in by_key.items():
+        first, *others = sorted(duplicates, key=lambda run: (run.run_id not in used, -run.age))
         for other in others:
             yield Finding(
                 subject=other.run_id,
@@ -222,15 +222,15 @@ def _runs(runs: Iterable[RunState], versions: Iterable[VersionState]) -> Iterato
 
 
 def _model(model: ModelState, versions: Iterable[VersionState]) -> Iterator[Finding]:
-    own = {one.version: one for one in versions if one.model_name == model.name}
-    line = history.valid_entries(model.log)
+    own = {version.version: version for version in versions if version.model_name == model.name}
+    entries = history.valid_entries(model.log)
     for entry in model.unreadable:
         yield Finding(
             subject=model.name,
             problem=f"entry {entry} of its history cannot be read, and does not count",
             advice="put its tags back from a backup; until then the entries count that can be read",
         )
-    following = {CHAMPION, PREVIOUS_CHAMPION} if line else set()
+    following = {CHAMPION, PREVIOUS_CHAMPION} if entries else set()
     for alias, number in model.aliases.items():
         if alias in following or (number in own and own[number].complete):
             continue
@@ -241,18 +241,18 @@ def _model(model: ModelState, versions: Iterable[VersionState]) -> Iterator[Find
             repair="remove the alias",
             target=alias,
         )
-    yield from _champion(model, own, line)
+    yield from _champion(model, own, entries)
 
 
 def _champion(
-    model: ModelState, own: Mapping[int, VersionState], line: Sequence[Entry]
+    model: ModelState, own: Mapping[int, VersionState], entries: Sequence[Entry]
 ) -> Iterator[Finding]:
-    if not line:
+    if not entries:
         yield from _unrecorded(model, own)
-    elif line[-1].version not in own:
-        yield _deleted(model, own, line)
+    elif entries[-1].version not in own:
+        yield _deleted(model, own, entries)
     else:
-        yield from _misplaced(model, own, line)
+        yield from _misplaced(model, own, entries)
 
 
 def _unrecorded(model: ModelState, own: Mapping[int, VersionState]) -> Iterator[Finding]:
@@ -266,23 +266,25 @@ def _unrecorded(model: ModelState, own: Mapping[int, VersionState]) -> Iterator[
         )
 
 
-def _deleted(model: ModelState, own: Mapping[int, VersionState], line: Sequence[Entry]) -> Finding:
-    left = [entry.version for entry in line if _can_serve(own.get(entry.version))]
+def _deleted(
+    model: ModelState, own: Mapping[int, VersionState], entries: Sequence[Entry]
+) -> Finding:
+    candidates = [entry.version for entry in entries if _can_serve(own.get(entry.version))]
     return Finding(
         subject=model.name,
-        problem=f"its champion, version {line[-1].version}, was deleted",
-        repair="promote an earlier champion" if left else "",
-        target=str(left[-1]) if left else "",
-        advice="" if left else "run task 3: there is no earlier champion either",
+        problem=f"its champion, version {entries[-1].version}, was deleted",
+        repair="promote an earlier champion" if candidates else "",
+        target=str(candidates[-1]) if candidates else "",
+        advice="" if candidates else "run task 3: there is no earlier champion either",
     )
 
 
 def _misplaced(
-    model: ModelState, own: Mapping[int, VersionState], line: Sequence[Entry]
+    model: ModelState, own: Mapping[int, VersionState], entries: Sequence[Entry]
 ) -> Iterator[Finding]:
-    before = history.previous([entry for entry in line if entry.version in own])
-    wanted = {CHAMPION: line[-1].version, PREVIOUS_CHAMPION: before}
-    for alias, number in wanted.items():
+    previous = history.previous([entry for entry in entries if entry.version in own])
+    targets = {CHAMPION: entries[-1].version, PREVIOUS_CHAMPION: previous}
+    for alias, number in targets.items():
         if number is not None and model.aliases.get(alias) != number:
             yield Finding(
                 subject=model.name,

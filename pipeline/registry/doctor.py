@@ -19,7 +19,7 @@ ROUNDS = 3
 
 
 def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> None:
-    """Show what is wrong with the registry, and repair it with ``repair``.
+    """Show the faults of the registry, and repair them with ``repair``.
 
     Raises:
         RegistryError: something is left.
@@ -36,7 +36,7 @@ def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> Non
         if not repairable:
             break
         for finding in repairable:
-            _mend(registry, finding)
+            _repair(registry, finding)
         findings = _look(registry, grace)
     if not findings:
         cli.fact("healthy", "nothing is wrong with the registry")
@@ -52,7 +52,7 @@ def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> Non
         )
 
 
-def _mend(registry: RegistryCare, finding: Finding) -> None:
+def _repair(registry: RegistryCare, finding: Finding) -> None:
     reason = f"registry doctor: {finding.problem}"
     try:
         registry.repair(finding, provenance.promotion("restored", reason))
@@ -63,7 +63,7 @@ def _mend(registry: RegistryCare, finding: Finding) -> None:
 
 
 def _look(registry: RegistryCare, grace: float) -> list[Finding]:
-    # The versions last: what a run or an alias has by then is among them.
+    # The versions last: those that a run or an alias has by then are among them.
     runs, models = registry.runs(), [registry.model(name) for name in MODELS]
     versions = [version for name in MODELS for version in registry.versions(name)]
     with closing(cli.track(versions, "Reading versions", len(versions))) as tracked:
@@ -73,5 +73,8 @@ def _look(registry: RegistryCare, grace: float) -> list[Finding]:
 
 def _show(title: str, findings: Sequence[Finding]) -> None:
     if findings:
-        rows = ((one.subject, one.problem, one.repair, one.advice) for one in findings)
+        rows = (
+            (finding.subject, finding.problem, finding.repair, finding.advice)
+            for finding in findings
+        )
         cli.show_table(title, COLUMNS, rows)

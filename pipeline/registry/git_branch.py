@@ -115,22 +115,22 @@ class GitBranch:
         files = self._files()
         try:
             known = manifest.parse_checksum_lines(files.pop(SUMS, b"").decode())
-            found = manifest.differences(known, manifest.digests(files))
+            faults = manifest.differences(known, manifest.digests(files))
         except ValueError:
-            found = (f"{SUMS} is damaged",)
-        if found or not files:
+            faults = (f"{SUMS} is damaged",)
+        if faults or not files:
             raise RegistryError(
                 f"the branch {self.name} is damaged at {commit[:12]}: "
-                f"{'; '.join(found) or 'it is empty'}: push a whole commit back, or delete the "
+                f"{'; '.join(faults) or 'it is empty'}: push a whole commit back, or delete the "
                 "branch to begin a new registry"
             )
 
     def _files(self) -> dict[str, bytes]:
         try:
-            found = files_below(self.folder)
+            files = files_below(self.folder)
         except ArtifactError as error:
             raise RegistryError(f"the branch {self.name} is damaged: {error}") from error
-        return {name: content for name, content in found.items() if not name.startswith(".git/")}
+        return {name: content for name, content in files.items() if not name.startswith(".git/")}
 
     def _git(self, *arguments: str) -> str:
         folder, settings = self.folder.absolute(), self.remote.settings

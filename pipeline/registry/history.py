@@ -55,19 +55,19 @@ class Tenure(Record):
 
 def valid_entries(log: Iterable[Entry]) -> list[Entry]:
     """Return the entries that count, oldest first: those that came directly after the last one."""
-    found: list[Entry] = []
-    for entry in sorted(log, key=lambda one: one.sequence):
-        last = found[-1].sequence if found else 0
+    valid: list[Entry] = []
+    for entry in sorted(log, key=lambda entry: entry.sequence):
+        last = valid[-1].sequence if valid else 0
         if last <= entry.after < entry.sequence:
-            found.append(entry)
-    return found
+            valid.append(entry)
+    return valid
 
 
 def backwards(log: Iterable[Entry]) -> Iterator[Entry]:
     """Return the `valid_entries` of a log, both newest first, reading no further than is asked for.
 
-    An entry that came after all that stand before it counts, whatever those are: so what is newer
-    can be told without reading on.
+    An entry that came after all entries before it counts, whether those count or not: so the newer
+    ones can be judged without reading on.
     """
     undecided: list[Entry] = []
     for entry in log:
@@ -78,25 +78,25 @@ def backwards(log: Iterable[Entry]) -> Iterator[Entry]:
     yield from reversed(valid_entries(undecided))
 
 
-def previous(line: Sequence[Entry]) -> int | None:
+def previous(entries: Sequence[Entry]) -> int | None:
     """Return the version that was champion before the present one, or None.
 
-    ``line`` are `valid_entries`. A version that was promoted twice in a row has one tenure.
+    ``entries`` are `valid_entries`. A version that was promoted twice in a row has one tenure.
     """
-    others = [entry.version for entry in line if entry.version != line[-1].version]
+    others = [entry.version for entry in entries if entry.version != entries[-1].version]
     return others[-1] if others else None
 
 
-def tenures(line: Iterable[Entry]) -> list[Tenure]:
+def tenures(entries: Iterable[Entry]) -> list[Tenure]:
     """Return the tenures of `valid_entries`, oldest first.
 
     Of a version that was promoted twice in a row the later promotion counts.
     """
-    found: list[Tenure] = []
-    for entry in line:
-        if found and found[-1].version == entry.version:
-            found.pop()
-        if found:
-            found[-1] = found[-1].model_copy(update={"until": entry.promotion.at})
-        found.append(Tenure(version=entry.version, promotion=entry.promotion))
-    return found
+    held: list[Tenure] = []
+    for entry in entries:
+        if held and held[-1].version == entry.version:
+            held.pop()
+        if held:
+            held[-1] = held[-1].model_copy(update={"until": entry.promotion.at})
+        held.append(Tenure(version=entry.version, promotion=entry.promotion))
+    return held

@@ -1,7 +1,7 @@
 """Calls to MLflow that survive a server's bad moment, and errors in one line where they do not.
 
 MLflow's own client repeats every request, creations too: one lost answer made two versions. So its
-repeating is off, and ours repeats what changes nothing more, and looks before it creates again.
+repeating is off; ours repeats calls that change nothing more, and looks before it creates again.
 """
 
 import logging
@@ -77,22 +77,22 @@ class MlflowCalls:
             return "wait until the other process that writes to it is done"
         return "its log says why (a full disk, a read-only one?)"
 
-    def ask(self, call: Callable[[MlflowClient], Answer], what: str = "answer") -> Answer:
+    def ask(self, call: Callable[[MlflowClient], Answer], task: str = "answer") -> Answer:
         """Return the answer to a call that may be repeated: a question, or a value that is set.
 
-        ``what`` is what a registry that keeps failing fails to do.
+        ``task`` is named in the error when the registry keeps failing: it "fails to ``task``".
 
         Raises:
             RegistryUnavailableError: no good answer within the limits.
             RegistryError: the registry refuses.
 
         """
-        return self._persist(lambda: call(self._client), what)
+        return self._persist(lambda: call(self._client), task)
 
     def find(self, call: Callable[[MlflowClient], Answer]) -> Answer | None:
         """Return the answer as `ask` does, or None where there is no such thing."""
 
-        def found() -> Answer | None:
+        def lookup() -> Answer | None:
             try:
                 return call(self._client)
             except MlflowException as error:
@@ -100,25 +100,25 @@ class MlflowCalls:
                     raise
             return None
 
-        return self._persist(found)
+        return self._persist(lookup)
 
     def create(
         self,
-        made: Callable[[MlflowClient], Answer | None],
+        find: Callable[[MlflowClient], Answer | None],
         make: Callable[[MlflowClient], Answer],
     ) -> Answer:
-        """Return what ``made`` finds, or else ``make`` it.
+        """Return the thing that ``find`` finds, or else ``make`` it.
 
-        When an answer is lost, ``made`` is asked again before anything is made again.
+        When an answer is lost, ``find`` is asked again before anything is made again.
         """
 
         def found_or_made() -> Answer:
-            found = made(self._client)
-            return make(self._client) if found is None else found
+            existing = find(self._client)
+            return make(self._client) if existing is None else existing
 
         return self._persist(found_or_made)
 
-    def _persist(self, call: Callable[[], Answer], what: str = "answer") -> Answer:
+    def _persist(self, call: Callable[[], Answer], task: str = "answer") -> Answer:
         started, attempts = time.monotonic(), self._retry.attempts
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(attempts),
@@ -126,11 +126,11 @@ class MlflowCalls:
             retry=tenacity.retry_if_exception(lambda e: _may_pass(e) or _is_race(e)),
             reraise=True,
         )
-        with self._explained(started, what):
+        with self._explained(started, task):
             return retrying(call)
 
     @contextmanager
-    def _explained(self, started: float, what: str) -> Iterator[None]:
+    def _explained(self, started: float, task: str) -> Iterator[None]:
         try:
             yield
         except (MlflowException, OSError) as error:
@@ -141,7 +141,7 @@ class MlflowCalls:
                 "does not answer: start it, or unset MLFLOW_TRACKING_URI to work with the embedded "
                 "one, and run the same command again"
                 if _is_silent(error)
-                else f"fails to {what}: {self._cause}; then run the same command again"
+                else f"fails to {task}: {self._cause}; then run the same command again"
             )
             safe = f"done so far: {', '.join(self.done)}" if self.done else "nothing is lost"
             raise RegistryUnavailableError(
@@ -150,26 +150,26 @@ class MlflowCalls:
             ) from error
 
 
-def first(found: Iterable[Answer]) -> Answer | None:
-    """Return the first of what was found, or None."""
-    return next(iter(found), None)
+def first(answers: Iterable[Answer]) -> Answer | None:
+    """Return the first of the answers, or None."""
+    return next(iter(answers), None)
 
 
 def every_page(search: Callable[[str | None], PagedList[Any]]) -> list[Any]:
-    """Return what is found on every page; ``search`` takes the token of one, None for the first."""
+    """Return the rows of every page; ``search`` takes the token of a page, None for the first."""
     page = search(None)
-    found = [*page]
+    rows = [*page]
     while page.token:
         page = search(page.token)
-        found += page
-    return found
+        rows += page
+    return rows
 
 
 def plain(client: MlflowClient) -> Any:
     """Return the client for versions that MLflow's public one works with; it has no types.
 
     The public one first reads every version of the model, in each of several calls, to see that it
-    is no prompt: that takes longer with every version.
+    is not a prompt: that takes longer with every version.
     """
     return client._get_registry_client()  # type: ignore[no-untyped-call]  # noqa: SLF001
 
@@ -214,7 +214,7 @@ def _open_file(tracking_uri: str) -> None:
 
 
 def _line(error: BaseException, address: str) -> str:
-    """Return what MLflow says in one line, without the detour through its HTTP library."""
+    """Return MLflow's message in one line, without the detour through its HTTP library."""
     line = redacted(" ".join(str(error).split()), address)
     return re.sub(r"HTTPS?ConnectionPool.*Caused by ", "", line)[:_SHOWN]
 

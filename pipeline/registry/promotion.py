@@ -1,4 +1,4 @@
-"""The champions that come of a decision: decided, and applied to the registry."""
+"""The decision about the champions of a registry, and its application there."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Gate:
-    """The challengers, and what they are held against: the champions of a registry."""
+    """The challengers, and the registry whose champions they are compared with."""
 
     models: Mapping[Family, TrainedModel]
     registry: Registry
@@ -54,7 +54,10 @@ class Gate:
         started = perf_counter()
         evaluations = {family: model.evaluation for family, model in self.models.items()}
         winner = best_family(evaluations, self.policy)
-        families = {one: self._verdict(one, champions[registered_name(one)]) for one in self.models}
+        families = {
+            family: self._verdict(family, champions[registered_name(family)])
+            for family in self.models
+        }
         served = self._verdict(winner, champions[SERVED])
         return Decision(families, winner, served, perf_counter() - started)
 
@@ -72,7 +75,7 @@ def rehearse(gate: Gate) -> Decision:
 def promote(gate: Gate, versions: Mapping[Family, Version], say: Callable[[str], None]) -> Decision:
     """Decide about the published ``versions`` and apply it, as often as others move the alias.
 
-    What an earlier promoter left unfinished is finished first.
+    A promotion that an earlier promoter left unfinished is finished first.
 
     Raises:
         OvertakenError: others were faster every time.

@@ -137,8 +137,8 @@ def _as_folder(files: Files) -> Iterator[str]:
 def logged_model(client: MlflowClient, run: str, experiment: str, **tag: str) -> LoggedModel | None:
     """Return the logged model of a run that has a tag, or None."""
     of_run = f"source_run_id = '{run}'"
-    found = client.search_logged_models([experiment], filter_string=of_run)
-    return first(model for model in found if tag.items() <= model.tags.items())
+    models = client.search_logged_models([experiment], filter_string=of_run)
+    return first(model for model in models if tag.items() <= model.tags.items())
 
 
 def link(client: MlflowClient, run_id: str, model_id: str) -> None:
@@ -153,9 +153,9 @@ def experiment_id(calls: MlflowCalls, name: str) -> str:
     """Return the id of the experiment of that name, made if there is none."""
 
     def found_or_made(client: MlflowClient) -> str:
-        if (found := client.get_experiment_by_name(name)) is None:
+        if (experiment := client.get_experiment_by_name(name)) is None:
             unless_there(lambda: client.create_experiment(name))
-            found = client.get_experiment_by_name(name)
-        return str(found.experiment_id)  # type: ignore[union-attr]
+            experiment = client.get_experiment_by_name(name)
+        return str(experiment.experiment_id)  # type: ignore[union-attr]
 
     return calls.ask(found_or_made)

@@ -7,7 +7,7 @@ from pipeline.base.records import Record
 
 
 class Stored(Record):
-    """A version as far as its files are concerned: which model folder it has, and who uses it.
+    """A version as far as its files are concerned: the folder of its model, and who uses it.
 
     ``origin`` is the version it was copied from, as ``name/version``, or empty; ``run_id`` is the
     run whose figures belong to it.
@@ -32,24 +32,24 @@ class Expired(Record):
 def expired(
     families: Mapping[str, Sequence[Stored]], served: Iterable[Stored], policy: RetentionPolicy
 ) -> Expired:
-    """Return what the policy lets go of the versions of each family.
+    """Return the files and runs of each family's versions that the policy lets go.
 
     ``served`` are the versions of the served model: every champion there ever was.
     """
-    champions = {one.origin for one in served}
+    champions = {version.origin for version in served}
     lost, lost_runs, kept_models = [], [], set()
     for versions in families.values():
-        newest = sorted(versions, key=lambda one: one.created_ms, reverse=True)
-        for age, one in enumerate(newest):
-            lasting = one.title in champions or one.kept_by_alias
+        newest = sorted(versions, key=lambda version: version.created_ms, reverse=True)
+        for age, version in enumerate(newest):
+            lasting = version.title in champions or version.kept_by_alias
             if age < policy.versions or lasting:
-                kept_models.add(one.model_id)
+                kept_models.add(version.model_id)
             else:
-                lost.append(one)
+                lost.append(version)
             if age >= policy.runs and not lasting:
-                lost_runs.append(one.run_id)
+                lost_runs.append(version.run_id)
     return Expired(
-        titles=tuple(sorted(one.title for one in lost)),
-        model_ids=tuple(sorted({one.model_id for one in lost} - kept_models)),
+        titles=tuple(sorted(version.title for version in lost)),
+        model_ids=tuple(sorted({version.model_id for version in lost} - kept_models)),
         run_ids=tuple(sorted(lost_runs)),
     )

@@ -27,9 +27,11 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
     """
     registry = connect(settings.registry)
     champion = registry.settle(SERVED) or registry.champion(SERVED)
-    last = [entry.promotion for entry in registry.valid_entries(SERVED)][-1:]
+    promotions = [entry.promotion for entry in registry.valid_entries(SERVED)][-1:]
     # A command that was interrupted and is repeated must not go back once more.
-    done = to is None and [(one.action, one.reason) for one in last] == [("restored", reason)]
+    done = to is None and any(
+        (last.action, last.reason) == ("restored", reason) for last in promotions
+    )
     version = champion if done else _target(registry, to)
     if version.version == champion.version:
         cli.fact("champion", f"{champion.title} already; nothing was changed")
@@ -43,9 +45,9 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
     registry.promote(
         version, provenance.promotion("restored", reason, forced=refused), over=champion
     )
-    said = f"{version.title}, was {champion.title}"
-    cli.fact("champion", f"{said}")
-    summary = f"## Rollback\n\n**Champion: {said}.** {pages.cell(reason)}\n"
+    change = f"{version.title}, was {champion.title}"
+    cli.fact("champion", change)
+    summary = f"## Rollback\n\n**Champion: {change}.** {pages.cell(reason)}\n"
     artifacts.add_to(config.CiRun().step_summary, summary)
 
 

@@ -1,4 +1,4 @@
-"""One version of a registered model, as it is found in MLflow and read from there."""
+"""One version of a registered model, found in MLflow and read from there."""
 
 import re
 import tempfile
@@ -78,21 +78,21 @@ def download(address: str) -> dict[str, bytes]:
     """Return the files at an address of MLflow."""
     with tempfile.TemporaryDirectory() as folder:
         repository: Any = get_artifact_repository(address)
-        found = repository.download_artifacts("", folder)
-        files = files_below(Path(found))
+        downloaded = repository.download_artifacts("", folder)
+        files = files_below(Path(downloaded))
     # MLflow's client writes this one beside what it downloads.
     files.pop("registered_model_meta", None)
     return {name: content for name, content in files.items() if not _CACHE.match(name)}
 
 
 def stored_files(client: MlflowClient, version: Version) -> dict[str, bytes]:
-    """Return what is stored of a version, right or wrong."""
+    """Return the stored files of a version, right or wrong."""
     place = plain(client).get_model_version_download_uri(version.model_name, str(version.version))
     return download(place)
 
 
 def newest_of(client: MlflowClient, model_name: str, count: int, *conditions: str) -> list[Version]:
-    """Return at most so many of a model's versions, newest first."""
+    """Return at most ``count`` of a model's versions, newest first."""
     text = " and ".join([f"name = '{model_name}'", *conditions])
     order = ["version_number DESC"]
     return [*map(version_of, client.search_model_versions(text, count, order))]
@@ -110,13 +110,13 @@ def with_key(client: MlflowClient, model_name: str, key: str) -> Version | None:
     return first(search(client, model_name, f"tags.{KEY} = '{key}'"))
 
 
-def version_of(found: ModelVersion) -> Version:
-    """Return what MLflow found as a version."""
+def version_of(stored: ModelVersion) -> Version:
+    """Return MLflow's record of a version as ours."""
     return Version(
-        model_name=found.name,
-        version=int(found.version),
-        run_id=found.run_id or "",
-        source=found.source,
-        created_ms=found.creation_timestamp,
-        tags=dict(found.tags),
+        model_name=stored.name,
+        version=int(stored.version),
+        run_id=stored.run_id or "",
+        source=stored.source,
+        created_ms=stored.creation_timestamp,
+        tags=dict(stored.tags),
     )

@@ -35,8 +35,8 @@ class Versions:
     """The versions in the registry at one tracking URI: a SQLite file or an MLflow server.
 
     MLflow resolves ``models:/`` addresses by its process-wide setting, so there can be one registry
-    in a process at a time. Every method raises `RegistryUnavailableError` where the registry gives
-    no good answer for as long as ``patience`` allows, and `RegistryError` where it refuses.
+    in a process at a time. Every method raises `RegistryUnavailableError` if the registry gives
+    no good answer for as long as ``retry`` allows, and `RegistryError` if it refuses.
     """
 
     def __init__(
@@ -54,20 +54,20 @@ class Versions:
 
     # --- reading
 
-    def version(self, model_name: str, version: int) -> Version:
+    def version(self, model_name: str, number: int) -> Version:
         """Return one version.
 
         Raises:
             RegistryError: there is none.
 
         """
-        if (found := self._find(model_name, version)) is None:
-            raise RegistryError(f"{self._calls.uri} holds no {model_name}/{version}")
-        return found
+        if (version := self._find(model_name, number)) is None:
+            raise RegistryError(f"{self._calls.uri} holds no {model_name}/{number}")
+        return version
 
-    def _find(self, model_name: str, version: int) -> Version | None:
-        found = self._calls.find(lambda client: client.get_model_version(model_name, str(version)))
-        return version_of(found) if found else None
+    def _find(self, model_name: str, number: int) -> Version | None:
+        version = self._calls.find(lambda client: client.get_model_version(model_name, str(number)))
+        return version_of(version) if version else None
 
     def versions(self, model_name: str, **tags: str) -> list[Version]:
         """Return the versions with the given tags, oldest first."""
@@ -81,19 +81,19 @@ class Versions:
 
     def find_alias(self, model_name: str, alias: str) -> Version | None:
         """Return the version that holds ``alias``, or None."""
-        found = self._calls.find(
+        holder = self._calls.find(
             lambda client: client.get_model_version_by_alias(model_name, alias)
         )
-        return version_of(found) if found else None
+        return version_of(holder) if holder else None
 
     def _holder(self, model_name: str, alias: str) -> int | None:
-        found = self.find_alias(model_name, alias)
-        return found.version if found else None
+        holder = self.find_alias(model_name, alias)
+        return holder.version if holder else None
 
     def aliases(self, model_name: str) -> dict[str, int]:
         """Return the version of each alias of a model; none where there is no such model."""
-        found = self._calls.find(lambda client: client.get_registered_model(model_name))
-        aliases = found.aliases if found else {}
+        model = self._calls.find(lambda client: client.get_registered_model(model_name))
+        aliases = model.aliases if model else {}
         return {alias: int(version) for alias, version in aliases.items()}
 
     def files(self, version: Version) -> dict[str, bytes]:
@@ -120,12 +120,12 @@ class Versions:
                 "move: put the folder back, or train again"
             )
         expected = version.manifest
-        if found := manifest.differences(expected, manifest.digests(files)):
-            raise RegistryError(f"{version.title} is not what was published: {'; '.join(found)}")
+        if faults := manifest.differences(expected, manifest.digests(files)):
+            raise RegistryError(f"{version.title} is not what was published: {'; '.join(faults)}")
         return files
 
     def stored(self, version: Version) -> dict[str, bytes]:
-        """Download what is stored of a version, right or wrong; nothing where it is gone.
+        """Download the stored files of a version, right or wrong; none if they are gone.
 
         Raises:
             RegistryError: it cannot be read.
@@ -141,19 +141,19 @@ class Versions:
     def publish(self, submission: Submission) -> Version:
         """Create a version from ``submission``, or return the one that its key has already made.
 
-        Whatever an interrupted call left is taken up where it stopped.
+        An interrupted call is taken up where it stopped.
 
         Raises:
-            RegistryError: what is stored is not what was sent, and the version stays incomplete; or
-                the key has made another model.
+            RegistryError: the stored files are not those that were sent, and the version stays
+                incomplete; or the key has made another model.
 
         """
         name, key = submission.model_name, submission.key
         if not self.versions(name, **{KEY: key}):
             self._create(submission)
-        if not (made := self.versions(name, **{KEY: key})):
+        if not (versions := self.versions(name, **{KEY: key})):
             raise RegistryError(f"the version of {name} with the key {key} was changed meanwhile")
-        version, *duplicates = made
+        version, *duplicates = versions
         for duplicate in duplicates:
             # Of two jobs with one key, the later; or a request that was given up for lost.
             self.tag(duplicate, {KEY: f"{key}{DUPLICATE}{version.title}"})
@@ -223,7 +223,7 @@ class Versions:
     def ensure_registered(self, model_name: str, description: str) -> None:
         """Create a registered model unless there is one of that name.
 
-        It is looked for first: where a server has accounts, only its admin may create one. MLflow
+        It is looked for first: on a server with accounts only the admin may create one. MLflow
         reads all versions of a model to show it, so one of them is looked for before.
         """
         if self._calls.ask(lambda client: newest_of(client, model_name, 1)):
@@ -242,19 +242,19 @@ class Versions:
         """
         address, run = f"models:/{version.title}", f"run_id = '{version.run_id}'"
 
-        def made(client: MlflowClient) -> Version | None:
-            found = search(client, model_name, run)
-            return first(copied for copied in found if copied.source == address)
+        def existing(client: MlflowClient) -> Version | None:
+            copies = search(client, model_name, run)
+            return first(copy for copy in copies if copy.source == address)
 
-        copied = self._calls.create(
-            made,
+        copy = self._calls.create(
+            existing,
             lambda client: version_of(
                 client.create_model_version(
                     model_name, address, version.run_id, tags={**version.tags, **tags}
                 )
             ),
         )
-        return self.tag(copied, tags)
+        return self.tag(copy, tags)
 
 
 def _checksums(files: Files) -> str:
