@@ -67,7 +67,7 @@ that of `docker stats`, after the first answer and after 300.
 NOTES: Final = (
     (
         "a build is the engine's own time, without `bentoml build`, `mlflow models "
-        "generate-dockerfile` and our bill of materials, but with what it downloads"
+        "generate-dockerfile` and our SBOM, but with what it downloads"
     ),
     (
         "adapted: the base gets a `python` and an apt without caches where it has none, and names "

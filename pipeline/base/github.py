@@ -1,12 +1,17 @@
 """GitHub's REST API, as far as comments on pull requests and releases need it."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.base.addresses import shown, takes_uploads_of
+from pipeline.base.config import CiRun
 from pipeline.base.errors import GitHubError
 from pipeline.base.records import Asset, Comment, Draft, PullRequest, Release
 from pipeline.base.rest import Bearer, Response, Server
+
+Value = TypeVar("Value")
 
 PER_PAGE: Final = 100
 HEADERS: Final = {
@@ -15,14 +20,26 @@ HEADERS: Final = {
 }
 
 
-class GitHub:
-    """One repository of the GitHub at ``api_url``."""
+_PULLS: Final = TypeAdapter(list[PullRequest])
+_COMMENTS: Final = TypeAdapter(list[Comment])
+_RELEASES: Final = TypeAdapter(list[Release])
+_RELEASE: Final = TypeAdapter(Release)
 
-    def __init__(self, api_url: str, repository: str, token: str, wait: float = 1.0) -> None:
-        """Ask nothing yet; ``wait`` is the first of the seconds between attempts, which double."""
-        self._api = api_url
-        self._address = f"{api_url.rstrip('/')}/repos/{repository}"
-        self._auth = Bearer(token)
+
+class GitHub:
+    """The repository that a run of CI is about."""
+
+    def __init__(self, ci: CiRun, wait: float = 1.0) -> None:
+        """Ask nothing yet; ``wait`` is the first of the seconds between attempts, which double.
+
+        Raises:
+            SettingsError: a variable that names the repository or its token is missing.
+
+        """
+        ci.must_have("repository", "token")
+        self._api = ci.api_url
+        self._address = f"{ci.api_url.rstrip('/')}/repos/{ci.repository}"
+        self._auth = Bearer(ci.token)
         self._server = Server("GitHub", GitHubError, wait)
 
     def open_pulls(self) -> Iterator[PullRequest]:
@@ -31,18 +48,11 @@ class GitHub:
         They are all looked through for a commit: asked by the commit, GitHub answers that there is
         none when it lies in a fork.
         """
-        for found in self._pages("pulls", state="open", sort="created", direction="asc"):
-            yield PullRequest(
-                number=found["number"],
-                head_sha=found["head"]["sha"],
-                repository=found["base"]["repo"]["full_name"],
-            )
+        return self._pages(_PULLS, "pulls", state="open", sort="created", direction="asc")
 
     def comments(self, number: int) -> Iterator[Comment]:
         """Yield the comments on a pull request, oldest first."""
-        for found in self._pages(f"issues/{number}/comments"):
-            author = (found["user"] or {}).get("login", "")
-            yield Comment(id=found["id"], author=author, body=found["body"] or "")
+        return self._pages(_COMMENTS, f"issues/{number}/comments")
 
     def create_comment(self, number: int, body: str) -> None:
         """Comment on a pull request."""
@@ -56,24 +66,23 @@ class GitHub:
         """Take a comment away."""
         self._ask("DELETE", f"issues/comments/{comment.id}", expected=[404])
 
-    def releases(self) -> Iterator[Release]:
-        """Yield the releases, newest first; drafts too, to whoever may write."""
-        yield from map(_release, self._pages("releases"))
+    def find_release(self, tag: str) -> Release | None:
+        """Return the release of a tag, the published one if there are several.
 
-    def create_draft(self, draft: Draft) -> Release:
-        """Make a release that nobody sees yet."""
-        content = draft.model_dump() | {"draft": True}
-        return _release(self._ask("POST", "releases", json=content).json())
+        Drafts are listed too, for a token that may write.
+        """
+        found = [release for release in self._pages(_RELEASES, "releases") if release.tag == tag]
+        return min(found, key=lambda release: (release.draft, release.id), default=None)
 
-    def edit_draft(self, release: Release, draft: Draft) -> Release:
-        """Give a draft another content."""
-        content = draft.model_dump() | {"draft": True}
-        return _release(self._ask("PATCH", f"releases/{release.id}", json=content).json())
+    def save_draft(self, draft: Draft, release: Release | None) -> Release:
+        """Make a release that only those who may write can see, or change one that is there."""
+        method, path = ("PATCH", f"/{release.id}") if release else ("POST", "")
+        return self._release(method, path, draft.model_dump() | {"draft": True})
 
     def publish(self, release: Release, *, latest: bool) -> Release:
         """Publish a draft; ``latest`` makes it the one that GitHub shows first."""
         content = {"draft": False, "make_latest": "true" if latest else "false"}
-        return _release(self._ask("PATCH", f"releases/{release.id}", json=content).json())
+        return self._release("PATCH", f"/{release.id}", content)
 
     def upload(self, release: Release, name: str, content: bytes) -> None:
         """Add a file to a draft.
@@ -96,34 +105,26 @@ class GitHub:
         """Take a file from a draft."""
         self._ask("DELETE", f"releases/assets/{asset.id}", expected=[404])
 
-    def _pages(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, kind: TypeAdapter[list[Value]], path: str, **query: str) -> Iterator[Value]:
         number, more = 1, True
         while more:
             asked = query | {"per_page": str(PER_PAGE), "page": str(number)}
-            found = self._ask("GET", path, params=asked).json()
+            found = _read(kind, self._ask("GET", path, params=asked))
             yield from found
             number, more = number + 1, len(found) == PER_PAGE
+
+    def _release(self, method: str, path: str, content: dict[str, Any]) -> Release:
+        return _read(_RELEASE, self._ask(method, f"releases{path}", json=content))
 
     def _ask(self, method: str, path: str, **content: Any) -> Response:
         address = f"{self._address}/{path}"
         return self._server.ask(method, address, auth=self._auth, headers=HEADERS, **content)
 
 
-def _release(found: dict[str, Any]) -> Release:
-    return Release(
-        id=found["id"],
-        tag=found["tag_name"],
-        draft=found["draft"],
-        url=found["html_url"],
-        upload_url=found["upload_url"],
-        assets=tuple(map(_asset, found["assets"])),
-    )
-
-
-def _asset(found: dict[str, Any]) -> Asset:
-    return Asset(
-        id=found["id"],
-        name=found["name"],
-        whole=found["state"] == "uploaded",
-        digest=found.get("digest") or "",
-    )
+def _read(kind: TypeAdapter[Value], answer: Response) -> Value:
+    try:
+        return kind.validate_json(answer.content)
+    except ValidationError:
+        raise GitHubError(
+            f"{shown(answer.url)} does not answer as GitHub's API does: is GITHUB_API_URL right?"
+        ) from None

@@ -5,6 +5,7 @@ import re
 from typing import Annotated, Final
 
 from pydantic import (
+    AliasPath,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -52,38 +53,53 @@ class Estimate(Record):
         return value if math.isfinite(value) else str(value)
 
 
-class PullRequest(Record):
+class Foreign(Record):
+    """A value as a server sends it, with whatever else it has to say."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+# GitHub sends null for a text that is empty.
+Text = Annotated[str, BeforeValidator(lambda text: text or "")]
+
+
+class PullRequest(Foreign):
     """An open pull request: its number, the commit it would merge, and the repository it is to."""
 
     number: int
-    head_sha: str
-    repository: str
+    head_sha: str = Field(validation_alias=AliasPath("head", "sha"))
+    repository: str = Field(validation_alias=AliasPath("base", "repo", "full_name"))
 
 
-class Comment(Record):
-    """A comment as GitHub has it."""
+class Comment(Foreign):
+    """A comment as GitHub has it; the author may have been deleted."""
 
     id: int
-    author: str
-    body: str
+    author: str = Field(default="", validation_alias=AliasPath("user", "login"))
+    body: Text
 
 
-class Asset(Record):
-    """A file of a release on GitHub; ``whole`` says that its upload was finished."""
+class Asset(Foreign):
+    """A file of a release on GitHub."""
 
     id: int
     name: str
-    whole: bool
-    digest: str
+    state: str
+    digest: Text = ""
+
+    @property
+    def whole(self) -> bool:
+        """Say whether its upload was finished."""
+        return self.state == "uploaded"
 
 
-class Release(Record):
+class Release(Foreign):
     """A release as GitHub has it."""
 
     id: int
-    tag: str
+    tag: str = Field(validation_alias="tag_name")
     draft: bool
-    url: str
+    url: str = Field(validation_alias="html_url")
     upload_url: str
     assets: tuple[Asset, ...]
 

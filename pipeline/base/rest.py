@@ -18,15 +18,13 @@ from pipeline.base.errors import PipelineError
 SECONDS: Final = 30.0
 ATTEMPTS: Final = 4
 SHOWN: Final = 200
-# What may be asked again when there was no answer: the second time changes nothing more.
+# Sent again when there was no answer: the second time changes nothing more.
 REPEATABLE: Final = frozenset({"GET", "PUT", "PATCH", "DELETE"})
 LATER: Final = frozenset({429, 500, 502, 503, 504})
 
 Response = requests.Response
 
-
-class _LaterError(Exception):
-    """There was no answer, or one that may be another the next time."""
+_NO_ANSWER: Final = tenacity.retry_if_exception_type((requests.ConnectionError, requests.Timeout))
 
 
 class Bearer(AuthBase):
@@ -45,7 +43,7 @@ class Bearer(AuthBase):
 
 @dataclass(frozen=True)
 class Server:
-    """Who answers, as people call it, and the error that says it did not.
+    """A server, as people call it, and the error that says that it refused or did not answer.
 
     ``wait`` is the first of the seconds between attempts, which double.
     """
@@ -65,7 +63,8 @@ class Server:
     ) -> Response:
         """Send a request and return the answer, which is a good one or has an expected status.
 
-        Without an answer it is sent again where that changes nothing more, or ``repeat`` says so.
+        Without an answer, or with one of trouble, it is sent again where that changes nothing more
+        or ``repeat`` says so.
 
         Raises:
             PipelineError: of the server's kind: no answer, or one that refuses.
@@ -74,36 +73,21 @@ class Server:
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(ATTEMPTS if repeat or method in REPEATABLE else 1),
             wait=tenacity.wait_exponential(multiplier=self.wait),
-            retry=tenacity.retry_if_exception_type(_LaterError),
-            reraise=True,
+            retry=_NO_ANSWER | tenacity.retry_if_result(lambda answer: answer.status_code in LATER),
+            retry_error_callback=lambda last: last.outcome and last.outcome.result(),
         )
         proxies.spare_this_machine()
         what = f"{method} {urlsplit(address).path}"
         try:
-            answer: Response = retrying(_send, method, address, expected, content)
-        except _LaterError as error:
-            raise self.error(f"{self.name} gave no answer to {what}: {error}") from None
+            answer: Response = retrying(
+                requests.request, method, address, timeout=SECONDS, **content
+            )
         except requests.RequestException as error:
-            raise self.error(f"{self.name} cannot be asked {what}: {_kind(error)}") from None
+            kind = type(error).__name__
+            raise self.error(f"{self.name} gave no answer to {what}: {kind}") from None
         if not answer.ok and answer.status_code not in expected:
             raise self.error(f"{self.name} answered {answer.status_code} to {what}{_why(answer)}")
         return answer
-
-
-def _send(
-    method: str, address: str, expected: Collection[int], content: dict[str, Any]
-) -> Response:
-    try:
-        answer = requests.request(method, address, timeout=SECONDS, **content)
-    except (requests.ConnectionError, requests.Timeout) as error:
-        raise _LaterError(_kind(error)) from None
-    if answer.status_code in LATER and answer.status_code not in expected:
-        raise _LaterError(f"{answer.status_code}{_why(answer)}")
-    return answer
-
-
-def _kind(error: Exception) -> str:
-    return type(error).__name__
 
 
 def _why(answer: Response) -> str:

@@ -30,8 +30,7 @@ def build_command(  # noqa: PLR0913 (each is an option)
 ) -> None:
     """Build the Bento and the container image of the champion.
 
-    The Bento lies in `.bentoml/`; `images/` has the build's log and the bill of materials
-    (CycloneDX).
+    The Bento lies in `.bentoml/`; `images/` has the build's log and the SBOM (CycloneDX).
 
     Exit codes: 0 built; 1 something is wrong; 2 a setting or an option does not exist; 4 the
     registry of models does not answer.

@@ -49,7 +49,7 @@ def python_image(folder: Path) -> str:
 def build_image(  # noqa: PLR0913 (an image is made of these)
     engine: Engine, bento_folder: Path, about: Manifest, *, tag: str, base: str, written: Path
 ) -> Image:
-    """Build the image over a Bento; ``written`` gets the build's log and the bill of materials.
+    """Build the image over a Bento; ``written`` gets the build's log and the SBOM.
 
     Raises:
         ImageError: the engine or syft refused; the message says why.
@@ -67,7 +67,7 @@ def build_image(  # noqa: PLR0913 (an image is made of these)
     finally:
         content = "".join(f"{line}\n" for line in lines).encode()
         artifacts.write_file(written / "build.log", content)
-    artifacts.write_file(written / SBOM, sbom.bill_of_materials(tag))
+    artifacts.write_file(written / SBOM, sbom.make(tag))
     return built
 
 
@@ -130,7 +130,7 @@ def _show(built: Image, base: Image, about: Manifest) -> None:
         ("model", f"{about.model_name}/{about.version}, {about.family}"),
         ("size", f"{built.size / MEGABYTE:.0f} MB, {added / MEGABYTE:.0f} MB over {base.name}"),
         ("user", built.user),
-        ("log, bill of materials", f"{_written(about)}/"),
+        ("log, SBOM", f"{_written(about)}/"),
     )
     cli.show_table("Image", ("", ""), rows)
     cli.fact("next", f"python -m pipeline.image verify {built.name}")

@@ -1,8 +1,6 @@
 """The Docker engine: images, containers, pushes. It needs the engine alone, and no client."""
 
-import hashlib
 import io
-import json
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +11,6 @@ from typing import Any, Final
 
 import docker
 import requests
-from docker.auth import load_config
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
@@ -23,9 +20,10 @@ from pipeline.base.artifacts import write_chunks
 from pipeline.base.errors import ImageError
 from pipeline.base.manifest import Files
 from pipeline.base.records import Record
+from pipeline.image.saved import readable
 
 BUILD_SECONDS: Final = 1800
-# What whoever runs the image is told to use: nothing can be written but a small /tmp.
+# As the docs tell users to run it: nothing can be written but a small /tmp.
 HARDENED: Final[Mapping[str, Any]] = {
     "read_only": True,
     "cap_drop": ["ALL"],
@@ -113,7 +111,7 @@ class Engine:
             ImageError: a step failed; the message holds what it said.
 
         """
-        with _explained(f"cannot build {tag}"):
+        with explained(f"cannot build {tag}"):
             lines = self._client.api.build(
                 fileobj=io.BytesIO(archives.tar(context)),
                 custom_context=True,
@@ -141,7 +139,7 @@ class Engine:
             ImageError: the engine has none of that name.
 
         """
-        with _explained(f"cannot read {name}"):
+        with explained(f"cannot read {name}"):
             try:
                 found = self._client.images.get(name).attrs
             except ImageNotFound:
@@ -164,7 +162,7 @@ class Engine:
 
         """
         digest = ""
-        with _explained(f"cannot push {tag}"):
+        with explained(f"cannot push {tag}"):
             for line in self._client.api.push(tag, stream=True, decode=True):
                 if "error" in line:
                     raise ImageError(f"cannot push {tag}: {line['error']}")
@@ -180,13 +178,13 @@ class Engine:
             ImageError: the registry has none, refuses or is out of reach.
 
         """
-        with _explained(f"cannot pull {name}"):
+        with explained(f"cannot pull {name}"):
             self._client.images.pull(name)
         return self.image(name)
 
     def pinned(self, name: str) -> str:
         """Return a name with the digest that its registry gave the image, or the name alone."""
-        with _explained(f"cannot read {name}"):
+        with explained(f"cannot read {name}"):
             found = self._client.images.get(name).attrs["RepoDigests"]
         repository = _TAG.sub("", name)
         digests = [
@@ -197,12 +195,12 @@ class Engine:
     def tag(self, name: str, tag: str) -> None:
         """Give an image a further name."""
         repository, _, version = tag.rpartition(":")
-        with _explained(f"cannot tag {name}"):
+        with explained(f"cannot tag {name}"):
             self._client.images.get(name).tag(repository, version)
 
     def remove(self, name: str) -> None:
         """Remove an image with all its names, unless there is none."""
-        with _explained(f"cannot remove {name}"), suppress(ImageNotFound):
+        with explained(f"cannot remove {name}"), suppress(ImageNotFound):
             self._client.images.remove(self._client.images.get(name).id, force=True)
 
     def save(self, name: str, path: Path) -> None:
@@ -213,7 +211,7 @@ class Engine:
             ArtifactError: the file system refuses.
 
         """
-        with _explained(f"cannot save {name}"):
+        with explained(f"cannot save {name}"):
             write_chunks(path, self._client.api.get_image(name))
 
     def load(self, path: Path) -> None:
@@ -223,7 +221,7 @@ class Engine:
             ImageError: the file is missing or holds none.
 
         """
-        with _explained(f"cannot load {path}"), _readable(path), path.open("rb") as file:
+        with explained(f"cannot load {path}"), readable(path), path.open("rb") as file:
             self._client.images.load(file)
 
     def read(self, name: str, folder: str) -> dict[str, bytes]:
@@ -233,7 +231,7 @@ class Engine:
             ImageError: there is no such folder.
 
         """
-        with _explained(f"cannot read {name}"):
+        with explained(f"cannot read {name}"):
             container = self._client.containers.create(name)
             try:
                 chunks, _ = container.get_archive(folder)
@@ -256,12 +254,12 @@ class Engine:
             ImageError: it cannot be started.
 
         """
-        with _explained(f"cannot run {name}"):
+        with explained(f"cannot run {name}"):
             container = self._client.containers.create(
                 name, ports={f"{port}/tcp": ("127.0.0.1", None)}, **HARDENED
             )
         try:
-            with _explained(f"cannot run {name}"):
+            with explained(f"cannot run {name}"):
                 container.start()
                 container.reload()
                 bound = container.ports.get(f"{port}/tcp") or [{"HostIp": "", "HostPort": "0"}]
@@ -270,48 +268,14 @@ class Engine:
             container.remove(force=True, v=True)
 
 
-def saved_id(path: Path) -> str:
-    """Return the digest of the configuration of the one image in a file of `save`.
-
-    Registries know an image by it too, and engines of every kind keep it.
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Say in one line, which begins with ``what``, that the block did not get it from Docker.
 
     Raises:
-        ImageError: the file is missing, or is none of those.
+        ImageError: the engine or its client refused.
 
     """
-    with _readable(path), tarfile.open(path) as tar:
-        (image,) = json.loads(tar.extractfile("manifest.json").read())  # type: ignore[union-attr]
-        configuration = tar.extractfile(image["Config"]).read()  # type: ignore[union-attr]
-    return f"sha256:{hashlib.sha256(configuration).hexdigest()}"
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ImageError(f"cannot read {path}: {error.strerror}") from None
-    except (tarfile.TarError, LookupError, ValueError, TypeError, AttributeError):
-        raise ImageError(f"{path} is not the file of one image") from None
-
-
-def login(image: str) -> tuple[str, str] | None:
-    """Return the user and the password that ``docker login`` keeps for an image's registry.
-
-    Raises:
-        ImageError: the program that keeps them fails.
-
-    """
-    registry = image.partition("/")[0]
-    with _explained(f"cannot read the login for {registry}"):
-        found = load_config().resolve_authconfig(registry) or {}
-    lowered = {name.lower(): value for name, value in found.items()}
-    user, password = lowered.get("username"), lowered.get("password")
-    return (user, password) if user and password else None
-
-
-@contextmanager
-def _explained(what: str) -> Iterator[None]:
     try:
         yield
     except (APIError, DockerException, requests.RequestException) as error:

@@ -13,7 +13,7 @@ from pipeline.base.errors import ImageError
 _OUTPUT: Final = ("--output", "cyclonedx-json", "--quiet")
 
 
-def bill_of_materials(image: str) -> bytes:
+def make(image: str) -> bytes:
     """Return every package of a local image as CycloneDX in JSON.
 
     Raises:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pipeline.base import cli, config
-from pipeline.release import steps
+from pipeline.release import announce, build, mark, prepare, publish
 
 
 def main(context: typer.Context) -> None:
@@ -44,7 +44,7 @@ def prepare_command(
     - `python -m pipeline.release prepare v1.2.3`
 
     """
-    steps.prepare(config.load(), tag)
+    prepare.run(config.load(), tag)
 
 
 def build_command(
@@ -64,7 +64,7 @@ def build_command(
         ),
     ] = False,
 ) -> None:
-    """Build, verify and scan the image; writes it, its log, its bill and checksums.
+    """Build, verify and scan the image; writes it, its log, its SBOM and checksums.
 
     The base is pulled and pinned by its digest; where it cannot be pulled, the one of this machine
     is taken. The Python packages of the image are looked up in the database of `osv.dev`, or of the
@@ -78,7 +78,7 @@ def build_command(
     - `python -m pipeline.release build --accept CVE-2026-0001`
 
     """
-    steps.build(
+    build.run(
         config.load(),
         base_image=base_image,
         accepted=tuple(accept or ()),
@@ -98,11 +98,11 @@ def publish_command() -> None:
     - `python -m pipeline.release publish`
 
     """
-    steps.publish(config.load())
+    publish.run(config.load())
 
 
 def announce_command() -> None:
-    """Publish the GitHub Release with package, bill of materials, model card and checksums.
+    """Publish the GitHub Release with package, SBOM, model card and checksums.
 
     It is a draft until all of them are there.
 
@@ -112,7 +112,7 @@ def announce_command() -> None:
     - `python -m pipeline.release announce`
 
     """
-    steps.announce()
+    announce.run()
 
 
 def mark_command() -> None:
@@ -128,7 +128,7 @@ def mark_command() -> None:
     - `python -m pipeline.release mark`
 
     """
-    steps.mark(config.load())
+    mark.run(config.load())
 
 
 if __name__ == "__main__":

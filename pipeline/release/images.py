@@ -6,11 +6,13 @@ import re
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+from docker.auth import load_config
 from requests.auth import HTTPBasicAuth
 
 from pipeline.base.addresses import may_take_secrets, origin, shown
 from pipeline.base.errors import ImageError
 from pipeline.base.rest import Bearer, Response, Server
+from pipeline.image.docker import explained
 from pipeline.release.plan import Found
 
 MANIFESTS: Final = (
@@ -84,7 +86,7 @@ class Repository:
         headers = {"Content-Type": answer.headers["Content-Type"]}
         put = self._ask("PUT", f"manifests/{tag}", headers=headers, data=answer.content)
         if not put.ok:
-            raise ImageError(f"{self._host} lets nobody move {self._path}:{tag}")
+            raise ImageError(f"{self._host} refuses to move {self._path}:{tag}")
 
     def _configuration(self, digest: str) -> dict[str, Any]:
         content = self._ask("GET", f"blobs/{digest}").content
@@ -111,13 +113,28 @@ class Repository:
         realm, asked = token_server(challenge, urlsplit(self._address).scheme)
         if not realm:
             raise ImageError(f"{self._host} wants a login: run `docker login {self._host}`")
-        asked["scope"] = f"repository:{self._path}:pull" + ",push" * bool(self._login)
+        asked["scope"] = f"repository:{self._path}:{'pull,push' if self._login else 'pull'}"
         given = self._server.ask("GET", realm, auth=self._login or Bearer(""), params=asked).json()
         return Bearer(given.get("token") or given.get("access_token") or "")
 
 
+def login(image: str) -> tuple[str, str] | None:
+    """Return the user and the password that ``docker login`` keeps for an image's registry.
+
+    Raises:
+        ImageError: the program that keeps them fails.
+
+    """
+    registry = image.partition("/")[0]
+    with explained(f"cannot read the login for {registry}"):
+        found = load_config().resolve_authconfig(registry) or {}
+    lowered = {name.lower(): value for name, value in found.items()}
+    user, password = lowered.get("username"), lowered.get("password")
+    return (user, password) if user and password else None
+
+
 def token_server(challenge: str, scheme: str) -> tuple[str, dict[str, str]]:
-    """Return who gives tokens and what to ask there, as a registry says; or nobody.
+    """Return the server of tokens that a registry names and what to ask it; nothing if unsafe.
 
     A registry may name another host, as Docker Hub does. ``scheme`` is the registry's; a password
     goes there as safely as to the registry: encrypted, or from this machine to itself.

@@ -23,7 +23,7 @@ RELEASED_AS: Final = "released_as"
 
 REVISION: Final = "org.opencontainers.image.revision"
 
-# What may be a name in a registry of images, and a tag there.
+# A name in a registry of images.
 _NAME: Final = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*")
 _HOST: Final = re.compile(r"[a-z0-9.-]+(?::[0-9]+)?")
 _LONGEST_TAG: Final = 128
@@ -38,10 +38,10 @@ class Found(Record):
 
 
 class Shipped(Record):
-    """What an unfinished release has pushed already: it ships this and nothing newer."""
+    """An image that an unfinished release has pushed: it ships this and nothing newer."""
 
-    model_name: str
     model_version: int
+    image_id: str
     digest: str
 
 
@@ -149,9 +149,7 @@ def begin(  # noqa: PLR0913 (all that the world holds about a tag)
         raise ReleaseError(f"{image} exists already and does not say which model it holds: {again}")
     if published and tag in released_as.get(int(number), "").split():
         raise ReleaseError(f"{tag} is released already, as {image}@{found.digest}: {again}")
-    return Shipped(
-        model_name=found.labels[MODEL_NAME], model_version=int(number), digest=found.digest
-    )
+    return Shipped(model_version=int(number), image_id=found.image_id, digest=found.digest)
 
 
 def moving_tags(version: Version, tags: Iterable[str]) -> tuple[str, ...]:

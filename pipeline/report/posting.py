@@ -24,8 +24,7 @@ def run(folder: Path, head_sha: str, run_id: str = "", author: str = comment.AUT
 
     """
     ci = config.CiRun()
-    ci.must_have("repository", "token")
-    github = GitHub(ci.api_url, ci.repository, ci.token)
+    github = GitHub(ci)
     pull = comment.choose(github.open_pulls(), ci.repository, head_sha)
     if pull is None:
         cli.say(f"comment       none: no open pull request has the head {head_sha}")

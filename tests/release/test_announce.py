@@ -8,7 +8,7 @@ import pytest
 from pipeline.base import config
 from pipeline.base.errors import GitHubError
 from pipeline.base.github import GitHub
-from pipeline.release import steps
+from pipeline.release import announce
 from tests import github_api
 from tests.release.conftest import REPOSITORY, TAG
 from tests.report.comment.conftest import tags
@@ -46,7 +46,7 @@ def test_a_release_is_a_draft_until_all_of_it_is_there(github, pushed):
     """The last call publishes it; nobody sees less than all."""
     assert pushed.plan.digest
 
-    steps.announce()
+    announce.run()
 
     check_whole(github)
     number = str(github.releases[0]["id"])
@@ -59,7 +59,7 @@ def test_a_release_is_a_draft_until_all_of_it_is_there(github, pushed):
 
 def test_the_release_says_where_it_comes_from(github, pushed):
     """The tag, the commit, the image by its digest, and how to check that."""
-    steps.announce()
+    announce.run()
 
     (found,) = github.releases
     plan, body = pushed.plan, found["body"]
@@ -76,7 +76,7 @@ def test_the_release_says_where_it_comes_from(github, pushed):
 def test_the_notes_are_what_they_look_like(github, pushed):
     """Two commands to copy and one table."""
     assert pushed.plan.digest
-    steps.announce()
+    announce.run()
 
     shown = [tag.strip("<>").partition(" ")[0] for tag in tags(github.releases[0]["body"])]
     assert (shown.count("pre"), shown.count("table"), shown.count("a")) == (2, 1, 0)
@@ -85,7 +85,7 @@ def test_the_notes_are_what_they_look_like(github, pushed):
 def test_the_files_fit_their_checksums(github, pushed, tmp_path):
     """As a person checks them after a download."""
     assert pushed.plan.digest
-    steps.announce()
+    announce.run()
     folder = tmp_path / "download"
     folder.mkdir()
     for name, content in assets(github).items():
@@ -106,7 +106,7 @@ def test_only_the_highest_stable_release_is_the_latest(github, pushed, prereleas
     """GitHub would take the newest one."""
     pushed.change(prerelease=prerelease, highest=highest)
 
-    steps.announce()
+    announce.run()
 
     (found,) = github.releases
     assert found["prerelease"] is prerelease
@@ -115,7 +115,7 @@ def test_only_the_highest_stable_release_is_the_latest(github, pushed, prereleas
 
 def test_the_summary_leads_to_the_release(github, pushed, tmp_path, capsys):
     """And the log does."""
-    steps.announce()
+    announce.run()
 
     url = github.releases[0]["html_url"]
     assert pushed.plan.pinned in (tmp_path / "summary.md").read_text()
@@ -125,11 +125,11 @@ def test_the_summary_leads_to_the_release(github, pushed, tmp_path, capsys):
 
 def test_announcing_again_changes_nothing(github, pushed):
     """A published release is never touched."""
-    steps.announce()
+    announce.run()
     before = github.changes
     pushed.change(digest="sha256:" + "e" * 64)
 
-    steps.announce()
+    announce.run()
 
     assert github.changes == before
     check_whole(github)
@@ -146,14 +146,14 @@ def test_a_crash_at_any_call_is_made_good_by_the_next_run(github, pushed, number
     github.fail_at, github.done_before = number, done_before
 
     with pytest.raises(GitHubError, match="injected by the test"):
-        steps.announce()
+        announce.run()
 
     public = [one for one in github.releases if not one["draft"]]
     assert bool(public) == (done_before and number == CALLS)
     if public:
         check_whole(github)
     github.fail_at = 0
-    steps.announce()
+    announce.run()
     check_whole(github)
     assert github_api.TOKEN not in str(vars(github))
 
@@ -164,13 +164,13 @@ def test_two_crashes_in_a_row_are_made_good_as_well(github, pushed, first, secon
     assert pushed.plan.digest
     github.fail_at, github.done_before = first, True
     with pytest.raises(GitHubError):
-        steps.announce()
+        announce.run()
     github.fail_at, github.done_before = github.changes + second, False
     with pytest.raises(GitHubError):
-        steps.announce()
+        announce.run()
 
     github.fail_at = 0
-    steps.announce()
+    announce.run()
 
     check_whole(github)
 
@@ -180,11 +180,11 @@ def test_a_half_uploaded_file_is_uploaded_again(github, pushed):
     assert pushed.plan.digest
     github.fail_at, github.done_before = 3, True
     with pytest.raises(GitHubError):
-        steps.announce()
+        announce.run()
     github.releases[0]["assets"][1]["state"] = "starter"
     github.fail_at = 0
 
-    steps.announce()
+    announce.run()
 
     check_whole(github)
     assert ("DELETE", "4") not in changes(github)[:3]
@@ -197,7 +197,7 @@ def test_a_draft_of_another_attempt_is_brought_up_to_date(github, pushed):
     for name in ("heart_disease_model_v7.tar.gz", "SHA256SUMS"):
         by_hand(github, f"releases/{made['id']}/assets", b"old", name=name)
 
-    steps.announce()
+    announce.run()
 
     check_whole(github)
     assert pushed.plan.digest in github.releases[0]["body"]
@@ -208,14 +208,22 @@ def test_no_file_and_no_token_go_where_a_release_of_another_server_says(github):
     """An answer could name any address."""
     made = by_hand(github, "releases", {"tag_name": TAG, "draft": True})
     made["upload_url"] = f"{config.CiRun().api_url.replace('127.0.0.1', 'localhost')}/x{{?name}}"
-    ci = config.CiRun()
-    api = GitHub(ci.api_url, ci.repository, ci.token, wait=0)
-    (found,) = api.releases()
+    api = GitHub(config.CiRun(), wait=0)
+    found = api.find_release(TAG)
     before = len(github.calls)
 
     with pytest.raises(GitHubError, match="nothing is sent"):
         api.upload(found, "file", b"content")
     assert len(github.calls) == before
+
+
+def test_an_answer_of_another_form_is_one_line(github, pushed):
+    """A proxy may answer in GitHub's place."""
+    assert pushed.plan.digest
+    github.releases.append({"draft": False})
+
+    with pytest.raises(GitHubError, match=r"/releases does not answer as GitHub's API does: is G"):
+        announce.run()
 
 
 def by_hand(github, path, body, **query):
@@ -229,7 +237,7 @@ def test_a_short_trouble_of_github_is_waited_for(github, pushed):
     assert pushed.plan.digest
     github.troubles = [502]
 
-    steps.announce()
+    announce.run()
 
     check_whole(github)
     assert [call.status for call in github.calls[:2]] == [502, 200]

@@ -197,7 +197,7 @@ def test_a_release_that_was_interrupted_is_taken_up_with_what_it_pushed(publishe
         "v1.2.3", REVISION, IMAGE, release=published, found=found(), released_as=listed
     )
 
-    assert got == Shipped(model_name="heart_disease", model_version=4, digest=DIGEST)
+    assert got == Shipped(model_version=4, image_id="sha256:c", digest=DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ ONE = "sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
 def test_a_draft_ends_with_exactly_its_files(assets, stale, missing):
     """What an interrupted run left is kept if it is whole, and replaced if not."""
     listed = tuple(
-        Asset(id=number, name=name, whole=whole, digest=digest)
+        Asset(id=number, name=name, state="uploaded" if whole else "starter", digest=digest)
         for number, (name, whole, digest) in enumerate(assets)
     )
     draft = github_release(draft=True).model_copy(update={"assets": listed})

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from pipeline.base.errors import RegistryError, ReleaseError
-from pipeline.release import steps
+from pipeline.release import mark
 from tests.release.conftest import TAG
 
 
@@ -26,7 +26,7 @@ def version(registry, number=1):
 
 def test_a_stable_release_is_in_production(settings, shipped, registry, capsys):
     """With when, as what, and in which image."""
-    steps.mark(settings)
+    mark.run(settings)
 
     assert registry.find_alias("heart_disease", "production") == version(registry)
     tags = version(registry).tags
@@ -42,7 +42,7 @@ def test_a_pre_release_is_in_staging(settings, shipped, registry):
     """And production stays as it is."""
     shipped.change(tag="v1.2.3-rc.1", prerelease=True)
 
-    steps.mark(settings)
+    mark.run(settings)
 
     assert registry.find_alias("heart_disease", "staging") == version(registry)
     assert registry.find_alias("heart_disease", "production") is None
@@ -54,7 +54,7 @@ def test_a_backport_leaves_production_with_the_higher_release(settings, shipped,
     registry.set_alias(other, "production")
     shipped.change(highest=False)
 
-    steps.mark(settings)
+    mark.run(settings)
 
     assert registry.find_alias("heart_disease", "production").version == other.version
     assert version(registry).tags["released_as"] == TAG
@@ -64,20 +64,20 @@ def test_a_backport_leaves_production_with_the_higher_release(settings, shipped,
 def test_a_version_keeps_every_release_it_was_shipped_in(settings, shipped, registry):
     """A candidate and then the release, with one model."""
     shipped.change(tag="v1.2.3-rc.1", prerelease=True)
-    steps.mark(settings)
+    mark.run(settings)
     shipped.change(tag=TAG, prerelease=False)
-    steps.mark(settings)
+    mark.run(settings)
 
     assert version(registry).tags["released_as"] == "v1.2.3-rc.1 v1.2.3"
 
 
 def test_marking_again_changes_nothing(settings, shipped, registry):
     """Also the moment stays that of the release."""
-    steps.mark(settings)
+    mark.run(settings)
     tags = version(registry).tags | {"released_at": "2026-01-01"}
     registry.tag(version(registry), tags)
 
-    steps.mark(settings)
+    mark.run(settings)
 
     assert shipped.plan.tag == TAG
     assert version(registry).tags == tags
@@ -90,7 +90,7 @@ def test_marking_ends_what_was_interrupted(settings, shipped, registry, there):
     if there != "alias":
         registry.tag(version(registry), {"released_at": "2026-01-01"})
 
-    steps.mark(settings)
+    mark.run(settings)
 
     assert shipped.plan.tag == TAG
     assert version(registry).tags["released_as"] == TAG
@@ -108,12 +108,12 @@ def test_a_release_is_not_listed_before_all_else_is_written(
             f"WHEN NEW.key = '{broken}' BEGIN SELECT RAISE(ABORT, 'broken off'); END"
         )
     with pytest.raises(RegistryError):
-        steps.mark(settings)
+        mark.run(settings)
     assert "released_as" not in version(registry).tags
 
     with closing(sqlite3.connect(place / "mlflow.db")) as database:
         database.execute("DROP TRIGGER broken")
-    steps.mark(settings)
+    mark.run(settings)
 
     assert shipped.plan.tag == TAG
     assert version(registry).tags.keys() >= {"released_at", "released_image", "released_as"}
@@ -125,7 +125,7 @@ def test_another_registry_is_not_marked(settings, shipped, registry):
     shipped.change(model_digest="0" * 64)
 
     with pytest.raises(ReleaseError, match="heart_disease/1 of this registry is another model"):
-        steps.mark(settings)
+        mark.run(settings)
     assert "released_as" not in version(registry).tags
     assert registry.find_alias("heart_disease", "production") is None
 
@@ -135,4 +135,4 @@ def test_a_version_that_is_gone_is_one_line(settings, shipped):
     shipped.change(model_version=7)
 
     with pytest.raises(RegistryError, match="holds no heart_disease/7"):
-        steps.mark(settings)
+        mark.run(settings)

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.base.errors import NoChampionError, PipelineError, ReleaseError, SettingsError
 from pipeline.model_packaging import ModelPackager
-from pipeline.release import steps
+from pipeline.release import announce, build, mark, prepare, publish
 from pipeline.release.plan import Plan
 from tests import github_api
 from tests.conftest import ROOT
@@ -37,7 +37,7 @@ def pushed(shelf, place, version="1", tag="1.2.3", revision=None):
 
 def test_a_plan_names_the_champion_by_its_number(settings, place, github, shelf):
     """What a promotion changes later is for the next release."""
-    steps.prepare(settings, TAG)
+    prepare.run(settings, TAG)
 
     found = plan()
     assert (found.model_name, found.model_version) == ("heart_disease", 1)
@@ -53,7 +53,7 @@ def test_a_plan_names_the_champion_by_its_number(settings, place, github, shelf)
 
 def test_the_package_beside_the_plan_is_whole(settings, github, shelf):
     """And its archive holds the same files."""
-    steps.prepare(settings, TAG)
+    prepare.run(settings, TAG)
 
     about = ModelPackager(settings).validate_package("release/package")
     assert about.model_digest == plan().model_digest
@@ -67,7 +67,7 @@ def test_the_package_beside_the_plan_is_whole(settings, github, shelf):
 
 def test_the_deployment_files_name_the_image_that_is_released(settings, github, shelf):
     """By its version; nobody has to fill it in."""
-    steps.prepare(settings, TAG)
+    prepare.run(settings, TAG)
 
     for name in ("compose.yaml", "kubernetes/deployment.yaml"):
         text = Path("release/package/deployment", name).read_text()
@@ -78,11 +78,11 @@ def test_the_deployment_files_name_the_image_that_is_released(settings, github, 
 
 def test_preparing_again_writes_the_same(settings, github, shelf):
     """Byte for byte, and nothing is left of before."""
-    steps.prepare(settings, TAG)
+    prepare.run(settings, TAG)
     first = {p: p.read_bytes() for p in Path("release").rglob("*") if p.is_file()}
     Path("release/left-over").write_text("x")
 
-    steps.prepare(settings, TAG)
+    prepare.run(settings, TAG)
 
     assert {p: p.read_bytes() for p in Path("release").rglob("*") if p.is_file()} == first
     assert shelf.digests() == {}
@@ -93,7 +93,7 @@ def test_a_pre_release_says_so(settings, place, github, shelf):
     """It will set another alias."""
     git(place, "tag", "v2.0.0-rc.1")
 
-    steps.prepare(settings, "v2.0.0-rc.1")
+    prepare.run(settings, "v2.0.0-rc.1")
 
     assert plan().prerelease
     assert plan().alias == "staging"
@@ -118,7 +118,7 @@ def test_without_a_champion_there_is_one_line_and_nothing_else(
         NoChampionError,
         match="for no version holds heart_disease@champion yet: let a training on main end",
     ):
-        steps.prepare(empty, TAG)
+        prepare.run(empty, TAG)
     assert not Path("release").exists()
     assert shelf.digests() == {}
     assert github.changes == 0
@@ -127,7 +127,7 @@ def test_without_a_champion_there_is_one_line_and_nothing_else(
 def refused(settings, tag, said):
     """Assert that a tag is refused, and that nothing is left of the attempt."""
     with pytest.raises(ReleaseError, match=said) as found:
-        steps.prepare(settings, tag)
+        prepare.run(settings, tag)
     assert "\n" not in str(found.value)
     assert not Path("release").exists()
 
@@ -178,7 +178,7 @@ def test_a_tag_on_an_older_commit_of_main_is_taken(settings, place, github, shel
     git(place, "update-ref", "refs/remotes/origin/main", "HEAD")
     git(place, "checkout", "--quiet", "--detach", head)
 
-    steps.prepare(settings, TAG)
+    prepare.run(settings, TAG)
 
     assert plan().revision == head
     assert shelf.digests() == {}
@@ -197,7 +197,7 @@ def test_an_annotated_tag_leads_to_its_commit(settings, place, github, shelf):
     """It is an object of its own."""
     git(place, "tag", "--annotate", "--message", "text", "v1.2.4")
 
-    steps.prepare(settings, "v1.2.4")
+    prepare.run(settings, "v1.2.4")
 
     assert plan().revision == git(place, "rev-parse", "HEAD")
     assert shelf.digests() == {}
@@ -261,7 +261,7 @@ def test_an_interrupted_release_goes_on_with_what_it_pushed(
     if published:
         publish_by_hand(github, draft=published == "draft")
 
-    steps.prepare(settings, TAG)
+    prepare.run(settings, TAG)
 
     assert plan().model_version == 1
     assert plan().digest == digest
@@ -274,7 +274,7 @@ def test_a_release_that_pushed_nothing_begins_with_the_champion_of_now(
     """Nobody has seen the one before."""
     publish_by_hand(github, draft=True)
 
-    steps.prepare(settings, TAG)
+    prepare.run(settings, TAG)
 
     assert plan().model_version == newer.version
     assert shelf.digests() == {}
@@ -299,16 +299,16 @@ def test_what_is_missing_from_the_environment_is_named(
     monkeypatch.delenv(missing)
 
     with pytest.raises(SettingsError, match=f"{missing} must be set"):
-        steps.prepare(settings, TAG)
+        prepare.run(settings, TAG)
     assert not Path("release").exists()
     assert (github.changes, shelf.digests()) == (0, {})
 
 
 STEPS = {
-    "build": (steps.build, "prepare"),
-    "publish": (steps.publish, "build"),
-    "announce": (lambda _: steps.announce(), "publish"),
-    "mark": (steps.mark, "publish"),
+    "build": (build.run, "prepare"),
+    "publish": (publish.run, "build"),
+    "announce": (lambda _: announce.run(), "publish"),
+    "mark": (mark.run, "publish"),
 }
 
 
@@ -322,7 +322,7 @@ def test_a_step_without_a_plan_names_the_one_before(settings, github, shelf, ste
 
 def test_a_step_after_the_next_names_the_one_before(settings, github, shelf):
     """The plan is there, and not as far."""
-    steps.prepare(settings, TAG)
+    prepare.run(settings, TAG)
 
     for name in ("publish", "announce", "mark"):
         step, before = STEPS[name]
@@ -337,24 +337,24 @@ def test_a_damaged_plan_is_one_line(settings, github):
     Path("release/plan.json").write_text(json.dumps({"tag": "v1"}))
 
     with pytest.raises(ReleaseError, match=r"plan\.json is damaged: prepare the release again"):
-        steps.mark(settings)
+        mark.run(settings)
     assert github.calls == []
 
 
 def test_a_package_of_another_model_stops_the_build(settings, github, shelf, place):
     """The plan was for another champion."""
-    steps.prepare(settings, TAG)
+    prepare.run(settings, TAG)
     other = plan().model_copy(update={"model_version": 2})
     Path("release/plan.json").write_text(other.model_dump_json())
 
     with pytest.raises(ReleaseError, match="holds heart_disease/1, the plan ships heart_disease/2"):
-        steps.build(settings)
+        build.run(settings)
     commit(place, "second")
     Path("release/plan.json").write_text(
         other.model_copy(update={"model_version": 1}).model_dump_json()
     )
     with pytest.raises(ReleaseError, match=r"the work tree is not v1\.2\.3 any more"):
-        steps.build(settings)
+        build.run(settings)
     assert (github.changes, shelf.digests()) == (0, {})
 
 
@@ -384,6 +384,6 @@ def test_a_registry_out_of_reach_is_one_line(settings, github, monkeypatch):
     monkeypatch.setattr("pipeline.base.rest.ATTEMPTS", 1)
 
     with pytest.raises(PipelineError, match=r"127\.0\.0\.1:9 gave no answer") as found:
-        steps.prepare(settings, TAG)
+        prepare.run(settings, TAG)
     assert "\n" not in str(found.value)
     assert github.changes == 0

@@ -5,11 +5,10 @@ import json
 import pytest
 
 from pipeline.base.errors import ReleaseError, ScanError
-from pipeline.release import osv as adapter
-from pipeline.release import steps
-from pipeline.release.bill import Component, python_packages
+from pipeline.release import scan
+from pipeline.release.scan import Component, known, python_packages
 
-BILL = json.dumps(
+SBOM = json.dumps(
     {
         "components": [
             {"purl": "pkg:pypi/numpy@2.4.6", "name": "numpy"},
@@ -26,7 +25,7 @@ STARLETTE = Component(name="starlette", version="1.0.0")
 
 def test_the_python_packages_of_an_image_are_asked_about(osv, capsys):
     """Those that are in it, whatever a lock says."""
-    steps.scan(BILL)
+    scan.run(SBOM)
 
     assert [(one["name"], one["version"]) for one in osv.asked] == [
         ("numpy", "2.4.6"),
@@ -40,18 +39,18 @@ def test_a_known_vulnerability_stops_the_release(osv):
     osv.known["starlette"] = ["GHSA-b", "GHSA-a"]
 
     with pytest.raises(ReleaseError, match=r"starlette 1\.0\.0: GHSA-a, GHSA-b: update require"):
-        steps.scan(BILL)
+        scan.run(SBOM)
 
 
 def test_one_that_cannot_be_reached_can_be_accepted(osv, capsys):
     """By its name, which is then shown; another one still stops the release."""
     osv.known["starlette"] = ["GHSA-a"]
-    steps.scan(BILL, ("GHSA-a",))
+    scan.run(SBOM, ("GHSA-a",))
     assert "GHSA-a accepted" in capsys.readouterr().out
 
     osv.known["starlette"] = ["GHSA-a", "GHSA-b"]
     with pytest.raises(ReleaseError, match=r"1\.0\.0: GHSA-b: update"):
-        steps.scan(BILL, ("GHSA-a",))
+        scan.run(SBOM, ("GHSA-a",))
 
 
 def test_a_database_that_does_not_answer_stops_the_release(osv, capsys):
@@ -59,15 +58,15 @@ def test_a_database_that_does_not_answer_stops_the_release(osv, capsys):
     osv.troubles = [400, 400]
 
     with pytest.raises(ScanError, match=r"answered 400.*: try later, or insist with --allow-unsc"):
-        steps.scan(BILL)
-    steps.scan(BILL, allow_unscanned=True)
+        scan.run(SBOM)
+    scan.run(SBOM, allow_unscanned=True)
     assert capsys.readouterr().out.startswith("scan          NOT DONE: the database of vuln")
 
 
 def test_a_database_that_is_out_of_reach_is_one_line():
     """After a few attempts."""
     with pytest.raises(ScanError, match=r"at http://127\.0\.0\.1:9 gave no answer to POST /v1"):
-        adapter.known("http://127.0.0.1:9", [NUMPY], wait=0)
+        known("http://127.0.0.1:9", [NUMPY], wait=0)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +78,7 @@ def test_an_answer_about_something_else_is_none(osv, content):
     osv.instead = content
 
     with pytest.raises(ScanError, match="does not answer about all of 2 packages"):
-        adapter.known(osv.url, [NUMPY, STARLETTE])
+        known(osv.url, [NUMPY, STARLETTE])
 
 
 def test_a_short_trouble_of_the_database_is_waited_for(osv):
@@ -87,7 +86,7 @@ def test_a_short_trouble_of_the_database_is_waited_for(osv):
     osv.troubles = [503, 429]
     osv.known["numpy"] = ["GHSA-a"]
 
-    assert adapter.known(osv.url, [NUMPY, STARLETTE], wait=0) == {NUMPY: ("GHSA-a",)}
+    assert known(osv.url, [NUMPY, STARLETTE], wait=0) == {NUMPY: ("GHSA-a",)}
 
 
 def test_a_refusal_of_the_database_is_one_line(osv):
@@ -95,14 +94,14 @@ def test_a_refusal_of_the_database_is_one_line(osv):
     osv.troubles = [400]
 
     with pytest.raises(ScanError, match="answered 400 to POST /v1/querybatch: trouble"):
-        adapter.known(osv.url, [NUMPY], wait=0)
+        known(osv.url, [NUMPY], wait=0)
 
 
 @pytest.mark.parametrize(
-    "bill",
+    "sbom",
     [b"", b"{}", b"[]", b'{"components": []}', b'{"components": [{"purl": "pkg:deb/a@1"}]}'],
 )
-def test_a_bill_without_packages_is_none(bill):
+def test_an_sbom_without_packages_is_refused(sbom):
     """Nothing to ask about would look like nothing found."""
     with pytest.raises(ScanError, match="lists no Python package"):
-        python_packages(bill)
+        python_packages(sbom)

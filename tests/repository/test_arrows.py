@@ -24,7 +24,7 @@ PURE_MODULES = {
     *("packaging.build", "packaging.package"),
     *("report.comment", "report.comparison_figures", "report.data_figures", "report.drawing"),
     *("report.model_figures", "report.model_report", "report.report_record"),
-    *("serving.patients", "image.checks", "image.refusals", "release.bill", "release.plan"),
+    *("serving.patients", "image.checks", "image.refusals", "release.plan"),
 }
 REACHES_OUT = {"table.source", "training.workspace"}
 # Asks for nothing but the processor, before numpy chooses its kernel.
@@ -56,7 +56,7 @@ EXCEPTIONS = {("pipeline.base.pages", "PackageLoader")}
 HOMES = {
     "http.client": {"image.http", "serving.probe"},
     "bentoml": {"service"},
-    "docker": {"image.docker"},
+    "docker": {"image.docker", "release.images"},
     "mlflow": {"registry"},
     "pydantic_settings": {"base.config"},
     "prometheus_client": {"serving.metrics"},

@@ -8,8 +8,8 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.policies import DownloadPlan, RetryPolicy
 from pipeline.image.docker import Engine
 from pipeline.registry.client import Registry
-from pipeline.release import osv
-from pipeline.release.bill import Component
+from pipeline.release import scan
+from pipeline.release.scan import Component
 from pipeline.table import source
 from tests.conftest import ROOT
 
@@ -25,7 +25,7 @@ def refresh(address, folder):
 
 ASKING = {
     "raw data": refresh,
-    "vulnerabilities": lambda address, _: osv.known(
+    "vulnerabilities": lambda address, _: scan.known(
         address, [Component(name="x", version="1")], wait=0
     ),
     "registry": lambda address, _: Registry(address, "tests", IMPATIENT).versions("x"),

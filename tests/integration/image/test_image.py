@@ -43,8 +43,8 @@ def run(client, name, *command):
 
 
 @pytest.fixture(scope="session")
-def bill(factory, built):
-    """Return the components that the bill of materials lists."""
+def sbom(factory, built):
+    """Return the components that the SBOM lists."""
     assert built
     path = factory / "images" / "heart_disease_model_v1" / "sbom.cdx.json"
     found = json.loads(path.read_bytes())
@@ -53,9 +53,9 @@ def bill(factory, built):
 
 
 @pytest.fixture(scope="session")
-def packages(bill):
+def packages(sbom):
     """Return the names of the Python packages in the image."""
-    return {one["name"] for one in bill if one.get("purl", "").startswith("pkg:pypi/")}
+    return {one["name"] for one in sbom if one.get("purl", "").startswith("pkg:pypi/")}
 
 
 def test_the_image_adds_at_most_200_megabytes_to_its_base(built):
@@ -142,9 +142,9 @@ def test_the_log_of_the_build_is_kept(factory, built):
     assert built in log
 
 
-def test_the_bill_of_materials_lists_the_system_s_packages_too(bill):
+def test_the_sbom_lists_the_system_s_packages_too(sbom):
     """A scanner needs both."""
-    kinds = {one["purl"].split("/")[0] for one in bill if "purl" in one}
+    kinds = {one["purl"].split("/")[0] for one in sbom if "purl" in one}
 
     assert {"pkg:deb", "pkg:pypi"} <= kinds
 

@@ -28,7 +28,7 @@ def seen(tmp_path, monkeypatch):
     monkeypatch.setenv("SYFT_EXCLUDE", "**")
     monkeypatch.setenv("GITHUB_TOKEN", "s3cret")
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2375")
-    return json.loads(sbom.bill_of_materials("heart:1"))
+    return json.loads(sbom.make("heart:1"))
 
 
 def test_no_setting_of_the_user_hides_a_package(seen):

@@ -16,9 +16,11 @@ import requests
 
 from pipeline.base import config
 from pipeline.base.errors import ImageError, ReleaseError
-from pipeline.image.docker import Engine, saved_id
+from pipeline.image import saved
+from pipeline.image.docker import Engine
 from pipeline.registry.client import Registry
-from pipeline.release import steps
+from pipeline.release import announce, build, mark, prepare, publish
+from pipeline.release.plan import Plan
 from tests import github_api, osv_api
 from tests.containers import client_of_engine, registry_of_images, remove_images
 from tests.release import faulty
@@ -75,7 +77,7 @@ class World:
     @property
     def plan(self):
         """Return the plan as it is now."""
-        return steps.Plan.model_validate_json(Path("release/plan.json").read_bytes())
+        return Plan.model_validate_json(Path("release/plan.json").read_bytes())
 
     @property
     def registry(self):
@@ -85,16 +87,16 @@ class World:
 
     def finish(self):
         """Do what is left after an image was built."""
-        steps.publish(self.settings)
-        steps.announce()
-        steps.mark(self.settings)
+        publish.run(self.settings)
+        announce.run()
+        mark.run(self.settings)
 
 
 def test_what_was_prepared_is_built_verified_and_scanned(world, capfd):
     """And nothing of it is published yet."""
-    steps.prepare(world.settings, TAG)
+    prepare.run(world.settings, TAG)
 
-    steps.build(world.settings)
+    build.run(world.settings)
 
     shown = capfd.readouterr().out
     assert "FAILED" not in shown
@@ -128,10 +130,10 @@ def test_another_image_than_the_verified_one_is_not_pushed(world):
                 add(new, member.name, json.dumps(about).encode())
             else:
                 new.addfile(member, content)
-    assert saved_id(Path("release/image.tar")) != world.plan.image_id
+    assert saved.image_id(Path("release/image.tar")) != world.plan.image_id
 
     with pytest.raises(ReleaseError, match=r"image\.tar is not the image that was verified"):
-        steps.publish(world.settings)
+        publish.run(world.settings)
     shutil.copy(kept, "release/image.tar")
     assert world.shelf.digests() == {}
 
@@ -156,7 +158,7 @@ def test_a_push_that_breaks_off_leaves_nothing_half_done(world, number, done_bef
     before = world.shelf.digests()
 
     with pytest.raises((ImageError, ReleaseError)):
-        steps.publish(world.settings)
+        publish.run(world.settings)
 
     after = world.shelf.digests()
     assert before.items() <= after.items()
@@ -168,7 +170,7 @@ def test_a_push_that_breaks_off_leaves_nothing_half_done(world, number, done_bef
 
 def test_it_is_pushed_pulled_and_verified(world, capfd):
     """After all those attempts: one image, the same under each of its names."""
-    steps.publish(world.settings)
+    publish.run(world.settings)
 
     digests = world.shelf.digests()
     assert sorted(digests) == ["1.2", "1.2.3", "latest"]
@@ -183,8 +185,8 @@ def test_it_is_pushed_pulled_and_verified(world, capfd):
 
 def test_it_is_announced_and_marked(world):
     """With the digest that the registry gave."""
-    steps.announce()
-    steps.mark(world.settings)
+    announce.run()
+    mark.run(world.settings)
 
     (found,) = world.github.releases
     assert not found["draft"]
@@ -196,7 +198,7 @@ def test_it_is_announced_and_marked(world):
 def test_the_same_tag_again_is_refused(world):
     """It is released; the line says as what."""
     with pytest.raises(ReleaseError, match=r"v1\.2\.3 is released already, as "):
-        steps.prepare(world.settings, TAG)
+        prepare.run(world.settings, TAG)
 
 
 def test_another_image_under_the_version_stays(world):
@@ -209,7 +211,7 @@ def test_another_image_under_the_version_stays(world):
     path.write_text(plan.model_copy(update={"version": "9.9.9", "tag": "v9.9.9"}).model_dump_json())
 
     with pytest.raises(ReleaseError, match=r"test:9\.9\.9 is another image than the one that"):
-        steps.publish(world.settings)
+        publish.run(world.settings)
     assert world.shelf.digests() == digests | {"9.9.9": other}
     path.write_text(plan.model_dump_json())
 
@@ -223,8 +225,8 @@ def test_an_interrupted_release_is_taken_up_on_another_machine(world, client):
     registry = world.registry
     registry.tag(registry.version("heart_disease", 1), {"released_as": ""})
 
-    steps.prepare(world.settings, TAG)
-    steps.build(world.settings)
+    prepare.run(world.settings, TAG)
+    build.run(world.settings)
     world.finish()
 
     assert world.plan.digest == plan.digest

@@ -11,8 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from pipeline.base.errors import ImageError
-from pipeline.image.docker import login
-from pipeline.release.images import Repository, token_server
+from pipeline.release.images import Repository, login, token_server
 from tests import stand_ins
 
 USER, PASSWORD = "ann", "secret-of-ann"
@@ -68,7 +67,7 @@ def test_a_registry_that_refuses_a_tag_is_one_line(repository, shelf, images):
     digest = shelf.put("1.0.0")
     images.fail(1, done_before=False)
 
-    with pytest.raises(ImageError, match="lets nobody move acme/heart:latest"):
+    with pytest.raises(ImageError, match="refuses to move acme/heart:latest"):
         repository.tag(digest, "latest")
 
 

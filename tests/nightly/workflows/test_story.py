@@ -221,7 +221,7 @@ def test_the_image_that_is_pulled_by_digest_answers_like_its_package(story, vers
 
 @pytest.mark.parametrize(("version", "model"), [("1.0.0", 2), ("1.0.1", 1)])
 def test_the_release_is_published_with_its_files(story, version, model):
-    """Package, bill of materials, model card, checksums; and no draft any more."""
+    """Package, SBOM, model card, checksums; and no draft any more."""
     release = story.releases[version]
 
     assert not release["draft"]

@@ -1,0 +1,61 @@
+"""The Release on GitHub: a draft until all of its files are there."""
+
+from typing import Final
+
+from pipeline.base import artifacts, cli, config
+from pipeline.base.github import GitHub
+from pipeline.base.names import METRIC_TITLES
+from pipeline.base.pages import render
+from pipeline.base.records import Draft
+from pipeline.image.build import PORT
+from pipeline.packaging import package
+from pipeline.release import folder
+from pipeline.release.folder import PACKAGE, SUMS
+from pipeline.release.plan import Plan, missing, stale
+from pipeline.training.families import FAMILY_TITLES
+
+WORKFLOW: Final = ".github/workflows/release.yml"
+
+
+def run() -> None:
+    """Publish the GitHub Release with its files, all of them or none.
+
+    Raises:
+        ReleaseError: the image is not published yet.
+        GitHubError: GitHub refuses or does not answer.
+
+    """
+    plan, ci = folder.read_plan("publish"), config.CiRun()
+    github, files = GitHub(ci), folder.assets(plan) | {SUMS.name: SUMS.read_bytes()}
+    release = github.find_release(plan.tag)
+    if release is None or release.draft:
+        release = github.save_draft(_draft(plan, ci.repository), release)
+        for asset in stale(release, files):
+            github.delete_asset(asset)
+        for name in missing(release, files):
+            github.upload(release, name, files[name])
+        release = github.publish(release, latest=plan.highest and not plan.prerelease)
+    cli.say(f"release       {release.url}")
+    summary = f"## {plan.tag}\n\n`{plan.pinned}` is released: {release.url}\n"
+    artifacts.add_to(ci.step_summary, summary)
+
+
+def _draft(plan: Plan, repository: str) -> Draft:
+    body = render(
+        "release-notes.md.j2",
+        plan=plan,
+        manifest=package.check(artifacts.files_below(PACKAGE), str(PACKAGE)),
+        family_titles=FAMILY_TITLES,
+        metric_titles=METRIC_TITLES,
+        repository=repository,
+        workflow=WORKFLOW,
+        archive=f"{plan.package}.tar.gz",
+        port=PORT,
+    )
+    return Draft(
+        tag_name=plan.tag,
+        target_commitish=plan.revision,
+        name=plan.tag,
+        body=body,
+        prerelease=plan.prerelease,
+    )

@@ -1,0 +1,108 @@
+"""From a tag to a plan: what the tag ships, decided once."""
+
+from pathlib import Path
+from typing import Final
+
+from pipeline.base import archives, artifacts, cli, config, git
+from pipeline.base.artifacts import RELEASE
+from pipeline.base.config import Settings
+from pipeline.base.encoding import json_bytes
+from pipeline.base.errors import NoChampionError, ReleaseError
+from pipeline.base.github import GitHub
+from pipeline.base.manifest import Files
+from pipeline.base.names import SERVED
+from pipeline.packaging import package
+from pipeline.packaging.packager import ModelPackager
+from pipeline.registry.client import connect
+from pipeline.release import folder
+from pipeline.release.images import Repository, login
+from pipeline.release.plan import RELEASED_AS, Plan, Shipped, begin, image_name, read_tag
+
+MAIN: Final = "refs/remotes/origin/main"
+
+
+def run(settings: Settings, tag: str) -> None:
+    """Decide what a tag ships, and write it and its package into ``release/``.
+
+    Raises:
+        ReleaseError: the tag is none of a release, lies not on main, or is released already.
+        NoChampionError: nothing was promoted yet.
+
+    """
+    version, revision, github = read_tag(tag), _tagged(tag), GitHub(config.CiRun())
+    image = image_name(config.image_registry(), config.CiRun().repository)
+    versioned = f"{image}:{version}"
+    shipped = _shipped(settings, github, tag, revision, versioned)
+    packager = ModelPackager(settings)
+    # Asked once: what a promotion changes from here on is for the next release.
+    number = shipped.model_version if shipped else _champion(packager, tag)
+    identity, files = packager.released_package(SERVED, number, versioned)
+    about = package.check(files, f"the package of {SERVED}/{number}")
+    plan = Plan(
+        tag=tag,
+        version=str(version),
+        prerelease=bool(version.prerelease),
+        revision=revision,
+        image=image,
+        model_name=about.model_name,
+        model_version=about.version,
+        model_digest=about.model_digest,
+        package=identity.folder,
+        image_id=shipped.image_id if shipped else "",
+        digest=shipped.digest if shipped else "",
+    )
+    _write(plan, files)
+    again = f", pushed already as {plan.digest}" if shipped else ""
+    cli.say(f"release       {tag} of {revision[:12]} as {plan.versioned}{again}")
+    cli.say(f"model         {plan.model_name}/{plan.model_version}, {about.family}")
+
+
+def _tagged(tag: str) -> str:
+    """Return the commit of a tag, which is checked out, unchanged, and on main."""
+    here = Path.cwd()
+    revision, tree = git.commit_of(here, f"refs/tags/{tag}"), git.work_tree(here)
+    if not revision:
+        raise ReleaseError(f"this clone has no tag {tag}: `git fetch --tags`, or make it")
+    if tree.commit != revision or tree.modified:
+        raise ReleaseError(
+            f"the work tree is not {tag} as it was committed: `git checkout {tag}` and undo changes"
+        )
+    if not git.commit_of(here, MAIN):
+        raise ReleaseError("this clone has no origin/main to look for the tag in: fetch it whole")
+    if not git.contains(here, MAIN, revision):
+        raise ReleaseError(f"{tag} is not on main: merge {revision[:12]}, then tag what was merged")
+    return revision
+
+
+def _shipped(
+    settings: Settings, github: GitHub, tag: str, revision: str, versioned: str
+) -> Shipped | None:
+    """Return what an unfinished release of the tag has pushed, or None to begin one."""
+    image, _, version = versioned.rpartition(":")
+    found = Repository(image, login(image)).find(version)
+    marked = connect(settings.registry).versions(SERVED)
+    return begin(
+        tag,
+        revision,
+        versioned,
+        release=github.find_release(tag),
+        found=found,
+        released_as={v.version: v.tags.get(RELEASED_AS, "") for v in marked},
+    )
+
+
+def _champion(packager: ModelPackager, tag: str) -> int:
+    try:
+        return int(packager.get_champion_model_info()["version"])
+    except NoChampionError:
+        raise NoChampionError(
+            f"{tag} has nothing to ship, for no version holds {SERVED}@champion yet: let a "
+            "training on main end, then run this again"
+        ) from None
+
+
+def _write(plan: Plan, files: Files) -> None:
+    written = {f"{folder.PACKAGE.name}/{name}": content for name, content in files.items()}
+    written[f"{plan.package}.tar.gz"] = archives.tar_gz(files, plan.package)
+    plan_name = folder.PLAN.name
+    artifacts.write_sealed_folder(RELEASE, {**written, plan_name: json_bytes(plan)}, seal=plan_name)
