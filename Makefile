@@ -50,7 +50,7 @@ rollback: setup ## put the champion before back; ARGS='--reason "WHY"'
 	$(BIN)/python -m pipeline.registry rollback $(ARGS)
 branch: setup ## run a command with the registry of the branch; ARGS='-- COMMAND'
 	$(BIN)/python -m pipeline.registry branch $(ARGS)
-transfer: setup ## move the registry to another address; ARGS='--to URL'
+transfer: setup ## move the registry to a server; ARGS='--from branch'
 	$(BIN)/python -m pipeline.registry transfer $(ARGS)
 release: setup ## take one step of a release; ARGS='prepare v1.2.3'
 	$(BIN)/python -m pipeline.release $(ARGS)

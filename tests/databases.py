@@ -65,6 +65,12 @@ class Postgres:
         """Return the address as SQLAlchemy writes it."""
         return f"postgresql+psycopg://{self.user}@/postgres?host={self._folder}"
 
+    @property
+    def psql(self):
+        """Return the command that asks it."""
+        program = self._programs / "psql"
+        return f"{program} --no-psqlrc --host {self._folder} --username {self.user} postgres"
+
     def _as_owner(self):
         return {"user": self.user, "group": self.user} if os.geteuid() == 0 else {}
 

@@ -3,8 +3,10 @@
 import os
 import subprocess
 from collections.abc import Sequence
+from subprocess import CompletedProcess
+from typing import Any
 
-from pipeline.base import variables
+from pipeline.base import addresses, variables
 from pipeline.base.errors import PipelineError
 
 
@@ -18,10 +20,26 @@ def run(command: Sequence[str], registry: str = "") -> int:
 
     """
     given = variables.with_registry(os.environ, registry) if registry else dict(os.environ)
+    return _run(command, given).returncode
+
+
+def feed(command: Sequence[str], text: str) -> None:
+    """Run ``command`` in the user's environment and give it ``text`` to read.
+
+    Raises:
+        PipelineError: there is no such program, or it failed; the message is what it said.
+
+    """
+    done = _run(command, dict(os.environ), input=text, text=True, capture_output=True)
+    if done.returncode:
+        said = addresses.redacted(" ".join(done.stderr.split()))
+        raise PipelineError(f"{command[0]} ended with {done.returncode}: {said}")
+
+
+def _run(command: Sequence[str], environment: dict[str, str], **more: Any) -> CompletedProcess[Any]:
     try:
-        done = subprocess.run(  # noqa: S603 (the caller's own command, no shell)
-            command, env=variables.direct(given), check=False
+        return subprocess.run(  # noqa: S603 (the caller's own command, no shell)
+            command, env=variables.direct(environment), check=False, **more
         )
     except OSError as error:
         raise PipelineError(f"cannot run {command[0]}: {error.strerror}") from None
-    return done.returncode

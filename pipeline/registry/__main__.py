@@ -23,7 +23,7 @@ def main(context: typer.Context) -> None:
     - `python -m pipeline.registry history` shows who was champion when
     - `python -m pipeline.registry rollback --reason "false alarms"` puts the champion before back
     - `python -m pipeline.registry branch -- COMMAND` runs a command with the registry of the branch
-    - `python -m pipeline.registry transfer --to URL` moves the registry to another address
+    - `python -m pipeline.registry transfer --to URL` moves the registry to a server
 
     """
     if context.invoked_subcommand is None:
@@ -140,38 +140,43 @@ def branch_command(
 def transfer_command(
     *,
     source: Annotated[
-        str, typer.Option("--from", metavar="URL", help=f"Its address; without it {TRACKING_URI}.")
-    ] = "",
-    destination: Annotated[
         str,
-        typer.Option("--to", metavar="URL", help=f"Where to; without it {TRACKING_URI}."),
+        typer.Option(
+            "--from", metavar="SOURCE", help="The file of a registry, or `branch` for the branch's."
+        ),
+    ] = "sqlite:///mlflow.db",
+    destination: Annotated[
+        str, typer.Option("--to", metavar="URL", help=f"The server; without it {TRACKING_URI}.")
     ] = "",
+    psql: Annotated[
+        str,
+        typer.Option(metavar="COMMAND", help="What runs psql as the owner of its database."),
+    ] = "docker compose exec -T postgres psql --username mlflow",
 ) -> None:
-    """Move the registry: versions with their numbers, tags, aliases, runs, figures, files.
+    """Move the embedded registry, or the branch's, to an empty server on PostgreSQL.
 
-    Without `MLFLOW_TRACKING_URI` that is the embedded registry. The destination must be empty, or
-    hold what an interrupted move has left: then it goes on. Every file is compared with its
-    manifest before it leaves and after it has arrived; a damaged one stops the move before
-    anything is written. The source is only read. Keep others out of both meanwhile.
+    Versions and runs arrive as they are, with their numbers, ids and times. The files go first, by
+    HTTP as `admin`; then psql writes all rows at once or none. Every file is compared with its
+    manifest before anything is written and after it has arrived. The source is only read. An
+    interrupted move is finished by running it again. Keep others out of both meanwhile.
 
-    Exit codes: 0 moved; 1 something is wrong; 2 a setting or an option does not exist; 4 one of the
-    two does not answer.
+    Exit codes: 0 moved; 1 something is wrong; 2 a setting or an option does not exist; 4 the
+    server does not answer.
 
     Examples:
-    - `python -m pipeline.registry transfer --to https://mlflow.example.org`
-    - `python -m pipeline.registry transfer --from https://mlflow.example.org --to sqlite:///new.db`
-    - `python -m pipeline.registry branch --read-only -- python -m pipeline.registry transfer
-      --to https://mlflow.example.org` moves the branch to a server that asks for no account
-    - `python -m pipeline.registry branch -- python -m pipeline.registry transfer
-      --from https://mlflow.example.org` moves such a server to the branch
+    - `python -m pipeline.registry transfer` moves `mlflow.db` to the server of compose
+    - `python -m pipeline.registry transfer --from branch` moves the branch there
+    - `python -m pipeline.registry transfer --to https://mlflow.example.org
+      --psql "psql postgresql://mlflow@db.example.org/mlflow"` moves to a server elsewhere
 
     """
     settings = config.load()
-    here = settings.registry.tracking_uri
-    source, destination = source or here, destination or here
-    if source == destination:
-        raise typer.BadParameter("name another registry", param_hint="--from or --to")
-    transfer.run(settings, source, destination)
+    there = settings.registry.model_copy(
+        update={"tracking_uri": destination or settings.registry.tracking_uri}
+    )
+    if not there.is_server:
+        raise typer.BadParameter("name a server", param_hint="--to")
+    transfer.run(settings.model_copy(update={"registry": there}), source, psql)
 
 
 if __name__ == "__main__":

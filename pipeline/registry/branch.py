@@ -3,7 +3,7 @@
 import gzip
 import shutil
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
@@ -23,6 +23,8 @@ from pipeline.registry.history import CHAMPION
 from pipeline.registry.mlflow_server import ARTIFACTS, DATABASE
 from pipeline.registry.retention import Stored
 from pipeline.registry.version import Version
+
+Watch = Callable[[Iterable[Version], int], Iterable[Version]]
 
 PACKED: Final = f"{DATABASE}.gz"
 README: Final = """\
@@ -48,14 +50,7 @@ def run(settings: Settings, asked: list[str], *, read_only: bool = False) -> int
     """
     if settings.registry.is_server:
         return command.run(asked)
-    tree, remote = git.work_tree(Path.cwd()), git.remote(Path.cwd())
-    if remote is None:
-        raise RegistryError(
-            "this clone has no remote named origin, whose branch could hold the registry: add one, "
-            f"or name a server in {TRACKING_URI}"
-        )
-    plan = settings.registry_branch
-    branch = GitBranch(authorized(remote), plan.name, artifacts.REGISTRY)
+    tree, plan, branch = git.work_tree(Path.cwd()), settings.registry_branch, of_clone(settings)
     for _ in range(plan.attempts):
         commit = branch.read()
         code = _with_server(settings, branch.folder, asked, read_only=read_only)
@@ -63,13 +58,28 @@ def run(settings: Settings, asked: list[str], *, read_only: bool = False) -> int
             return code
         pack(branch.folder)
         if branch.replace(commit, f"Registry after {tree.commit[:12]}"):
-            cli.fact("registry", f"{plan.name} of {remote.shown}")
+            cli.say(f"registry      {plan.name} of {branch.remote.shown}")
             return 0
         cli.fact("registry", f"{plan.name} changed meanwhile: once more, on what is there now")
     raise RegistryError(
         f"{plan.name} changed {plan.attempts} times while the command ran: run it again when fewer "
         "others do"
     )
+
+
+def of_clone(settings: Settings) -> GitBranch:
+    """Return the branch of the remote that this clone was made from.
+
+    Raises:
+        RegistryError: there is no such remote.
+
+    """
+    if (remote := git.remote(Path.cwd())) is None:
+        raise RegistryError(
+            "this clone has no remote named origin, whose branch could hold the registry: add one, "
+            f"or name a server in {TRACKING_URI}"
+        )
+    return GitBranch(authorized(remote), settings.registry_branch.name, artifacts.REGISTRY)
 
 
 def authorized(remote: Remote) -> Remote:
@@ -87,7 +97,7 @@ def _with_server(settings: Settings, folder: Path, asked: list[str], *, read_onl
             here = settings.registry.model_copy(update={"tracking_uri": address})
             registry = connect(here)
             prune(registry, folder, settings.registry_branch.keep)
-            _check(registry)
+            check(registry)
     return code
 
 
@@ -156,17 +166,18 @@ def _stored(version: Version, aliased: Collection[int]) -> Stored:
     )
 
 
-def _check(registry: Registry) -> None:
+def check(registry: Registry, watch: Watch = lambda versions, _: versions) -> None:
     """Read every version that has its files, each compared with its manifest.
 
     Raises:
         RegistryError: a file is not what was published, or the champion has none.
 
     """
-    for name in (*map(registered_name, FAMILIES), SERVED):
-        for version in registry.versions(name):
-            if version.complete and not version.pruned:
-                registry.files(version)
+    names = (*map(registered_name, FAMILIES), SERVED)
+    versions = [version for name in names for version in registry.versions(name)]
+    readable = [one for one in versions if one.complete and not one.pruned]
+    for version in watch(readable, len(readable)):
+        registry.files(version)
     champion = registry.find_alias(SERVED, CHAMPION)
     if champion is not None:
         registry.files(champion)

@@ -185,11 +185,11 @@ def unless_there(create: Callable[[], object]) -> None:
 
 def is_made(tracking_uri: str) -> bool:
     """Say whether there is a registry to ask. One at an address is; an embedded one has a file."""
-    path = _file(tracking_uri)
+    path = file_of(tracking_uri)
     return path is None or (path.is_file() and path.stat().st_size > 0)
 
 
-def _file(tracking_uri: str) -> Path | None:
+def file_of(tracking_uri: str) -> Path | None:
     """Return the file of an embedded registry, or None for a registry of another kind."""
     if not tracking_uri.startswith(_SQLITE):
         return None
@@ -198,7 +198,7 @@ def _file(tracking_uri: str) -> Path | None:
 
 def _open_file(tracking_uri: str) -> None:
     """Open an embedded registry once: MLflow would try a file that cannot be opened for 100 s."""
-    if (path := _file(tracking_uri)) is None:
+    if (path := file_of(tracking_uri)) is None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

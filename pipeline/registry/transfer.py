@@ -1,163 +1,115 @@
-"""Move a whole registry from one address to another, and prove that it has arrived."""
+"""Move a registry from files to a server whose database is at hand, and prove that it arrived."""
 
+import shlex
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Final
 
-from pipeline.base import cli
-from pipeline.base.addresses import shown
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from pipeline.base import cli, command, manifest
+from pipeline.base.addresses import redacted, shown
 from pipeline.base.config import Settings
 from pipeline.base.errors import RegistryError
-from pipeline.registry import inventory
-from pipeline.registry.inventory import Inventory, StoredVersion
-from pipeline.registry.mlflow_calls import is_made
-from pipeline.registry.transport import RegistryTransfer
+from pipeline.base.manifest import Files
+from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
+from pipeline.registry import branch, snapshot
+from pipeline.registry.client import Registry, connect
+from pipeline.registry.mlflow_calls import MlflowCalls, file_of, is_made
+from pipeline.registry.mlflow_server import DATABASE
+from pipeline.registry.version import Version, download
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+BRANCH: Final = "branch"
+MODELS: Final = (*map(registered_name, FAMILIES), SERVED, HISTORY)
+
+Contents = dict[str, tuple[list[Version], dict[str, int]]]
 
 
-def run(settings: Settings, source: str, destination: str) -> None:
-    """Make the registry at ``destination`` hold what the one at ``source`` holds.
+def run(settings: Settings, source: str, psql: str) -> None:
+    """Make the server that the settings name hold what the registry at ``source`` holds.
 
-    Whatever an interrupted call left there is taken up; the source is only read.
+    The files go first, by HTTP; then all rows go to the server's database in one transaction, by
+    the command ``psql``. The source is only read, and a server that holds everything is left alone.
 
     Raises:
-        RegistryError: the files of a version are damaged, or the destination holds something else:
-            nothing was written then. Or something has not arrived as it left.
-        RegistryUnavailableError: one of the two does not answer.
+        RegistryError: the source is damaged, or the server holds something else: nothing was
+            written then. Or something has not arrived as it left.
+        RegistryUnavailableError: the server does not answer.
 
     """
-    if not is_made(source):
-        raise RegistryError(f"there is no registry at {shown(source)}: name another with --from")
+    server = shown(settings.registry.tracking_uri)
     with tempfile.TemporaryDirectory() as folder:
-        box, left = Path(folder), _registry(settings, source)
-        here = inventory.departing(_inventory(left, "Reading"))
-        if not here.versions:
-            raise RegistryError(f"{left.address} holds no version that could be moved")
-        _pack(left, here, box)
-        # From here on MLflow means the destination by every address.
-        right = _registry(settings, destination)
-        there = inventory.arrived(_inventory(right, "Looking at"))
-        remaining = inventory.remaining(here, there)
-        _write(right, here, remaining, box)
-    files = _prove(right, here)
-    cli.say(
-        f"moved         {len(here.versions)} versions of {len(here.models)} models, "
-        f"{len(here.runs)} runs, {files} files; {len(here.versions) - _real(remaining)} of the "
-        "versions were there already"
-    )
-    cli.say(f"registry      {left.address} -> {right.address}: all digests equal")
-
-
-def _registry(settings: Settings, address: str) -> RegistryTransfer:
-    there = settings.registry.model_copy(update={"tracking_uri": address})
-    return RegistryTransfer(**dict(there))
-
-
-def _real(versions: Sequence[StoredVersion]) -> int:
-    return sum(not version.is_placeholder for version in versions)
-
-
-def _inventory(registry: RegistryTransfer, description: str) -> Inventory:
-    versions = registry.stored_versions()
-    runs = _each(inventory.run_ids(versions), f"{description} runs", registry.stored_run)
-    logged = [
-        model
-        for model in _each(
-            inventory.logged_ids(versions, runs),
-            f"{description} models",
-            registry.stored_logged_model,
+        copy = Path(folder) / DATABASE
+        snapshot.take(_database(settings, source), copy)
+        here = _checked(settings, copy, source)
+        there = connect(settings.registry)
+        if _contents(there) != here:
+            command.feed(shlex.split(psql), snapshot.refusal(copy))
+            _send(settings, snapshot.folders(copy))
+            command.feed(shlex.split(psql), snapshot.rows(copy))
+    if _contents(there) != here:
+        raise RegistryError(
+            f"{server} does not hold what was moved: is {redacted(psql)} its database?"
         )
-        if model
+    branch.check(there, cli.watch("Checking what arrived"))
+    count = sum(len(versions) for versions, _ in here.values())
+    cli.say(f"registry      {count} versions are at {server}: all digests equal")
+
+
+def _database(settings: Settings, source: str) -> Path:
+    """Return the file of the registry at ``source``: the branch has one, too."""
+    if source == BRANCH:
+        kept = branch.of_clone(settings)
+        kept.read()
+        branch.unpack(kept.folder)
+        source = f"sqlite:///{kept.folder / DATABASE}"
+    if (path := file_of(source)) is None or not is_made(source):
+        raise RegistryError(
+            f"there is no registry in a file at {shown(source)}: name one with --from"
+        )
+    return path
+
+
+def _checked(settings: Settings, copy: Path, source: str) -> Contents:
+    """Return what a copy of the registry holds, whose files are all as they were published."""
+    here = settings.registry.model_copy(update={"tracking_uri": f"sqlite:///{copy}"})
+    registry = connect(here)
+    try:
+        branch.check(registry, cli.watch("Checking what leaves"))
+    except RegistryError as error:
+        raise RegistryError(f"{error}; nothing was moved") from error
+    contents = _contents(registry)
+    if not any(versions for versions, _ in contents.values()):
+        raise RegistryError(f"{source} holds no version that could be moved")
+    return contents
+
+
+def _contents(registry: Registry) -> Contents:
+    return {name: (registry.versions(name), registry.aliases(name)) for name in MODELS}
+
+
+def _send(settings: Settings, folders: Mapping[Path, str]) -> None:
+    """Store the files of every run and model at the server; ``folders`` are the experiments'.
+
+    Raises:
+        RegistryError: one has not arrived as it left.
+
+    """
+    calls = MlflowCalls(settings.registry.tracking_uri, settings.registry.retry)
+    found = [
+        (path, f"{address}/{path.relative_to(folder).as_posix()}")
+        for folder, address in folders.items()
+        for path in (*folder.glob("*/artifacts"), *folder.glob("models/*/artifacts"))
     ]
-    known = {run.id for run in runs}
-    runs += [registry.stored_run(model.run) for model in logged if model.run not in known]
-    return Inventory(
-        models=registry.stored_models(),
-        versions=versions,
-        runs=tuple(runs),
-        logged=tuple(logged),
-    )
+    for path, address in cli.track(found, "Sending files", len(found)):
+        if files := download(str(path)):
+            _send_folder(calls, path, address, files)
 
 
-def _pack(registry: RegistryTransfer, here: Inventory, box: Path) -> None:
-    """Lay every file into ``box``, those of complete versions compared with their manifests.
-
-    Raises:
-        RegistryError: some are damaged; the message names each version.
-
-    """
-    damaged: list[str] = []
-    folders = inventory.roots(here)
-
-    def pack(version: StoredVersion) -> None:
-        try:
-            registry.pack(version, _folder(box, folders[version.title]))
-        except RegistryError as error:
-            damaged.append(str(error))
-
-    _each(inventory.complete_first(here.versions), "Packing models", pack)
-    if damaged:
-        raise RegistryError(f"{'; '.join(damaged)}; nothing was moved")
-    figures = [run.id for run in here.runs]
-    _each(figures, "Packing runs", lambda id_: registry.pack_figures(id_, _folder(box, id_)))
-
-
-def _write(
-    registry: RegistryTransfer, here: Inventory, remaining: Sequence[StoredVersion], box: Path
-) -> None:
-    runs = {run.id: run for run in here.runs}
-
-    def receive_run(id_: str) -> str:
-        run = runs[id_]
-        return registry.receive_run(run, inventory.own_metrics(here, run), _folder(box, id_))
-
-    def receive_model(id_: str, lender: str) -> str:
-        model = inventory.logged_model(here, id_, lender)
-        return registry.receive_logged_model(
-            model, runs[model.run], receive_run(model.run), _folder(box, id_)
-        )
-
-    def write(version: StoredVersion) -> None:
-        run = receive_run(version.run)
-        copied = inventory.is_copy(version)
-        model_id = "" if copied else receive_model(version.origin, version.run)
-        registry.receive_version(version, run, model_id)
-
-    _each(here.models, "Making models", registry.describe)
-    _each(remaining, "Moving versions", write)
-
-
-def _prove(registry: RegistryTransfer, here: Inventory) -> int:
-    """Finish the move, compare both sides, and return how many files were compared.
-
-    The aliases come last: nobody meets a champion before all is there.
-
-    Raises:
-        RegistryError: something is not as it left; the message names all of it.
-
-    """
-    files = _each(here.versions, "Comparing", registry.prove)
-    _each(here.models, "Pointing aliases", registry.point)
-    placeholders = [one for one in registry.stored_versions() if one.is_placeholder]
-    _each(placeholders, "Deleting placeholders", registry.delete)
-    there = inventory.arrived(_inventory(registry, "Comparing"))
-    if found := inventory.differences(here, there):
-        raise RegistryError(f"not everything has arrived as it left: {'; '.join(found)}")
-    return sum(files)
-
-
-def _folder(box: Path, id_: str) -> Path:
-    """Return where files wait: ``id_`` is a run's, a logged model's, or a version's title."""
-    return box / id_.replace("/", "-")
-
-
-def _each(items: Sequence[Item], description: str, do: Callable[[Item], Result]) -> list[Result]:
-    if not items:
-        return []
-    # Closed before an error is printed, so that the error is the last line.
-    with closing(cli.track(items, description, len(items))) as tracked:
-        return [do(item) for item in tracked]
+def _send_folder(calls: MlflowCalls, folder: Path, address: str, files: Files) -> None:
+    repository: Any = get_artifact_repository(address)
+    calls.ask(lambda _: repository.log_artifacts(str(folder)), "store files")
+    arrived = calls.ask(lambda _: download(address))
+    if found := manifest.differences(manifest.digests(files), manifest.digests(arrived)):
+        raise RegistryError(f"{address} has not arrived as it left: {'; '.join(found)}")

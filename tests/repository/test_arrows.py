@@ -20,7 +20,7 @@ PURE_MODULES = {
     *("base.addresses", "base.archives", "base.arithmetic", "base.encoding", "base.errors"),
     *("base.git_settings", "base.kernel", "base.manifest", "base.names", "base.pages"),
     *("base.policies", "base.records", "base.variables"),
-    *("registry.diagnosis", "registry.history", "registry.inventory", "registry.retention"),
+    *("registry.diagnosis", "registry.history", "registry.retention"),
     *("packaging.build", "packaging.package"),
     *("report.comment", "report.comparison_figures", "report.data_figures", "report.drawing"),
     *("report.model_figures", "report.model_report", "report.report_record"),

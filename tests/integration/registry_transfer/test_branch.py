@@ -1,49 +1,49 @@
-"""The registry that a repository keeps in its branch is moved there and back as any other."""
+"""The registry that a repository keeps in its branch moves to a server."""
 
 import sys
 
 import pytest
 
-from pipeline.base import config
-from pipeline.registry import branch
+from pipeline.base import artifacts, config
+from pipeline.registry import branch, mlflow_server
 from tests.conftest import ROOT
 from tests.registry.branch.conftest import run_git
 from tests.registry.transfer.conftest import census
 
+# What a release does: it publishes and promotes.
+LIFE = """
+from pipeline.base import config
+from pipeline.registry.client import connect
+from tests.registries import submission
+from tests.registry.transfer.conftest import promote
+registry = connect(config.load().registry)
+promote(registry, registry.publish(submission()), None)
+"""
+
 
 @pytest.fixture
 def clone(place, tmp_path, git_of_nobody, monkeypatch):
-    """Return a function that makes a clone of a bare remote and goes there, by its name."""
+    """Return a clone of a remote that has no branch for a registry yet, and go there."""
     assert git_of_nobody is None
     remote = tmp_path / "remote.git"
     run_git(tmp_path, "init", "--quiet", "--bare", str(remote))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-
-    def make(name):
-        made = place(name)
-        run_git(made.folder, "init", "--quiet")
-        run_git(made.folder, "remote", "add", "origin", str(remote))
-        run_git(made.folder, "commit", "--quiet", "--allow-empty", f"--message={name}")
-        monkeypatch.setenv(config.TRACKING_URI, "")
-        return made
-
-    return make
-
-
-def move(*arguments):
-    """Return the command that moves a registry."""
-    return [sys.executable, "-m", "pipeline.registry", "transfer", *arguments]
+    made = place("clone").folder
+    run_git(made, "init", "--quiet")
+    run_git(made, "remote", "add", "origin", str(remote))
+    run_git(made, "commit", "--quiet", "--allow-empty", "--message=first")
+    return made
 
 
 @pytest.mark.once
-def test_everything_goes_through_the_branch_as_it_was(origin, clone):
-    """One clone fills it by a push, another one reads it, and nothing is pushed then."""
-    ours = clone("ours")
-    assert branch.run(config.load(), move("--from", origin.uri)) == 0
-    pushed = run_git(ours.folder, "ls-remote", "origin", "mlflow-registry")
+def test_everything_moves_from_the_branch_as_it_was(clone, team):
+    """The branch stays as it is."""
+    assert branch.run(config.load(), [sys.executable, "-c", LIFE]) == 0
+    before = run_git(clone, "ls-remote", "origin")
+    team.take("branch")
 
-    theirs = clone("theirs")
-    assert branch.run(config.load(), move("--to", theirs.uri), read_only=True) == 0
-
-    assert pushed == run_git(theirs.folder, "ls-remote", "origin", "mlflow-registry")
-    assert census(theirs.uri) == census(origin.uri)
+    assert run_git(clone, "ls-remote", "origin") == before
+    with mlflow_server.serving(clone / artifacts.REGISTRY) as address:
+        expected = census(address)
+    assert len(expected["versions"]) == 3
+    assert census(team.uri) == expected

@@ -122,12 +122,11 @@ def images():
     return IMAGES
 
 
-@pytest.fixture(scope="session")
-def team(images, tmp_path_factory):
-    """Return the server, set up as the page says, in a project and at a port of its own."""
-    assert images
+@contextmanager
+def serving(folder):
+    """Run a server, set up as the page says, in a project and at a port of its own."""
     command, address = compose(), f"127.0.0.1:{free_port()}"
-    secrets = tmp_path_factory.mktemp("team") / "secrets"
+    secrets = folder / "secrets"
     ours = {
         "COMPOSE_PROJECT_NAME": f"heart-team-test-{uuid.uuid4().hex[:8]}",
         "MLFLOW_ADDRESS": address,
@@ -150,3 +149,11 @@ def team(images, tmp_path_factory):
         yield team
     finally:
         team.compose("down --volumes")
+
+
+@pytest.fixture(scope="session")
+def team(images, tmp_path_factory):
+    """Return the server that the tests share."""
+    assert images
+    with serving(tmp_path_factory.mktemp("team")) as team:
+        yield team

@@ -14,14 +14,17 @@ from pipeline.base.names import HISTORY, SERVED
 from pipeline.base.policies import RetryPolicy
 from pipeline.registry.client import Registry
 from pipeline.registry.history import Promotion
-from pipeline.registry.inventory import MODELS, ORIGIN
 from pipeline.registry.mlflow_calls import MlflowCalls
+from pipeline.registry.transfer import MODELS
 from tests.conftest import ROOT
 from tests.registries import submission
 
 SVM, FOREST, LOGISTIC = (
     f"{SERVED}_{family}" for family in ("svm", "random_forest", "logistic_regression")
 )
+
+# All that is special in the text that PostgreSQL reads.
+STRANGE = "The first\tof 'all':\r\n\\N and \\. are no end; \u00e9 \U0001f600"
 
 
 class Interrupted(Registry):
@@ -81,7 +84,7 @@ def fill(place):
     client.delete_model_version(SVM, "2")
     client.delete_model_version(FOREST, "2")
     client.delete_model_version(HISTORY, "2")
-    client.update_model_version(SVM, "1", "The first of all")
+    client.update_model_version(SVM, "1", STRANGE)
     client.set_terminated(client.get_model_version(SVM, "4").run_id, "FAILED", end_time=7)
 
 
@@ -136,7 +139,7 @@ def digests(uri):
 
 
 def census(uri):
-    """Return everything that a registry holds, by MLflow's own client and without its ids."""
+    """Return everything that a registry holds, as MLflow's own client sees it."""
     mlflow.set_tracking_uri(uri)
     client = MlflowClient(uri, uri)
     found = [
@@ -146,7 +149,7 @@ def census(uri):
     models = (client.get_registered_model(name) for name in MODELS if _has(client, name))
     return {
         "models": {one.name: (one.description, one.tags, _aliases(one)) for one in models},
-        "versions": {f"{one.name}/{one.version}": _version(client, one, found) for one in found},
+        "versions": {f"{one.name}/{one.version}": _version(client, one) for one in found},
     }
 
 
@@ -158,24 +161,17 @@ def _aliases(model):
     return {alias: int(version) for alias, version in model.aliases.items()}
 
 
-def _version(client, version, others):
+def _version(client, version):
     source = version.source.removeprefix("models:/")
-    logged = None if "/" in source else client.get_logged_model(source)
     return {
         "tags": version.tags,
+        "times": (version.creation_timestamp, version.last_updated_timestamp),
         "description": version.description or "",
-        "source": source if logged is None else "its own",
+        "source": source,
         "files": digests(f"models:/{version.name}/{version.version}"),
-        "of the same run": [f"{v.name}/{v.version}" for v in others if v.run_id == version.run_id],
-        "same files": [f"{v.name}/{v.version}" for v in others if v.source == version.source],
         "run": _run(client, version.run_id),
-        "logged": logged and _logged(logged, version.run_id),
+        "logged": None if "/" in source else _logged(client.get_logged_model(source)),
     }
-
-
-def _tags(tags):
-    by_the_server = "mlflow.modelVersions"
-    return {name: value for name, value in tags.items() if name not in {ORIGIN, by_the_server}}
 
 
 def _metrics(metrics):
@@ -186,30 +182,25 @@ def _run(client, id_):
     run = client.get_run(id_)
     history = [one for name in run.data.metrics for one in client.get_metric_history(id_, name)]
     return {
+        "id": id_,
         "name": (run.info.run_name, run.info.status),
         "times": (run.info.start_time, run.info.end_time),
         "parameters": run.data.params,
-        "tags": _tags(run.data.tags),
+        "tags": run.data.tags,
         "metrics": _metrics(history),
         "inputs": [str(one.dataset) for one in run.inputs.dataset_inputs],
-        "models": len(run.outputs.model_outputs),
+        "models": [one.model_id for one in run.outputs.model_outputs],
         "figures": digests(f"{run.info.artifact_uri}/figures"),
         "experiment": client.get_experiment(run.info.experiment_id).name,
     }
 
 
-def _logged(model, run):
+def _logged(model):
     return {
         "name": (model.name, model.model_type, str(model.status)),
-        "its run": model.source_run_id == run,
+        "run": model.source_run_id,
+        "times": (model.creation_timestamp, model.last_updated_timestamp),
         "parameters": model.params,
-        "tags": _tags(model.tags),
+        "tags": model.tags,
         "metrics": _metrics(model.metrics),
     }
-
-
-def counts(uri):
-    """Return how many runs and logged models a registry holds: nothing may be there twice."""
-    client = MlflowClient(uri, uri)
-    experiments = [one.experiment_id for one in client.search_experiments()]
-    return len(client.search_runs(experiments)), len(client.search_logged_models(experiments))
