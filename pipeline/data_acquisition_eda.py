@@ -10,6 +10,7 @@ from pipeline.base.manifest import Files
 from pipeline.base.pages import percent, render
 from pipeline.dataset import profile, tables
 from pipeline.dataset.profile import Profile
+from pipeline.report import page
 from pipeline.report.data_figures import data_figures
 from pipeline.report.drawing import figure_bytes
 from pipeline.table import parsing, source
@@ -49,9 +50,9 @@ def pages(facts: Profile, figures: Files) -> dict[str, str]:
         "measured": profile.by_field(facts.measured),
         "categorical": profile.by_field(facts.categorical),
         "meanings": profile.meanings,
-        "figures": figures,
     }
-    return {name: render(f"{name}.j2", **values) for name in PAGES}
+    markdown = render(f"{PAGES[0]}.j2", **values)
+    return dict(zip(PAGES, (markdown, page.html(markdown, figures, "facts")), strict=True))
 
 
 def _raw(settings: Settings, *, refresh: bool) -> dict[str, bytes]:

@@ -13,6 +13,7 @@ from pipeline.base.names import FAMILIES, METRIC_TITLES, Family, Metric
 from pipeline.base.pages import estimate, render
 from pipeline.evaluation.cross_validation import Watch
 from pipeline.evaluation.metrics import Ablation
+from pipeline.report import page
 from pipeline.report.drawing import figure_bytes
 from pipeline.report.model_figures import model_figures
 from pipeline.table.contract import EXTERNAL
@@ -104,9 +105,9 @@ def _pages(
         "metric_titles": METRIC_TITLES,
         "family_titles": FAMILY_TITLES,
         "hospital_titles": {hospital.name: hospital.title for hospital in EXTERNAL},
-        "figures": figures,
     }
-    return {name: render(f"{name}.j2", **values) for name in PAGES}
+    markdown = render(f"{PAGES[0]}.j2", **values)
+    return dict(zip(PAGES, (markdown, page.html(markdown, figures)), strict=True))
 
 
 def _show(models: Models) -> None:

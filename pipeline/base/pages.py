@@ -4,7 +4,6 @@ Values are escaped in every template whose name says HTML. A value that a templa
 does not get is an error, not an empty place.
 """
 
-import base64
 import math
 import re
 from functools import cache
@@ -23,7 +22,7 @@ _TAG: Final = re.compile(r"<(?=[a-zA-Z/!?])")
 _ENTITY: Final = re.compile(r"&(?=#?\w+;)")
 # Names of people and of issues, which GitHub links and notifies even where they are escaped.
 _REFERENCE: Final = re.compile(r"(?<!\w)@(?=\w)|#(?=\d)")
-_ZERO_WIDTH_SPACE: Final = "&#8203;"
+ZERO_WIDTH_SPACE: Final = "&#8203;"
 
 
 def render(template: str, **values: Any) -> str:
@@ -39,11 +38,6 @@ def percent(share: float | None, digits: int = 0) -> str:
 def number(value: float | None, digits: int = 5) -> str:
     """Return ``value`` with up to so many digits and a true minus sign; a dash for None."""
     return NONE if value is None else f"{value:.{digits}g}".replace("-", "\N{MINUS SIGN}")
-
-
-def mean(found: Estimate | None, sign: str = "") -> str:
-    """Return a mean alone; ``sign`` is ``+`` for a difference."""
-    return f"{found.mean:{sign}.3f}" if _known(found) else NONE
 
 
 def estimate(found: Estimate | None) -> str:
@@ -71,12 +65,7 @@ def cell(text: object) -> str:
     Nothing in it is read as markup, and nobody and nothing that it names is notified or linked.
     """
     line = _TAG.sub("&lt;", _ENTITY.sub("&amp;", " ".join(str(text).split())))
-    return _REFERENCE.sub(rf"\g<0>{_ZERO_WIDTH_SPACE}", _MARKUP.sub(r"\\\g<0>", line))
-
-
-def data_uri(image: bytes) -> str:
-    """Return a PNG as an address that holds the image itself."""
-    return "data:image/png;base64," + base64.b64encode(image).decode("ascii")
+    return _REFERENCE.sub(rf"\g<0>{ZERO_WIDTH_SPACE}", _MARKUP.sub(r"\\\g<0>", line))
 
 
 @cache
@@ -90,9 +79,6 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        {
-            shown.__name__: shown
-            for shown in (percent, number, mean, estimate, interval, difference, cell, data_uri)
-        }
+        {shown.__name__: shown for shown in (percent, number, estimate, interval, difference, cell)}
     )
     return environment

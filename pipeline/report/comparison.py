@@ -17,16 +17,17 @@ from pipeline.base.errors import (
 )
 from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, SERVED, Family
-from pipeline.base.pages import difference, estimate, render
+from pipeline.base.pages import difference, estimate
 from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.registry import mlflow_calls
 from pipeline.registry.client import connect
 from pipeline.registry.history import CHAMPION
-from pipeline.report import model_report, report_record
+from pipeline.report import model_report, page, report_record
 from pipeline.report.comparison_figures import comparison_figures
 from pipeline.report.drawing import figure_bytes
-from pipeline.report.model_report import RANKING, UNKNOWN, ModelReport, Source, Standing
+from pipeline.report.model_report import UNKNOWN, ModelReport, Source, Standing
 from pipeline.report.report_record import PROBLEMS
+from pipeline.report.rows import RANKING, markdown, metric_rows
 from pipeline.training import families, fitting, workspace
 from pipeline.training.families import FAMILY_TITLES
 from pipeline.training.fitting import Data
@@ -97,8 +98,8 @@ def _standing(settings: RegistrySettings) -> Standing:
 
 def pages(found: ModelReport, figures: Files) -> dict[str, str]:
     """Return the report as Markdown and as a page, by the names of their files."""
-    page = render(f"{PAGE}.j2", **model_report.values(found), figures=figures)
-    return {MARKDOWN: model_report.markdown(found), PAGE: page}
+    whole, look = markdown(found, page=True), f"verdict {found.headline.lower()}"
+    return {MARKDOWN: markdown(found), PAGE: page.html(whole, figures, look)}
 
 
 def _show(found: ModelReport) -> None:
@@ -109,7 +110,7 @@ def _show(found: ModelReport) -> None:
             estimate(row.champion),
             f"{difference(row.difference)} {row.reading}".strip(),
         )
-        for row in model_report.metric_rows(found, RANKING)
+        for row in metric_rows(found, RANKING)
     )
     columns = ("", "challenger", "champion", "difference")
     cli.show_table("Cross-validation on equal folds", columns, rows)

@@ -28,7 +28,8 @@ from pipeline.report.model_figures import (
     roc,
     square,
 )
-from pipeline.report.model_report import GroupRow, ModelReport, hospital_rows, slice_rows
+from pipeline.report.model_report import ModelReport
+from pipeline.report.rows import GroupRow, hospital_rows, slice_rows
 
 MARKS: Final = ((SERIES[0], "o"), (SERIES[1], "D"))
 # Rows up or down from the middle of a row, so that two intervals do not hide each other.

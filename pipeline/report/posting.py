@@ -9,7 +9,8 @@ from pathlib import Path
 from pipeline.base import cli, config
 from pipeline.base.errors import ArtifactError
 from pipeline.base.github import GitHub
-from pipeline.report import comment, model_report, report_record
+from pipeline.report import comment, report_record
+from pipeline.report.rows import markdown
 
 
 def run(folder: Path, head_sha: str, run_id: str = "", author: str = comment.AUTHOR) -> None:
@@ -48,6 +49,6 @@ def _report(path: Path) -> str:
     with path.open("rb") as file:
         content = file.read(report_record.MOST_BYTES + 1)
     try:
-        return model_report.markdown(report_record.read(content))
+        return markdown(report_record.read(content))
     except ArtifactError as error:
         return comment.without_report(str(error))

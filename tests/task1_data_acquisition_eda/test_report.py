@@ -2,7 +2,6 @@
 
 import base64
 import re
-from html.parser import HTMLParser
 
 import pytest
 from jinja2 import UndefinedError
@@ -10,39 +9,12 @@ from jinja2 import UndefinedError
 from pipeline import data_acquisition_eda
 from pipeline.base.pages import cell, number, percent, render
 from pipeline.dataset import profile
-from pipeline.table.contract import CONTRACT
+from pipeline.table.contract import CONTRACT, FIELDS
+from tests.outline import Outline
 
 NAMES = ("outcome-by-category", "distributions", "correlations", "missingness")
 FIGURES = {f"{name}.png": f"the bytes of {name}".encode() for name in NAMES}
 HOSTILE = '<script>alert("x")</script> & | more'
-
-
-class Page(HTMLParser):
-    """Collects what a browser would load, and checks that every tag is closed."""
-
-    VOID = frozenset({"meta", "img", "br", "link"})
-
-    def __init__(self, text):
-        """Read the page."""
-        super().__init__()
-        self.open = []
-        self.tags = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        """Note the tag, and that it is open."""
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        """Close the tag that was opened last, and no other."""
-        assert self.open.pop() == tag
-
-    def attributes(self, wanted):
-        """Return the attributes of every tag of a name."""
-        return [attributes for tag, attributes in self.tags if tag == wanted]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +31,7 @@ def pages(facts):
 
 def test_the_page_is_well_formed_and_loads_nothing(pages):
     """Every tag is closed; no script, no style sheet, no image or frame comes from elsewhere."""
-    page = Page(pages["data-quality.html"])
+    page = Outline(pages["data-quality.html"])
     assert page.open == []
     assert not {"script", "link", "iframe"} & {tag for tag, _ in page.tags}
     assert all(
@@ -71,7 +43,7 @@ def test_the_page_is_well_formed_and_loads_nothing(pages):
 
 def test_the_images_of_the_page_are_the_figures_and_are_described(pages):
     """Each figure is inside, byte for byte, with a text for those who cannot see it."""
-    images = Page(pages["data-quality.html"]).attributes("img")
+    images = Outline(pages["data-quality.html"]).attributes("img")
     inside = [base64.b64decode(image["src"].partition(",")[2]) for image in images]
     assert sorted(inside) == sorted(FIGURES.values())
     assert all(len(image["alt"]) > 40 for image in images)
@@ -83,6 +55,13 @@ def test_the_page_is_made_for_phones_dark_rooms_and_paper(pages):
     assert "width=device-width" in text
     assert "prefers-color-scheme: dark" in text
     assert "@media print" in text
+
+
+def test_every_part_that_scrolls_has_a_name_of_its_own(pages):
+    """A reader who cannot see the tables and the figures chooses among them."""
+    regions = Outline(pages["data-quality.html"]).regions
+    assert len(regions) == 4 + len(FIELDS) + len(FIGURES)
+    assert len(set(regions)) == len(regions)
 
 
 def test_both_forms_tell_the_facts(pages):
@@ -98,7 +77,7 @@ def test_both_forms_tell_the_facts(pages):
 def test_every_table_of_the_markdown_has_as_many_cells_in_each_row(pages):
     """A table that lost or gained a cell would not be shown as one."""
     tables = re.findall(r"(?:^\|.*\n)+", pages["data-quality.md"], re.MULTILINE)
-    assert len(tables) == 6
+    assert len(tables) == 4 + len(FIELDS)
     for table in tables:
         widths = {line.count("|") for line in table.splitlines()}
         assert len(widths) == 1

@@ -26,7 +26,7 @@ LIGHT, DARK = "rgb(255, 255, 255)", "rgb(13, 17, 23)"
 OBSERVER = """
 <script>
 addEventListener("load", () => parent.postMessage(JSON.stringify({
-  verdict: document.getElementById("verdict").textContent,
+  verdict: document.querySelector("main strong").textContent,
   pictures: [...document.images].map(image => image.complete ? image.naturalWidth : 0),
   shown: [...document.images].map(image => image.getBoundingClientRect().width),
   overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
@@ -147,7 +147,7 @@ def test_the_page_can_be_photographed(page, tmp_path):
 def test_the_checks_above_can_fail(page, tmp_path):
     """An error in the console, a broken picture and a page that is too wide are seen."""
     broken = page.replace("data:image/png;base64,", "data:image/png;base64,AAAA", 1)
-    broken = broken.replace("<main>", '<main><div style="width: 3000px">wide</div>')
+    broken = broken.replace("</main>", '<div style="width: 3000px">wide</div></main>')
     broken = broken.replace("</body>", '<script>console.error("planted")</script></body>')
     seen = look(tmp_path, broken, DESK)
 

@@ -23,7 +23,7 @@ from pipeline.base.names import HISTORY
 from pipeline.registry.branch import unpack
 from pipeline.registry.git_branch import GitBranch
 from pipeline.registry.mlflow_server import DATABASE
-from pipeline.report import model_report, report_record
+from pipeline.report import report_record, rows
 from tests.containers import registry_of_images
 from tests.nightly.workflows import github, machine
 from tests.nightly.workflows.github import ROOT, GitHub, Pull, Run, git
@@ -140,9 +140,7 @@ class Stage:
         self.story.comments[name] = [dict(one) for one in found]
         report = self.gh.artifact(run, "model-report") / report_record.FILE
         self.story.reports[name] = (
-            model_report.markdown(report_record.read(report.read_bytes()))
-            if report.exists()
-            else ""
+            rows.markdown(report_record.read(report.read_bytes())) if report.exists() else ""
         )
         self.story.refs[name] = self.gh.refs()
         self.story.images[name] = digests(self.images, IMAGE)

@@ -11,8 +11,8 @@ from pipeline.base.errors import GitHubError, SettingsError
 from pipeline.base.records import Comment, PullRequest
 from pipeline.report import posting
 from pipeline.report.comment import AUTHOR, MARKER, choose, ours
-from pipeline.report.model_report import markdown
 from pipeline.report.report_record import FILE, record
+from pipeline.report.rows import markdown
 from tests import github_api
 from tests.conftest import ROOT
 from tests.gate.gate_cases import FIT, between, won_but

@@ -13,7 +13,7 @@ from pipeline.base.errors import ArtifactError, NotPromotedError
 from pipeline.base.names import SERVED
 from pipeline.registry import mlflow_calls
 from pipeline.registry.client import CHAMPION, Registry
-from pipeline.report import comparison, model_report, report_record
+from pipeline.report import comparison, report_record, rows
 from tests.conftest import ROOT
 from tests.registries import counts
 
@@ -100,7 +100,7 @@ def test_a_changed_feature_is_held_against_the_champion(clone, monkeypatch):
     assert "age 50 to 59" in text()
     assert "minus champion" in text()
     assert "Champion: " in PAGE.read_text() or "Champion</th>" in PAGE.read_text()
-    assert model_report.markdown(report_record.read(RECORD.read_bytes())) == text()
+    assert rows.markdown(report_record.read(RECORD.read_bytes())) == text()
 
 
 def test_nothing_in_the_registry_is_created_or_moved(clone, registered, capsys):

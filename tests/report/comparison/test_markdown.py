@@ -32,7 +32,7 @@ def test_text_is_shown_as_it_is(text, shown):
     assert pages.cell(text) == shown
 
 
-@pytest.mark.parametrize("shown", [pages.estimate, pages.interval, pages.difference, pages.mean])
+@pytest.mark.parametrize("shown", [pages.estimate, pages.interval, pages.difference])
 def test_a_figure_that_nobody_knows_is_a_dash(shown):
     """Missing, or not a number."""
     unknown = pages.Estimate(

@@ -10,8 +10,9 @@ from pipeline.base.encoding import json_bytes
 from pipeline.evaluation.behaviour import Behaviour, Direction
 from pipeline.gate.examiner import MISFIT
 from pipeline.report.comment import page
-from pipeline.report.model_report import UNKNOWN, Champion, Lineage, Origin, markdown
+from pipeline.report.model_report import UNKNOWN, Champion, Lineage, Origin
 from pipeline.report.report_record import MOST_BYTES, MOST_ITEMS, ReportRecord, read, record
+from pipeline.report.rows import markdown
 from pipeline.table.expectations import DEEPER
 from tests import github_api
 from tests.gate import gate_cases

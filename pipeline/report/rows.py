@@ -1,0 +1,245 @@
+"""The rows of the model report's tables, and the report as Markdown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from pipeline.base.names import LOWER_IS_BETTER, METRIC_TITLES, Metric
+from pipeline.base.pages import NONE, render
+from pipeline.base.records import Estimate, Record
+from pipeline.evaluation.metrics import Group, GroupDifference
+from pipeline.gate import decision
+from pipeline.gate.decision import Comparison, Status, Verdict
+from pipeline.report.model_report import ModelReport
+from pipeline.table.contract import EXTERNAL
+from pipeline.training.families import FAMILY_TITLES
+
+MODES: Final = {
+    "enabled": "experiment tracking moves the champion alias by its verdict",
+    "report-only": "the alias stays, whatever the verdict",
+    "disabled": "nothing is checked, and the best family is promoted",
+}
+RANKING: Final[tuple[Metric, ...]] = (
+    *("roc_auc", "pr_auc", "log_loss", "brier"),
+    *("calibration_error", "calibration_slope", "calibration_intercept"),
+)
+DECIDING: Final[tuple[Metric, ...]] = (
+    *("sensitivity", "specificity", "ppv", "npv", "accuracy", "f1"),
+)
+# What to aim for, where more is not better.
+AIMS: Final[Mapping[Metric, str]] = {
+    **dict.fromkeys(LOWER_IS_BETTER, "less is better"),
+    "calibration_slope": "1 is right",
+    "calibration_intercept": "0 is right",
+}
+HOSPITAL_TITLES: Final = {hospital.name: hospital.title for hospital in EXTERNAL}
+
+
+class Pair(Record):
+    """A figure of both models and challenger minus champion, as far as each is known."""
+
+    challenger: Estimate | None
+    champion: Estimate | None
+    difference: Estimate | None
+
+
+class MetricRow(Pair):
+    """A metric. ``aim`` says what is good where more is not; ``reading`` who is plainly better."""
+
+    title: str
+    aim: str
+    reading: str
+
+
+class GroupRow(Record):
+    """How both models do among some patients.
+
+    ``limit`` is the AUC that the gate asks for there; ``few`` says why the patients are too few to
+    judge by, or nothing.
+    """
+
+    title: str
+    rows: int
+    positives: int
+    roc_auc: Pair
+    brier: Pair
+    limit: float | None
+    few: str
+
+
+class FamilyRow(Record):
+    """How a family would fare as the challenger."""
+
+    title: str
+    roc_auc: Estimate | None
+    brier: Estimate | None
+    difference: Estimate | None
+    verdict: Verdict
+
+
+class ObservedRow(Record):
+    """Something observed of both models, among some patients or all; the champion's if known."""
+
+    title: str
+    patients: int | None = None
+    challenger: float
+    champion: float | None
+
+
+def metric_rows(report: ModelReport, metrics: Sequence[Metric]) -> list[MetricRow]:
+    """Return a row for each metric, in the order given."""
+    champion = report.champion.evaluation.metrics if report.champion.evaluation else {}
+    differences = report.comparison.differences if report.comparison else {}
+    return [
+        MetricRow(
+            title=METRIC_TITLES[metric],
+            aim=AIMS.get(metric, ""),
+            challenger=report.challenger.metrics.get(metric),
+            champion=champion.get(metric),
+            difference=differences.get(metric),
+            reading=_reading(metric, differences.get(metric)),
+        )
+        for metric in metrics
+    ]
+
+
+def _reading(metric: Metric, found: Estimate | None) -> str:
+    """Say better or worse where the whole interval is on one side of zero."""
+    if found is None or not (found.low > 0 or found.high < 0):
+        return ""
+    return "better" if (found.mean > 0) != (metric in LOWER_IS_BETTER) else "worse"
+
+
+def slice_rows(report: ModelReport) -> list[GroupRow]:
+    """Return a row for each sex and age band."""
+    champion = report.champion.evaluation.slices if report.champion.evaluation else ()
+    differences = report.comparison.slices if report.comparison else ()
+    limits = {
+        group.name: report.policy.slices.minimum_roc_auc for group in report.challenger.slices
+    }
+    return _group_rows(report, report.challenger.slices, champion, differences, limits)
+
+
+def hospital_rows(report: ModelReport) -> list[GroupRow]:
+    """Return a row for each hospital that no model is trained on."""
+    champion = report.champion.evaluation.external if report.champion.evaluation else ()
+    differences = report.comparison.external if report.comparison else ()
+    limits = {str(name): limit for name, limit in report.policy.external_minimum_roc_auc.items()}
+    return _group_rows(report, report.challenger.external, champion, differences, limits)
+
+
+def _group_rows(
+    report: ModelReport,
+    challenger: Sequence[Group],
+    champion: Sequence[Group],
+    differences: Sequence[GroupDifference],
+    limits: Mapping[str, float],
+) -> list[GroupRow]:
+    theirs = {group.name: group for group in champion}
+    gaps = {gap.name: gap for gap in differences}
+    return [
+        GroupRow(
+            title=HOSPITAL_TITLES.get(group.name, group.name),
+            rows=group.rows,
+            positives=group.positives,
+            roc_auc=_pair("roc_auc", group, theirs.get(group.name), gaps.get(group.name)),
+            brier=_pair("brier", group, theirs.get(group.name), gaps.get(group.name)),
+            limit=limits.get(group.name),
+            few=decision.too_small(group, report.policy),
+        )
+        for group in challenger
+    ]
+
+
+def _pair(
+    figure: str, challenger: Group, champion: Group | None, difference: GroupDifference | None
+) -> Pair:
+    return Pair(
+        challenger=getattr(challenger, figure),
+        champion=getattr(champion, figure, None),
+        difference=getattr(difference, figure, None),
+    )
+
+
+def family_rows(report: ModelReport) -> list[FamilyRow]:
+    """Return a row for each family."""
+    return [
+        FamilyRow(
+            title=FAMILY_TITLES[family],
+            roc_auc=found.metrics.get("roc_auc"),
+            brier=found.metrics.get("brier"),
+            difference=_difference(report.comparisons[family], report.policy.metric),
+            verdict=report.verdict_on(family),
+        )
+        for family, found in report.evaluations.items()
+    ]
+
+
+def _difference(comparison: Comparison | None, metric: Metric) -> Estimate | None:
+    return comparison.differences.get(metric) if comparison else None
+
+
+def harmless_rows(report: ModelReport) -> list[ObservedRow]:
+    """Return by how much each thing that must not matter changed a probability at most."""
+    champion = report.champion.evaluation
+    theirs = champion.behaviour.differences if champion else {}
+    return [
+        ObservedRow(title=name, challenger=change, champion=theirs.get(name))
+        for name, change in report.challenger.behaviour.differences.items()
+    ]
+
+
+def direction_rows(report: ModelReport) -> list[ObservedRow]:
+    """Return for how many patients each change that should not lower the risk does not."""
+    champion = report.champion.evaluation
+    theirs = champion.behaviour.directions if champion else ()
+    holds = {direction.change: direction.holds for direction in theirs}
+    return [
+        ObservedRow(
+            title=direction.change,
+            patients=direction.patients,
+            challenger=direction.holds,
+            champion=holds.get(direction.change),
+        )
+        for direction in report.challenger.behaviour.directions
+    ]
+
+
+def origin_rows(report: ModelReport) -> list[tuple[str, str, str]]:
+    """Return what each model was made from: its name, the challenger's and the champion's."""
+    mine, theirs = report.lineage.challenger, report.lineage.champion
+    changes = ", with changes" if report.source.modified else ""
+    return [
+        ("Commit", mine.commit + changes, theirs.commit if theirs else NONE),
+        ("Data digest", mine.data_digest, theirs.data_digest if theirs else NONE),
+        ("Model digest", mine.model_digest, theirs.model_digest if theirs else NONE),
+    ]
+
+
+def markdown(report: ModelReport, *, page: bool = False) -> str:
+    """Return the report as Markdown: for a comment or a file, or all of it for a page."""
+    verdict = report.verdict
+    return render(
+        "model-report.md.j2",
+        page=page,
+        report=report,
+        verdict=verdict,
+        challenger=report.challenger,
+        champion=report.champion.evaluation,
+        failed=verdict.checks_with(Status.FAILED),
+        unjudged=verdict.checks_with(Status.NOT_JUDGED),
+        passed=verdict.checks_with(Status.PASSED),
+        mode=MODES[verdict.mode],
+        ranking=metric_rows(report, RANKING),
+        deciding=metric_rows(report, DECIDING),
+        slices=slice_rows(report),
+        hospitals=hospital_rows(report),
+        families=family_rows(report),
+        harmless=harmless_rows(report),
+        directions=direction_rows(report),
+        family_titles=FAMILY_TITLES,
+        metric_title=METRIC_TITLES[report.policy.metric],
+        plan=report.plan,
+        origins=origin_rows(report),
+        lineage=report.lineage,
+        trained=[FAMILY_TITLES[family] for family in report.source.trained],
+    )
