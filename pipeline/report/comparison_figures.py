@@ -1,4 +1,4 @@
-"""Figures of a challenger beside the champion: who ranks, promises and decides better, for whom.
+"""Figures of a challenger beside the champion: which ranks, predicts and decides better, for whom.
 
 In every figure the first colour, mark and line are the challenger's, the second the champion's.
 Without a champion the challenger stands alone.
@@ -36,7 +36,7 @@ MARKS: Final = ((SERIES[0], "o"), (SERIES[1], "D"))
 OFFSETS: Final = (-0.15, 0.15)
 THRESHOLDS: Final = tuple(round(float(each), 2) for each in np.arange(0.02, 0.91, 0.01))
 SCORE_EDGES: Final = np.linspace(0, 1, 21)
-# Calling everybody ill costs so much at a high threshold that all else would look flat.
+# Predicting everybody positive costs so much at a high threshold that all else would look flat.
 LOWEST_BENEFIT: Final = -0.05
 UNKNOWN: Final = Estimate(mean=np.nan, standard_error=np.nan, low=np.nan, high=np.nan)
 LIMIT: Final = "The gate's limit"
@@ -51,8 +51,8 @@ def comparison_figures(found: ModelReport, answers: Answers) -> dict[str, Figure
     known = (found.challenger, found.champion.evaluation)
     summaries = {title: e.metrics for title, e in zip(answers, known, strict=False) if e}
     titles, exam = list(answers), described(answers)
-    by_slice = "How well the answers rank patients of each sex and age"
-    by_hospital = "How well the fitted models rank patients of other hospitals"
+    by_slice = "ROC-AUC by sex and age"
+    by_hospital = "ROC-AUC at other hospitals"
     cleveland = "Each model fitted to all of Cleveland Clinic, and to no patient of these hospitals"
     return {
         "roc.png": roc(answers, summaries),
@@ -67,13 +67,13 @@ def comparison_figures(found: ModelReport, answers: Answers) -> dict[str, Figure
 
 @styled
 def reliability_curves(answers: Answers, bins: int) -> Figure:
-    """Draw observed against promised rates, with the interval of each group's rate."""
+    """Draw observed against predicted rates, with the interval of each group's rate."""
     figure, axes = square()
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="As promised")
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="Perfect calibration")
     for number, (title, given) in enumerate(answers.items()):
         groups, (colour, marker) = reliability(given, bins), MARKS[number]
         axes.errorbar(
-            groups["promised"],
+            groups["predicted"],
             groups["observed"],
             yerr=_reach(groups),
             color=colour,
@@ -83,10 +83,10 @@ def reliability_curves(answers: Answers, bins: int) -> Figure:
             label=title,
             clip_on=False,
         )
-    axes.set(xlabel="Promised probability of disease", ylabel="Observed rate of disease")
+    axes.set(xlabel="Predicted probability of disease", ylabel="Observed rate of disease")
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
     detail = f"{described(answers)}; {bins} groups of equal size, 95 % Wilson intervals"
-    headline(figure, "Whether promised probabilities come true", detail)
+    headline(figure, "Calibration curve", detail)
     return figure
 
 
@@ -112,7 +112,7 @@ def distributions(answers: Answers) -> Figure:
     panels[0].set_ylabel("Share of the group, %")
     ill, healthy = Patch(facecolor=GREY, alpha=0.4), Line2D([], [], color=INK)
     figure.legend([ill, healthy], ["Ill", "Healthy"], loc="outside lower center", ncols=2)
-    headline(figure, "How far apart the ill and the healthy are", described(answers))
+    headline(figure, "Predicted probability of the ill and the healthy", described(answers))
     return figure
 
 
@@ -123,14 +123,14 @@ def _spread(axes: Axes, given: pd.DataFrame, **style: Any) -> None:
 
 def _threshold(axes: Axes, threshold: float) -> None:
     axes.axvline(threshold, color=INK, linestyle=":")
-    label = f"called ill from\n{threshold:.2f} on average"
+    label = f"predicted positive from\n{threshold:.2f} on average"
     top = axes.get_xaxis_transform()
     axes.text(threshold + 0.02, 0.97, label, transform=top, va="top")
 
 
 @styled
 def decision_curves(answers: Answers) -> Figure:
-    """Draw what acting on each model's calls is worth, beside calling everybody or nobody ill."""
+    """Draw the net benefit of acting on each model, on everybody and on nobody."""
     figure = Figure(figsize=(9.0, 5.2))
     axes = figure.subplots()
     for number, (title, given) in enumerate(answers.items()):
@@ -138,15 +138,18 @@ def decision_curves(answers: Answers) -> Figure:
         axes.plot(THRESHOLDS, benefit, color=SERIES[number], linestyle=DASHES[number], label=title)
     first = next(iter(answers.values()))
     everybody = [point.call_all for point in decision_curve(first, THRESHOLDS)]
-    axes.plot(THRESHOLDS, everybody, color=GREY, linestyle="-.", label="Everybody called ill")
-    axes.axhline(0, color=GREY, linestyle=":", label="Nobody called ill")
+    axes.plot(
+        THRESHOLDS, everybody, color=GREY, linestyle="-.", label="Everybody predicted positive"
+    )
+    axes.axhline(0, color=GREY, linestyle=":", label="Nobody predicted positive")
     axes.set(xlim=(0, 0.9), ylim=(LOWEST_BENEFIT, first["outcome"].mean() * 1.08))
-    axes.set_xlabel("Threshold: from which probability on a patient is called ill")
+    axes.set_xlabel("Threshold: a patient is predicted positive from this probability on")
     axes.set_ylabel("Net benefit: true positives per patient")
     axes.grid(visible=True)
     axes.legend()
-    detail = f"{described(answers)}; a false alarm costs threshold / (1 - threshold) of a hit"
-    headline(figure, "What acting on the calls is worth", detail)
+    price = "threshold / (1 - threshold) of a true positive"
+    detail = f"{described(answers)}; a false positive costs {price}"
+    headline(figure, "Decision curve", detail)
     return figure
 
 

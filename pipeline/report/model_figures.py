@@ -1,4 +1,4 @@
-"""Figures of an exam's answers: how well models rank, promise and decide.
+"""Figures of an exam's answers: how well models rank, predict and decide.
 
 Every function that draws takes the answers of each model by its title, as
 `pipeline.evaluation.cross_validation` describes them; some take the summary of each model's answers
@@ -36,7 +36,7 @@ def model_figures(
 ) -> dict[str, Figure]:
     """Return every figure of the families by the name of its file.
 
-    ``bins`` groups promised probabilities.
+    ``bins`` groups predicted probabilities.
     """
     titled = {FAMILY_TITLES[family]: given for family, given in answers.items()}
     summarised = {FAMILY_TITLES[family]: found for family, found in summaries.items()}
@@ -57,10 +57,10 @@ def roc(answers: Answers, summaries: Summaries) -> Figure:
         label = _labelled(title, summaries, "roc_auc")
         axes.plot(false_positive, true_positive, linestyle=dashes, label=label)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="No better than chance")
-    axes.set_xlabel("False alarms: share of the healthy called ill (1 \N{MINUS SIGN} specificity)")
-    axes.set_ylabel("Hits: share of the ill called ill (sensitivity)")
+    axes.set_xlabel("False positive rate: share of the healthy (1 \N{MINUS SIGN} specificity)")
+    axes.set_ylabel("True positive rate: share of the ill (sensitivity)")
     _explain(axes, "roc_auc")
-    headline(figure, "How well patients are ranked", described(answers))
+    headline(figure, "ROC curve", described(answers))
     return figure
 
 
@@ -73,38 +73,38 @@ def precision_recall(answers: Answers, summaries: Summaries) -> Figure:
         label = _labelled(title, summaries, "pr_auc")
         axes.plot(recall, precision, linestyle=dashes, label=label)
     rate = float(next(iter(answers.values()))["outcome"].mean())
-    label = f"Everybody called ill: {100 * rate:.0f} %"
+    label = f"Everybody predicted positive: {100 * rate:.0f} %"
     axes.axhline(rate, color=GREY, linestyle=":", label=label)
-    axes.set_xlabel("Share of the ill called ill (sensitivity, recall)")
-    axes.set_ylabel("Share of those called ill who are (precision)")
+    axes.set_xlabel("Recall: share of the ill predicted positive (sensitivity)")
+    axes.set_ylabel("Precision: share of the predicted positive who are ill")
     _explain(axes, "pr_auc")
-    headline(figure, "How many of those called ill are ill", described(answers))
+    headline(figure, "Precision-recall curve", described(answers))
     return figure
 
 
 @styled
 def calibration(answers: Answers, bins: int) -> Figure:
-    """Draw observed against promised rates, a panel for each model."""
+    """Draw the calibration curve, observed against predicted rates: a panel for each model."""
     figure = Figure(figsize=(3.1 * len(answers), 4.1))
     panels = figure.subplots(1, len(answers), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (title, given), colour in zip(panels, answers.items(), cycle(SERIES), strict=False):
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":")
         groups = reliability(given, bins)
         axes.plot(
-            groups["promised"],
+            groups["predicted"],
             groups["observed"],
             marker="o",
             markersize=4,
             color=colour,
             clip_on=False,
         )
-        axes.set(title=title, xlabel="Promised probability")
+        axes.set(title=title, xlabel="Predicted probability")
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
         axes.grid(visible=True)
     panels[0].set_ylabel("Observed rate of disease")
-    detail = f"{described(answers)}; {bins} groups of equal size. Dotted: as promised."
-    headline(figure, "Whether promised probabilities come true", detail)
+    detail = f"{described(answers)}; {bins} groups of equal size. Dotted: perfect calibration."
+    headline(figure, "Calibration curve", detail)
     return figure
 
 
@@ -115,10 +115,10 @@ def confusion(answers: Answers) -> Figure:
     panels = figure.subplots(1, len(answers), sharey=True, squeeze=False)[0]
     for axes, (title, given) in zip(panels, answers.items(), strict=True):
         _matrix(axes, given)
-        axes.set(title=title, xlabel="The model says")
+        axes.set(title=title, xlabel="Predicted")
     panels[0].set_ylabel("The angiogram says")
     detail = f"{described(answers)}: mean number per repeat, and share of the row."
-    headline(figure, "Who is called ill, and who is", detail)
+    headline(figure, "Confusion matrix", detail)
     return figure
 
 
@@ -138,7 +138,7 @@ def _matrix(axes: Axes, given: pd.DataFrame) -> None:
 
 
 def reliability(given: pd.DataFrame, bins: int) -> pd.DataFrame:
-    """Return the promised and the observed rate of each group of equal size, lowest first.
+    """Return the predicted and the observed rate of each group of equal size, lowest first.
 
     ``patients`` is how many there are in a group, on average over the repeats of the exam.
     """
@@ -146,7 +146,7 @@ def reliability(given: pd.DataFrame, bins: int) -> pd.DataFrame:
     groups = given.groupby(np.searchsorted(edges, given["probability"], side="right"))
     return pd.DataFrame(
         {
-            "promised": groups["probability"].mean(),
+            "predicted": groups["probability"].mean(),
             "observed": groups["outcome"].mean(),
             "patients": groups.size() / given["repeat"].nunique(),
         }
