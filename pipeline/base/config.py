@@ -28,10 +28,10 @@ from pipeline.base.policies import (
     EvaluationPlan,
     FeatureNumbers,
     ModelParameters,
+    PackagingPlan,
     PromotionPolicy,
     RetentionPolicy,
     RetryPolicy,
-    RiskBands,
 )
 from pipeline.base.records import Record
 
@@ -93,16 +93,6 @@ class RegistryBranchSettings(Record):
     keep: RetentionPolicy
 
 
-class PackagingSettings(Record):
-    """The content of a deployment package, and the precision that ONNX must reach."""
-
-    tolerance: Annotated[float, Field(gt=0)]
-    golden_patients: Annotated[int, Field(ge=1)]
-    risk_bands: RiskBands
-    image: str
-    port: Annotated[int, Field(ge=1, le=65535)]
-
-
 class Settings(BaseSettings):
     """Every setting of a run, frozen."""
 
@@ -123,7 +113,7 @@ class Settings(BaseSettings):
     promotion: PromotionPolicy
     registry: RegistrySettings
     registry_branch: RegistryBranchSettings
-    packaging: PackagingSettings
+    packaging: PackagingPlan
 
     @field_validator("features", mode="before")
     @classmethod

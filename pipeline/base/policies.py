@@ -116,6 +116,19 @@ class RiskBands(Record):
         return "moderate" if probability >= self.moderate else "low"
 
 
+class PackagingPlan(Record):
+    """What a deployment package holds, and how exactly ONNX must answer.
+
+    ``image`` is the name of the image that serves the package, listening on ``port``.
+    """
+
+    tolerance: Annotated[float, Field(gt=0)]
+    golden_patients: Annotated[int, Field(ge=1)]
+    risk_bands: RiskBands
+    image: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
 class RetentionPolicy(Record):
     """The number of newest versions of each family that keep their files, and of runs.
 

@@ -5,7 +5,7 @@ The same model version always becomes the same bytes.
 
 import io
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import joblib
 import numpy as np
@@ -19,7 +19,7 @@ from pipeline.base.errors import ArtifactError, ConversionError, PackageError
 from pipeline.base.manifest import Files
 from pipeline.base.names import METRIC_TITLES, ONNX, SKOPS
 from pipeline.base.pages import render
-from pipeline.base.policies import RiskBands
+from pipeline.base.policies import PackagingPlan, RiskBands
 from pipeline.evaluation import cross_validation
 from pipeline.packaging.package import (
     CARD,
@@ -112,55 +112,63 @@ def joblib_bytes(content: bytes) -> bytes:
     return target.getvalue()
 
 
-def build(  # noqa: PLR0913 (each is one part of the package)
-    identity: Identity,
-    model: TrainedModel,
-    registered: Files,
-    environment: Files,
-    patients: pd.DataFrame,
-    *,
-    code: Files,
-    tolerance: float,
-    golden: int,
-    bands: RiskBands,
-    image: str,
-    port: int,
-) -> dict[str, bytes]:
-    """Return every file of the package.
+class Sources(NamedTuple):
+    """What a package is made from, besides the model.
 
     ``registered`` are the files of the version as the registry keeps them, ``environment`` those
-    that describe what the model was packaged with, ``patients`` all rows to prove ONNX on, ``code``
-    the modules that the model's blocks are defined in, and ``image`` the name and tag of the image
-    that serves the package.
+    that describe what the model was packaged with, ``code`` the modules that the model's blocks are
+    defined in, and ``patients`` all rows to prove ONNX on.
+    """
+
+    registered: Files
+    environment: Files
+    code: Files
+    patients: pd.DataFrame
+
+
+def build(
+    identity: Identity, model: TrainedModel, sources: Sources, plan: PackagingPlan
+) -> dict[str, bytes]:
+    """Return every file of the package.
 
     Raises:
         ConversionError: ONNX does not answer like scikit-learn.
 
     """
-    difference = greatest_difference(model.pipeline, model.onnx, patients, tolerance)
-    contents = {
-        f"{MODEL}{SKOPS}": model.skops,
-        f"{MODEL}{ONNX}": model.onnx,
-        f"{MODEL}model.joblib": joblib_bytes(model.skops),
-        **{f"{MLFLOW}{name}": content for name, content in registered.items()},
-        CODE: archives.zipped(code),
-        **{f"{ENVIRONMENT}{name}": content for name, content in environment.items()},
-        "patient.schema.json": json_bytes(patient_schema()),
-        GOLDEN: json_bytes(golden_patients(model, patients, golden, bands)),
-    }
+    difference = greatest_difference(model.pipeline, model.onnx, sources.patients, plan.tolerance)
     about = Manifest(
         **identity.model_dump(),
         family=model.evaluation.family,
         data_digest=model.parameters.data_digest,
         model_digest=model.digest,
         threshold=model.evaluation.threshold,
-        risk_bands=bands,
-        tolerance=tolerance,
+        risk_bands=plan.risk_bands,
+        tolerance=plan.tolerance,
         metrics={name: found.mean for name, found in model.evaluation.metrics.items()},
         greatest_difference=difference,
-        rows_compared=len(patients),
+        rows_compared=len(sources.patients),
         files={},
     )
+    contents = _model_files(model, sources, plan) | _texts(about, model, plan)
+    complete = about.model_copy(update={"files": manifest.digests(contents)})
+    return {**contents, MANIFEST: json_bytes(complete.sealed())}
+
+
+def _model_files(model: TrainedModel, sources: Sources, plan: PackagingPlan) -> dict[str, bytes]:
+    golden = golden_patients(model, sources.patients, plan.golden_patients, plan.risk_bands)
+    return {
+        f"{MODEL}{SKOPS}": model.skops,
+        f"{MODEL}{ONNX}": model.onnx,
+        f"{MODEL}model.joblib": joblib_bytes(model.skops),
+        **{f"{MLFLOW}{name}": content for name, content in sources.registered.items()},
+        CODE: archives.zipped(sources.code),
+        **{f"{ENVIRONMENT}{name}": content for name, content in sources.environment.items()},
+        "patient.schema.json": json_bytes(patient_schema()),
+        GOLDEN: json_bytes(golden),
+    }
+
+
+def _texts(about: Manifest, model: TrainedModel, plan: PackagingPlan) -> dict[str, bytes]:
     values: dict[str, Any] = {
         "manifest": about,
         "evaluation": model.evaluation,
@@ -168,15 +176,12 @@ def build(  # noqa: PLR0913 (each is one part of the package)
         "family_title": FAMILY_TITLES[model.evaluation.family],
         "metric_titles": METRIC_TITLES,
         "hospital_titles": {hospital.name: hospital.title for hospital in EXTERNAL},
-        "image": image,
+        "image": plan.image,
         # Kubernetes takes no registry's address as a name, and no tag.
-        "name": image.rpartition("/")[2].partition(":")[0],
-        "port": port,
+        "name": plan.image.rpartition("/")[2].partition(":")[0],
+        "port": plan.port,
     }
-    for name, template in TEMPLATES.items():
-        contents[name] = render(template, **values).encode()
-    complete = about.model_copy(update={"files": manifest.digests(contents)})
-    return {**contents, MANIFEST: json_bytes(complete.sealed())}
+    return {name: render(template, **values).encode() for name, template in TEMPLATES.items()}
 
 
 def check_answers(files: Files, path: str, tolerance: float) -> int:

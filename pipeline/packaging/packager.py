@@ -13,6 +13,7 @@ from pipeline.base.errors import ArtifactError, PackageError, RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.names import SERVED
 from pipeline.packaging import build, package
+from pipeline.packaging.build import Sources
 from pipeline.packaging.package import Identity, Manifest
 from pipeline.registry.client import Registry, connect
 from pipeline.registry.version import Version
@@ -109,20 +110,10 @@ class ModelPackager:
         registered = self._registry.files(chosen)
         model = trained_model.read(registered, chosen.title)
         snapshot = _snapshot(registered)
-        settings, identity = self._settings.packaging, _identity(chosen)
-        files = build.build(
-            identity,
-            model,
-            registered,
-            snapshot,
-            _all_patients(),
-            code=_blocks(),
-            tolerance=settings.tolerance,
-            golden=settings.golden_patients,
-            bands=settings.risk_bands,
-            image=image or f"{settings.image}:{identity.folder}",
-            port=settings.port,
-        )
+        sources = Sources(registered, snapshot, _blocks(), _all_patients())
+        plan, identity = self._settings.packaging, _identity(chosen)
+        named = plan.model_copy(update={"image": image or f"{plan.image}:{identity.folder}"})
+        files = build.build(identity, model, sources, named)
         return identity, files, snapshot
 
     def validate_package(self, path: Path | str) -> Manifest:
