@@ -13,7 +13,7 @@ from pipeline.dataset.profile import Profile
 from pipeline.report import page
 from pipeline.report.data_figures import data_figures
 from pipeline.report.drawing import figure_bytes
-from pipeline.table import parsing, source
+from pipeline.table import parsing, source, wording
 from pipeline.table.contract import BY_NAME, CONTRACT, FIELDS
 
 FIGURES = artifacts.FIGURES / "data"
@@ -42,9 +42,10 @@ def pages(facts: Profile, figures: Files) -> dict[str, str]:
     """Return the data-quality report as Markdown and as a page that holds its ``figures``."""
     values: dict[str, Any] = {
         "profile": facts,
+        "words": wording,
         "training": facts.cohorts[0],
-        "rows": sum(hospital.outcome.rows for hospital in facts.cohorts),
-        "titles": {hospital.name: hospital.title for hospital in facts.cohorts},
+        "rows": sum(cohort.outcome.rows for cohort in facts.cohorts),
+        "titles": {cohort.name: cohort.title for cohort in facts.cohorts},
         "fields": FIELDS,
         "by_name": BY_NAME,
         "measured": profile.by_field(facts.measured),
@@ -72,7 +73,8 @@ def _show(facts: Profile) -> None:
         )
         for h in facts.cohorts
     )
-    cli.show_table("Data", ("hospital", "rows", "with disease", "missing cells"), rows)
+    columns = (wording.COHORT, "rows", f"with {wording.OUTCOME}", "missing cells")
+    cli.show_table("Data", columns, rows)
     cli.fact("data digest", f"{facts.data_digest}")
     cli.fact("tables", f"{artifacts.PROCESSED}/")
     cli.fact("figures", f"{FIGURES}/")

@@ -16,6 +16,7 @@ from pipeline.evaluation.metrics import Ablation
 from pipeline.report import page
 from pipeline.report.drawing import figure_bytes
 from pipeline.report.model_figures import model_figures
+from pipeline.table import wording
 from pipeline.table.contract import EXTERNAL
 from pipeline.table.engineered import engineered
 from pipeline.training import families, fitting, workspace
@@ -96,7 +97,8 @@ def _pages(
     values: dict[str, Any] = {
         "evaluations": found,
         "titles": [FAMILY_TITLES[family] for family in models],
-        "hospitals": list(zip(*(each.external for each in found), strict=True)),
+        "words": wording,
+        "external": list(zip(*(each.external for each in found), strict=True)),
         "slices": list(zip(*(each.slices for each in found), strict=True)),
         "ablations": ablations,
         "ablation_repeats": min(settings.ablation_repeats, settings.evaluation.repeats),
@@ -104,7 +106,7 @@ def _pages(
         "plan": settings.evaluation,
         "metric_titles": METRIC_TITLES,
         "family_titles": FAMILY_TITLES,
-        "hospital_titles": {hospital.name: hospital.title for hospital in EXTERNAL},
+        "cohort_titles": {cohort.name: cohort.title for cohort in EXTERNAL},
     }
     markdown = render(f"{PAGES[0]}.j2", **values)
     return dict(zip(PAGES, (markdown, page.html(markdown, figures)), strict=True))

@@ -30,7 +30,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 @bentoml.asgi_app(application)
 @bentoml.service(name="heart_disease", workers=1)
 class HeartDisease:
-    """The probability of heart disease; not a medical device."""
+    """Answers as the image does; not a medical device."""
 
     def __init__(self) -> None:
         """Verify the package and open its model before the first request."""

@@ -36,6 +36,7 @@ from pipeline.packaging.package import (
     read_golden,
 )
 from pipeline.scoring.onnx_model import UNUSABLE
+from pipeline.table import wording
 from pipeline.table.contract import EXTERNAL, FEATURES, patient_schema
 from pipeline.training import conversion, persistence
 from pipeline.training.families import FAMILY_TITLES
@@ -175,7 +176,8 @@ def _texts(about: Manifest, model: TrainedModel, plan: PackagingPlan) -> dict[st
         "exam": model.parameters.exam,
         "family_title": FAMILY_TITLES[model.evaluation.family],
         "metric_titles": METRIC_TITLES,
-        "hospital_titles": {hospital.name: hospital.title for hospital in EXTERNAL},
+        "words": wording,
+        "cohort_titles": {cohort.name: cohort.title for cohort in EXTERNAL},
         "image": plan.image,
         # Kubernetes takes no registry's address as a name, and no tag.
         "name": plan.image.rpartition("/")[2].partition(":")[0],

@@ -29,7 +29,9 @@ from pipeline.report.model_figures import (
     square,
 )
 from pipeline.report.model_report import ModelReport
-from pipeline.report.rows import GroupRow, hospital_rows, slice_rows
+from pipeline.report.rows import GroupRow, cohort_rows, slice_rows
+from pipeline.table import wording
+from pipeline.table.contract import TRAINING
 
 MARKS: Final = ((SERIES[0], "o"), (SERIES[1], "D"))
 # Rows up or down from the middle of a row, so that two intervals do not hide each other.
@@ -51,9 +53,9 @@ def comparison_figures(found: ModelReport, answers: Answers) -> dict[str, Figure
     known = (found.challenger, found.champion.evaluation)
     summaries = {title: e.metrics for title, e in zip(answers, known, strict=False) if e}
     titles, exam = list(answers), described(answers)
-    by_slice = "ROC-AUC by sex and age"
-    by_hospital = "ROC-AUC at other hospitals"
-    cleveland = "Each model fitted to all of Cleveland Clinic, and to no patient of these hospitals"
+    by_slice = f"ROC-AUC by {wording.SLICES}"
+    elsewhere = f"ROC-AUC at other {wording.COHORTS}"
+    fitted = f"Each model fitted to all of {TRAINING.title}, and to no patient of these groups"
     return {
         "roc.png": roc(answers, summaries),
         "precision_recall.png": precision_recall(answers, summaries),
@@ -61,7 +63,7 @@ def comparison_figures(found: ModelReport, answers: Answers) -> dict[str, Figure
         "distributions.png": distributions(answers),
         "decision_curve.png": decision_curves(answers),
         "slices.png": forest(titles, slice_rows(found), by_slice, exam),
-        "hospitals.png": forest(titles, hospital_rows(found), by_hospital, cleveland),
+        "external.png": forest(titles, cohort_rows(found), elsewhere, fitted),
     }
 
 
@@ -83,7 +85,8 @@ def reliability_curves(answers: Answers, bins: int) -> Figure:
             label=title,
             clip_on=False,
         )
-    axes.set(xlabel="Predicted probability of disease", ylabel="Observed rate of disease")
+    axes.set_xlabel(f"Predicted probability of {wording.OUTCOME}")
+    axes.set_ylabel(f"Observed rate of {wording.OUTCOME}")
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
     detail = f"{described(answers)}; {bins} groups of equal size, 95 % Wilson intervals"
     headline(figure, "Calibration curve", detail)
@@ -100,19 +103,21 @@ def _reach(groups: pd.DataFrame) -> Vector:
 
 @styled
 def distributions(answers: Answers) -> Figure:
-    """Draw which probabilities the ill and the healthy were given, a panel for each model."""
+    """Draw the probabilities given to positives and to negatives, a panel for each model."""
     figure = Figure(figsize=(9.0, 4.5))
     panels = figure.subplots(1, len(answers), sharey=True, squeeze=False)[0]
     for axes, (title, given), colour in zip(panels, answers.items(), SERIES, strict=False):
         _spread(axes, given[given["outcome"] == 1], fill=True, color=colour, alpha=0.4)
         _spread(axes, given[given["outcome"] == 0], color=INK, linewidth=1.4)
         _threshold(axes, float(given["threshold"].mean()))
-        axes.set(title=title, xlabel="Probability of disease", xlim=(0, 1))
+        axes.set(title=title, xlabel=f"Probability of {wording.OUTCOME}", xlim=(0, 1))
         axes.grid(axis="y")
     panels[0].set_ylabel("Share of the group, %")
-    ill, healthy = Patch(facecolor=GREY, alpha=0.4), Line2D([], [], color=INK)
-    figure.legend([ill, healthy], ["Ill", "Healthy"], loc="outside lower center", ncols=2)
-    headline(figure, "Predicted probability of the ill and the healthy", described(answers))
+    handles = [Patch(facecolor=GREY, alpha=0.4), Line2D([], [], color=INK)]
+    titles = [wording.POSITIVE.capitalize(), wording.NEGATIVE.capitalize()]
+    figure.legend(handles, titles, loc="outside lower center", ncols=2)
+    groups = f"the {wording.POSITIVE} and the {wording.NEGATIVE}"
+    headline(figure, f"Predicted probability of {groups}", described(answers))
     return figure
 
 
@@ -209,4 +214,4 @@ def _intervals(
 
 
 def _row_title(row: GroupRow) -> str:
-    return f"{row.title}\n{row.rows} patients, {row.positives} ill"
+    return f"{row.title}\n{row.rows} patients, {row.positives} {wording.POSITIVE}"

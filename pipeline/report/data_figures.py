@@ -20,6 +20,7 @@ from pipeline.dataset.profile import (
     outcome_rate,
 )
 from pipeline.report.drawing import BLUE, GREY, INK, VERMILLION, bare, headline, styled
+from pipeline.table import wording
 from pipeline.table.contract import BY_NAME, CONTRACT, FEATURES, FIELDS, TARGET, TRAINING
 
 BINS: Final = 12
@@ -27,7 +28,10 @@ TITLE_WIDTH: Final = 34
 TICK_WIDTH: Final = 18
 # The height of a panel's title, in rows of the panel.
 TITLE_ROWS: Final = 0.9
-OUTCOMES: Final = ((0, "no disease", BLUE), (1, "disease", VERMILLION))
+OUTCOMES: Final = (
+    (0, f"no {wording.OUTCOME}", BLUE),
+    (1, wording.OUTCOME, VERMILLION),
+)
 DASH: Final = 4
 # A colour map and the value that its first colour stands for; the last one stands for 1.
 Colours = tuple[Colormap, float]
@@ -54,7 +58,7 @@ def data_figures(parsed: Mapping[str, ParsedFile]) -> dict[str, Figure]:
 
 @styled
 def distributions(table: pd.DataFrame) -> Figure:
-    """Show how each measured or counted field is spread with disease and without."""
+    """Show how each measured or counted field is spread, for each outcome."""
     figure = Figure(figsize=(10, 6.6))
     panels = figure.subplots(2, 3)
     for axes, field in zip(panels.flat, SPREAD, strict=True):
@@ -66,7 +70,7 @@ def distributions(table: pd.DataFrame) -> Figure:
     )
     headline(
         figure,
-        "With disease, patients reach lower heart rates and show deeper ST depression",
+        wording.SPREAD,
         f"{TRAINING.title}, {len(table)} patients. Dashed lines: medians of the two groups.",
     )
     return figure
@@ -103,7 +107,7 @@ def _bars(axes: Axes, field: Field, table: pd.DataFrame) -> None:
 
 @styled
 def missingness(parsed: Mapping[str, ParsedFile]) -> Figure:
-    """Show the share of missing cells by field and hospital."""
+    """Show the share of missing cells by field and cohort."""
     tables = {_short_title(file): file.table for file in parsed.values()}
     shares = pd.DataFrame(
         {name: table[[*FEATURES]].isna().mean() for name, table in tables.items()}
@@ -116,8 +120,8 @@ def missingness(parsed: Mapping[str, ParsedFile]) -> Figure:
     axes.xaxis.tick_top()
     headline(
         figure,
-        "Vessel counts are nearly always missing outside Cleveland, cholesterol in Switzerland",
-        "Patients whose value is missing. Zero cholesterol or blood pressure counts as missing.",
+        wording.MISSING,
+        wording.MISSING_DETAIL,
     )
     return figure
 
@@ -147,7 +151,7 @@ def correlations(table: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(titles) - 1), titles[1:])
     headline(
         figure,
-        "Vessels, heart rate, angina and ST depression go with disease; none alone decides it",
+        wording.CORRELATED,
         f"Spearman's rank correlation. {TRAINING.title}, {len(table)} patients. "
         "Fields without an order are left out.",
     )
@@ -155,7 +159,7 @@ def correlations(table: pd.DataFrame) -> Figure:
 
 
 def _title(name: str) -> str:
-    return {TARGET: "Heart disease", "sex": "Sex (male)"}.get(name) or BY_NAME[name].title
+    return wording.AXES.get(name) or BY_NAME[name].title
 
 
 def _signed(value: float) -> str:
@@ -191,11 +195,11 @@ def outcome_by_value(table: pd.DataFrame) -> Figure:
     for panel, (field, facts) in zip(axes, groups, strict=True):
         panel.axvline(overall, color=GREY, linestyle="--", linewidth=1.2)
         _rates(panel, field, facts)
-    axes[-1].set_xlabel("patients with disease, %, with the 95 % Wilson interval")
+    axes[-1].set_xlabel(f"patients with {wording.OUTCOME}, %, with the 95 % Wilson interval")
     axes[-1].set_xlim(0, 100)
     headline(
         figure,
-        "Asymptomatic chest pain, thallium defects and coloured vessels mark the highest rates",
+        wording.RATES,
         f"{TRAINING.title}, {len(table)} patients. Dashed line: {overall:.0f} % of all.",
     )
     return figure

@@ -18,6 +18,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from pipeline.base.names import METRIC_TITLES, Family, Metric
 from pipeline.base.records import Estimate
 from pipeline.report.drawing import GREY, INK, SERIES, bare, headline, styled
+from pipeline.table import wording
 from pipeline.table.contract import TRAINING
 from pipeline.training.families import FAMILY_TITLES
 
@@ -57,8 +58,10 @@ def roc(answers: Answers, summaries: Summaries) -> Figure:
         label = _labelled(title, summaries, "roc_auc")
         axes.plot(false_positive, true_positive, linestyle=dashes, label=label)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="No better than chance")
-    axes.set_xlabel("False positive rate: share of the healthy (1 \N{MINUS SIGN} specificity)")
-    axes.set_ylabel("True positive rate: share of the ill (sensitivity)")
+    axes.set_xlabel(
+        f"False positive rate: share of the {wording.NEGATIVE} (1 \N{MINUS SIGN} specificity)"
+    )
+    axes.set_ylabel(f"True positive rate: share of the {wording.POSITIVE} (sensitivity)")
     _explain(axes, "roc_auc")
     headline(figure, "ROC curve", described(answers))
     return figure
@@ -75,8 +78,8 @@ def precision_recall(answers: Answers, summaries: Summaries) -> Figure:
     rate = float(next(iter(answers.values()))["outcome"].mean())
     label = f"Everybody predicted positive: {100 * rate:.0f} %"
     axes.axhline(rate, color=GREY, linestyle=":", label=label)
-    axes.set_xlabel("Recall: share of the ill predicted positive (sensitivity)")
-    axes.set_ylabel("Precision: share of the predicted positive who are ill")
+    axes.set_xlabel(f"Recall: share of the {wording.POSITIVE} predicted positive (sensitivity)")
+    axes.set_ylabel(f"Precision: share of the predicted positive who are {wording.POSITIVE}")
     _explain(axes, "pr_auc")
     headline(figure, "Precision-recall curve", described(answers))
     return figure
@@ -102,7 +105,7 @@ def calibration(answers: Answers, bins: int) -> Figure:
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
         axes.grid(visible=True)
-    panels[0].set_ylabel("Observed rate of disease")
+    panels[0].set_ylabel(f"Observed rate of {wording.OUTCOME}")
     detail = f"{described(answers)}; {bins} groups of equal size. Dotted: perfect calibration."
     headline(figure, "Calibration curve", detail)
     return figure
@@ -116,7 +119,7 @@ def confusion(answers: Answers) -> Figure:
     for axes, (title, given) in zip(panels, answers.items(), strict=True):
         _matrix(axes, given)
         axes.set(title=title, xlabel="Predicted")
-    panels[0].set_ylabel("The angiogram says")
+    panels[0].set_ylabel(wording.REFERENCE)
     detail = f"{described(answers)}: mean number per repeat, and share of the row."
     headline(figure, "Confusion matrix", detail)
     return figure
@@ -132,8 +135,8 @@ def _matrix(axes: Axes, given: pd.DataFrame) -> None:
         text = f"{counts[row, column]:.0f}\n{100 * share:.0f} %"
         colour = "white" if share > DARK else INK
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=11)
-    axes.set_xticks([0, 1], ["healthy", "ill"])
-    axes.set_yticks([0, 1], ["healthy", "ill"])
+    axes.set_xticks([0, 1], [wording.NEGATIVE, wording.POSITIVE])
+    axes.set_yticks([0, 1], [wording.NEGATIVE, wording.POSITIVE])
     bare(axes)
 
 

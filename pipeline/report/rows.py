@@ -10,6 +10,7 @@ from pipeline.evaluation.metrics import Group, GroupDifference
 from pipeline.gate import decision
 from pipeline.gate.decision import Comparison, Status, Verdict
 from pipeline.report.model_report import ModelReport
+from pipeline.table import wording
 from pipeline.table.contract import EXTERNAL
 from pipeline.training.families import FAMILY_TITLES
 
@@ -31,7 +32,7 @@ AIMS: Final[Mapping[Metric, str]] = {
     "calibration_slope": "1 is right",
     "calibration_intercept": "0 is right",
 }
-HOSPITAL_TITLES: Final = {hospital.name: hospital.title for hospital in EXTERNAL}
+COHORT_TITLES: Final = {cohort.name: cohort.title for cohort in EXTERNAL}
 
 
 class Pair(Record):
@@ -110,7 +111,7 @@ def _reading(metric: Metric, found: Estimate | None) -> str:
 
 
 def slice_rows(report: ModelReport) -> list[GroupRow]:
-    """Return a row for each sex and age band."""
+    """Return a row for each slice of the patients."""
     champion = report.champion.evaluation.slices if report.champion.evaluation else ()
     differences = report.comparison.slices if report.comparison else ()
     limits = {
@@ -119,8 +120,8 @@ def slice_rows(report: ModelReport) -> list[GroupRow]:
     return _group_rows(report, report.challenger.slices, champion, differences, limits)
 
 
-def hospital_rows(report: ModelReport) -> list[GroupRow]:
-    """Return a row for each hospital that no model is trained on."""
+def cohort_rows(report: ModelReport) -> list[GroupRow]:
+    """Return a row for each cohort that no model is trained on."""
     champion = report.champion.evaluation.external if report.champion.evaluation else ()
     differences = report.comparison.external if report.comparison else ()
     limits = {str(name): limit for name, limit in report.policy.external_minimum_roc_auc.items()}
@@ -138,7 +139,7 @@ def _group_rows(
     gaps = {gap.name: gap for gap in differences}
     return [
         GroupRow(
-            title=HOSPITAL_TITLES.get(group.name, group.name),
+            title=COHORT_TITLES.get(group.name, group.name),
             rows=group.rows,
             positives=group.positives,
             roc_auc=_pair("roc_auc", group, theirs.get(group.name), gaps.get(group.name)),
@@ -232,7 +233,8 @@ def markdown(report: ModelReport, *, page: bool = False) -> str:
         ranking=metric_rows(report, RANKING),
         deciding=metric_rows(report, DECIDING),
         slices=slice_rows(report),
-        hospitals=hospital_rows(report),
+        words=wording,
+        external=cohort_rows(report),
         families=family_rows(report),
         harmless=harmless_rows(report),
         directions=direction_rows(report),

@@ -36,7 +36,7 @@ FIGURES = dict.fromkeys(
         "distributions.png",
         "decision_curve.png",
         "slices.png",
-        "hospitals.png",
+        "external.png",
     ),
     b"a picture",
 )

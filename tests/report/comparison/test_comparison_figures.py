@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from pipeline.dataset.profile import wilson_interval
 from pipeline.evaluation import clinical
 from pipeline.gate.examiner import Incumbent
-from pipeline.report import comparison_figures, model_report
+from pipeline.report import comparison_figures, rows
 from pipeline.report.comparison_figures import FEW, LIMIT, THRESHOLDS
 from pipeline.report.drawing import BLUE, VERMILLION, figure_bytes
 from tests.report.comparison.conftest import FIGURES
@@ -188,39 +188,41 @@ def test_the_decision_curve_is_the_net_benefit(beaten, both):
 
 def test_a_forest_plot_has_a_row_for_each_group(beaten, both):
     """Value, interval and limit of each; the difference in a panel beside it."""
-    rows = model_report.slice_rows(beaten.report)
+    groups = rows.slice_rows(beaten.report)
     values, differences = both["slices.png"].axes
     labels = [label.get_text() for label in values.get_yticklabels()]
 
-    assert labels == [f"{row.title}\n{row.rows} patients, {row.positives} ill" for row in rows]
+    assert labels == [f"{row.title}\n{row.rows} patients, {row.positives} ill" for row in groups]
     marks = values.collections[1].get_offsets()[:, 0]
-    assert list(marks) == pytest.approx([row.roc_auc.challenger.mean for row in rows])
+    assert list(marks) == pytest.approx([row.roc_auc.challenger.mean for row in groups])
     first = values.collections[0].get_segments()[0][:, 0]
     assert list(first) == pytest.approx(
-        [rows[0].roc_auc.challenger.low, rows[0].roc_auc.challenger.high]
+        [groups[0].roc_auc.challenger.low, groups[0].roc_auc.challenger.high]
     )
     gaps = differences.collections[1].get_offsets()[:, 0]
-    assert list(gaps) == pytest.approx([row.roc_auc.difference.mean for row in rows])
+    assert list(gaps) == pytest.approx([row.roc_auc.difference.mean for row in groups])
     assert values.collections[4].get_label() == LIMIT
 
 
 def test_too_few_patients_are_hollow_marks(both):
     """Switzerland's 8 without disease; the other hospitals have enough."""
-    axes = both["hospitals.png"].axes[0]
+    axes = both["external.png"].axes[0]
     faces = [to_hex(face) for face in axes.collections[1].get_facecolors()]
 
     assert [face == WHITE for face in faces] == [False, True, False]
-    assert FEW in texts(both["hospitals.png"])
+    assert FEW in texts(both["external.png"])
 
 
 def test_a_group_that_nobody_can_judge_leaves_its_row_empty(beaten):
     """A figure that is not a number is not drawn, and does not stop the drawing."""
     unknown = comparison_figures.UNKNOWN
-    rows = model_report.hospital_rows(beaten.report)
-    nobody = model_report.Pair(challenger=unknown, champion=None, difference=None)
-    hollow = rows[0].model_copy(update={"roc_auc": nobody})
+    groups = rows.cohort_rows(beaten.report)
+    nobody = rows.Pair(challenger=unknown, champion=None, difference=None)
+    hollow = groups[0].model_copy(update={"roc_auc": nobody})
 
-    figure = comparison_figures.forest(list(beaten.answers), [hollow, *rows[1:]], "All", "of them")
+    figure = comparison_figures.forest(
+        list(beaten.answers), [hollow, *groups[1:]], "All", "of them"
+    )
 
     assert np.isnan(figure.axes[0].collections[1].get_offsets()[0, 0].filled(np.nan))
     assert figure_bytes(figure)
