@@ -251,6 +251,9 @@ def _releases(state: State, call: Call, **_: Any) -> Answer:
 @on("POST", "releases")
 def _release(state: State, call: Call, url: str, repository: str) -> Answer:
     tag = call.body["tag_name"]
+    if "target_commitish" in call.body:
+        # To a workflow's token, where that commit has other workflows than the default branch.
+        return 403, {"message": "Resource not accessible by integration"}
     if any(one["tag_name"] == tag and not one["draft"] for one in state.releases):
         error = {"resource": "Release", "code": "already_exists", "field": "tag_name"}
         return 422, {"message": "Validation Failed", "errors": [error]}

@@ -108,7 +108,6 @@ class Draft(Record):
     """The content of a release."""
 
     tag_name: str
-    target_commitish: str
     name: str
     body: str
     prerelease: bool

@@ -54,7 +54,6 @@ def _draft(plan: Plan, repository: str) -> Draft:
     )
     return Draft(
         tag_name=plan.tag,
-        target_commitish=plan.revision,
         name=plan.tag,
         body=body,
         prerelease=plan.prerelease,
