@@ -212,7 +212,7 @@ def test_the_page_has_the_ablation_table(finished, page):
 
     for feature in ENGINEERED:
         assert text.count(f"{feature} ") >= len(FAMILIES)
-    assert "An interval that holds 0 means that nobody can tell" in text
+    assert "An interval that holds 0 does not show that the feature helps" in text
     assert "the folds of 1 repeat" in text
 
 
