@@ -170,14 +170,21 @@ def check(registry: Registry, watch: Watch = lambda versions, _: versions) -> No
     """Read every version that has its files, each compared with its manifest.
 
     Raises:
-        RegistryError: a file is not what was published, or the champion has none.
+        RegistryError: a file is not what was published, or the champion has none; the message names
+            each version.
 
     """
     names = (*map(registered_name, FAMILIES), SERVED)
     versions = [version for name in names for version in registry.versions(name)]
     readable = [one for one in versions if one.complete and not one.pruned]
+    damaged = []
     for version in watch(readable, len(readable)):
-        registry.files(version)
+        try:
+            registry.files(version)
+        except RegistryError as error:
+            damaged.append(str(error))
+    if damaged:
+        raise RegistryError("; ".join(damaged))
     champion = registry.find_alias(SERVED, CHAMPION)
     if champion is not None:
         registry.files(champion)

@@ -3,6 +3,7 @@
 import shlex
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -102,9 +103,11 @@ def _send(settings: Settings, folders: Mapping[Path, str]) -> None:
         for folder, address in folders.items()
         for path in (*folder.glob("*/artifacts"), *folder.glob("models/*/artifacts"))
     ]
-    for path, address in cli.track(found, "Sending files", len(found)):
-        if files := download(str(path)):
-            _send_folder(calls, path, address, files)
+    # Closed before an error is printed, so that the error is the last line.
+    with closing(cli.track(found, "Sending files", len(found))) as tracked:
+        for path, address in tracked:
+            if files := download(str(path)):
+                _send_folder(calls, path, address, files)
 
 
 def _send_folder(calls: MlflowCalls, folder: Path, address: str, files: Files) -> None:
