@@ -55,7 +55,7 @@ class CohortFacts(Record):
 
 
 class MeasuredFacts(Record):
-    """The spread of a measured field in one cohort, in its unit; None where no value is known."""
+    """The spread of a measured field in one cohort, in its unit; None if no value is known."""
 
     field: str
     cohort: str
@@ -157,7 +157,7 @@ def by_field(facts: Iterable[Facts]) -> dict[str, list[Facts]]:
 
 
 def meanings(field: Field) -> dict[int, str]:
-    """Return what each value of a coded or counted field means; a count means itself."""
+    """Return the meaning of each value of a coded or counted field; a count means itself."""
     return field.codes or {n: str(n) for n in range(int(field.low), int(field.high) + 1)}
 
 

@@ -40,19 +40,20 @@ def check_training(contract: Contract, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_external(contract: Contract, table: pd.DataFrame) -> pd.DataFrame:
-    """Return the external table as it came when it keeps the contract, cohort by cohort.
+    """Return the external table as it came if it keeps the contract, cohort by cohort.
 
     Raises:
         ContractError: lists every breach.
 
     """
     rows, column = numbered(table), contract.cohort
-    found = _value_breaches(_external_schema(contract), rows)
+    breaches = _value_breaches(_external_schema(contract), rows)
     for cohort in contract.external if column in rows else ():
         members = rows[rows[column] == cohort.name].drop(columns=column)
-        whole = _whole_breaches(contract, cohort, members)
-        found += [f"{cohort.name} {one}" for one in (*count_breaches(cohort, len(members)), *whole)]
-    refuse("the external table", found)
+        of_cohort = count_breaches(cohort, len(members))
+        of_cohort += _whole_breaches(contract, cohort, members)
+        breaches += [f"{cohort.name} {breach}" for breach in of_cohort]
+    refuse("the external table", breaches)
     return table
 
 
@@ -75,11 +76,11 @@ def content_breaches(
 
 
 def breach(rule: str, cells: Iterable[tuple[int, str]]) -> list[str]:
-    """Say which rows break ``rule`` and how, the first few by number; nothing when none does."""
-    found = [f"row {row} {what}".rstrip() for row, what in cells]
-    more = len(found) - ROWS_SHOWN
-    shown = ", ".join(found[:ROWS_SHOWN]) + (f" and {more} more" if more > 0 else "")
-    return [f"{rule} ({shown})"] if found else []
+    """Name the rows that break ``rule``, the first few by number; nothing when none does."""
+    rows = [f"row {row} {detail}".rstrip() for row, detail in cells]
+    hidden = len(rows) - ROWS_SHOWN
+    shown = ", ".join(rows[:ROWS_SHOWN]) + (f" and {hidden} more" if hidden > 0 else "")
+    return [f"{rule} ({shown})"] if rows else []
 
 
 def refuse(table: str, breaches: Collection[str]) -> None:
@@ -154,11 +155,11 @@ def _cell_breaches(cases: pd.DataFrame, named: Collection[Cell]) -> Iterator[str
     # pandera's own checks crash on a column of the wrong type: its values are not judged.
     cells = cases[cases["index"].notna() & ~cases["column"].isin(_wrongly_typed(cases))]
     for (column, check), group in cells.groupby(["column", "check"], sort=False):
-        rows = zip(group["index"], group["failure_case"], strict=True)
-        found = [(row, value) for row, value in rows if (row, column) not in named]
+        values = zip(group["index"], group["failure_case"], strict=True)
+        unnamed = [(row, value) for row, value in values if (row, column) not in named]
         missing = check == "not_nullable"
         rule = f"{column} {'must not be missing' if missing else check}"
-        yield from breach(rule, [(row, "" if missing else _shown(value)) for row, value in found])
+        yield from breach(rule, [(row, "" if missing else _shown(value)) for row, value in unnamed])
 
 
 def _shown(value: object) -> str:
@@ -169,7 +170,7 @@ def _wrongly_typed(cases: pd.DataFrame) -> set[str]:
     return set(cases.loc[cases["check"].str.startswith("dtype("), "column"])
 
 
-# Whole tables: what pandera lets through.
+# Whole tables: the faults that pandera lets through.
 
 
 def _whole_breaches(contract: Contract, cohort: Cohort, table: pd.DataFrame) -> list[str]:
@@ -206,7 +207,7 @@ def _tells_all(values: "pd.Series[float]", positive: np.ndarray) -> bool:
 
 
 def _decides(values: "pd.Series[float]", positive: np.ndarray) -> bool:
-    """Say whether every value, missing being one, is found in one class only."""
+    """Say whether every value, missing included, occurs in one class only."""
     if positive.all() or not positive.any() or values.nunique() > COPY_CATEGORIES:
         return False
     classes = pd.Series(positive, index=values.index).groupby(values, dropna=False).nunique()
