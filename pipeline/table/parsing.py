@@ -1,4 +1,4 @@
-"""From the bytes of the hospitals' files to tables that keep the contract, or every reason why not.
+"""From the hospitals' files as bytes to tables that keep the contract, or to all its breaches.
 
 The rows keep the order of the file. ``?``, and a zero where no patient can have one, become NaN;
 ``num``, 0 to 4, becomes the target.
@@ -41,15 +41,17 @@ def parse(contents: Mapping[str, bytes]) -> dict[str, ParsedFile]:
         ContractError: lists every breach of every file.
 
     """
-    read = [parse_file(hospital, contents[hospital.name]) for hospital in COHORTS]
-    found = [f"{parsed.cohort.file} {breach}" for parsed, breaches in read for breach in breaches]
-    rules.refuse("the raw data", found)
-    return {parsed.cohort.name: parsed for parsed, _ in read}
+    files = [parse_file(hospital, contents[hospital.name]) for hospital in COHORTS]
+    all_breaches = [
+        f"{parsed.cohort.file} {breach}" for parsed, breaches in files for breach in breaches
+    ]
+    rules.refuse("the raw data", all_breaches)
+    return {parsed.cohort.name: parsed for parsed, _ in files}
 
 
 def parse_file(hospital: Cohort, content: bytes) -> tuple[ParsedFile, list[str]]:
-    """Return what can be read of one hospital's file, and every breach of the contract in it."""
-    # Every byte is a character of latin-1: what is not ASCII is no number and is named as such.
+    """Return the readable part of a hospital's file, and every breach of the contract in it."""
+    # Every byte is a character of latin-1: one that is not ASCII is named as not a number.
     texts = (line.decode("latin-1") for line in content.splitlines(keepends=True))
     lines = dict(enumerate(texts, start=1))
     text = _cells(lines)
@@ -59,14 +61,14 @@ def parse_file(hospital: Cohort, content: bytes) -> tuple[ParsedFile, list[str]]
     zeros[[name for name in FEATURES if name not in ZERO_IS_MISSING]] = False
     table = published[list(FEATURES)].mask(zeros)
     table[TARGET] = (published[RAW_TARGET] > 0).astype("int64")
-    found = [
+    breaches = [
         *_line_breaches(lines),
         *rules.count_breaches(hospital, len(lines)),
         *_text_breaches(text, unreadable),
         *rules.content_breaches(CONTRACT, hospital, table, named=_places(unreadable)),
     ]
     counts = {name: int(zeros[name].sum()) for name in ZERO_IS_MISSING}
-    return ParsedFile(hospital, table.reset_index(drop=True), counts), found
+    return ParsedFile(hospital, table.reset_index(drop=True), counts), breaches
 
 
 def training_table(parsed: Mapping[str, ParsedFile]) -> pd.DataFrame:
@@ -86,7 +88,7 @@ def _fields(line: str) -> list[str]:
 
 
 def _cells(lines: Mapping[int, str]) -> pd.DataFrame:
-    """Return the text of every cell, of the lines that have as many as they should."""
+    """Return the text of every cell, of the lines that have the right number of cells."""
     fields = {row: _fields(line) for row, line in lines.items()}
     right = {row: cells for row, cells in fields.items() if len(cells) == len(RAW_COLUMNS)}
     return pd.DataFrame(right.values(), index=list(right), columns=list(RAW_COLUMNS), dtype="str")
@@ -113,10 +115,10 @@ def _line_breaches(lines: Mapping[int, str]) -> list[str]:
 
 
 def _text_breaches(text: pd.DataFrame, unreadable: pd.DataFrame) -> list[str]:
-    found = []
+    breaches = []
     for column in RAW_COLUMNS:
         rule = "0, 1, 2, 3 or 4" if column == RAW_TARGET else f"a number or {MISSING}"
         cells = text.loc[unreadable[column], column]
         shown = [(row, f"has {cell[:CELL_SHOWN]!a}") for row, cell in cells.items()]
-        found += rules.breach(f"{column} must be {rule}", shown)
-    return found
+        breaches += rules.breach(f"{column} must be {rule}", shown)
+    return breaches

@@ -46,16 +46,19 @@ def read(folder: Path) -> dict[str, bytes]:
         SourceError: names every file that is missing or not what UCI publishes.
 
     """
-    found = {hospital: _content(folder / hospital.file) for hospital in COHORTS}
-    wrong = [_fault(str(folder / hospital.file), hospital, found[hospital]) for hospital in found]
-    if faults := [fault for fault in wrong if fault]:
+    contents = {hospital: _content(folder / hospital.file) for hospital in COHORTS}
+    checked = [
+        _fault(str(folder / hospital.file), hospital, content)
+        for hospital, content in contents.items()
+    ]
+    if faults := [fault for fault in checked if fault]:
         remedy = f"`git checkout -- {folder}` or `--refresh` brings them back"
         raise SourceError(f"{'; '.join(faults)}: {remedy}")
-    return {hospital.name: content for hospital, content in found.items() if content is not None}
+    return {hospital.name: content for hospital, content in contents.items() if content is not None}
 
 
 def download(plan: DownloadPlan, folder: Path, watch: Watch) -> tuple[str, ...]:
-    """Replace the files in ``folder`` by those in UCI's archive and return what is odd about it.
+    """Replace the files in ``folder`` by those in UCI's archive and return the archive's oddities.
 
     Nothing is replaced unless all four files are right.
 
@@ -87,8 +90,8 @@ def unpack(archive: bytes) -> dict[Cohort, bytes]:
             contents = {hospital: _member(unzipped, known, hospital) for hospital in COHORTS}
     except DAMAGED_ARCHIVE:
         raise SourceError(f"the answer of {len(archive)} bytes is no intact zip archive") from None
-    wrong = [_fault(hospital.file, hospital, content) for hospital, content in contents.items()]
-    if faults := [fault for fault in wrong if fault]:
+    checked = [_fault(hospital.file, hospital, content) for hospital, content in contents.items()]
+    if faults := [fault for fault in checked if fault]:
         raise SourceError(f"in the archive, {'; '.join(faults)}")
     return {hospital: content for hospital, content in contents.items() if content is not None}
 
