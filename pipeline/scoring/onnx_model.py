@@ -1,4 +1,4 @@
-"""An ONNX model as everything here asks it: one float32 matrix in, one probability per row out.
+"""An ONNX model that takes one float32 matrix and gives one probability for each of its rows.
 
 The graph takes ``patients``, shape (rows, 13), columns in the contract's order and units, NaN for
 missing, and gives ``probability``, shape (rows,), of a positive outcome.
@@ -33,7 +33,7 @@ class OnnxModel:
         """Open ``content``; an answer takes the caller's thread alone.
 
         Raises:
-            one of ``UNUSABLE``: it is no ONNX model that can be run.
+            one of ``UNUSABLE``: it is not an ONNX model that can be run.
 
         """
         options = onnxruntime.SessionOptions()
