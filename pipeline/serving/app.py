@@ -1,4 +1,4 @@
-"""The routes, as an ASGI application: what BentoML mounts, and what the image's server runs.
+"""The routes, as an ASGI application that BentoML mounts and the image's server runs.
 
 Nothing here writes a log line with anything of a request in it.
 """
@@ -62,7 +62,7 @@ class Pages:
     """Answers every `GET`: about the process, its model and its counts."""
 
     def __init__(self, model: ServedModel, metrics: Metrics, lifecycle: Lifecycle) -> None:
-        """Write what does not change, once."""
+        """Write the pages that do not change, once."""
         self._model, self._metrics, self._lifecycle = model, metrics, lifecycle
         self._document = json.dumps(openapi.document(model.about, model.golden[0])).encode()
         self._info = json.dumps(_info(model)).encode()
@@ -110,7 +110,7 @@ class Predictor:
         self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="predict")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or raise why it gets no answer."""
+        """Answer one request, or raise the reason why it gets no answer."""
         response = await self._respond(Request(scope, receive))
         await response(scope, receive, send)
 
@@ -139,7 +139,7 @@ class Predictor:
 
     def _answer(self, body: bytes) -> bytes:
         answer = self._model.answer(patients.read(body))
-        self._metrics.predictions(one["risk_band"] for one in answer["predictions"])
+        self._metrics.predictions(prediction["risk_band"] for prediction in answer["predictions"])
         return json.dumps(answer).encode()
 
 
@@ -239,7 +239,7 @@ def _too_large() -> RefusedError:
 
 
 def _refusal(error: Exception) -> Response:
-    """Return why a request gets no answer."""
+    """Return the reason why a request gets no answer."""
     match error:
         case RefusedError(status=HTTPStatus.TOO_MANY_REQUESTS):
             headers = {"retry-after": str(RETRY_SECONDS)}

@@ -50,12 +50,12 @@ class ServedModel:
             PackageError: an answer is not the champion's.
 
         """
-        patients = [[*map(one.patient.get, FEATURES)] for one in self.golden]
-        found = self.onnx.probabilities(np.array(patients, dtype=np.float32))
-        expected = np.array([one.probability for one in self.golden])
-        if found.shape != expected.shape:
+        patients = [[*map(golden.patient.get, FEATURES)] for golden in self.golden]
+        answers = self.onnx.probabilities(np.array(patients, dtype=np.float32))
+        expected = np.array([golden.probability for golden in self.golden])
+        if answers.shape != expected.shape:
             raise PackageError(f"{self.title} does not answer one probability for each patient")
-        gaps: npt.NDArray[np.float64] = np.abs(found - expected)
+        gaps: npt.NDArray[np.float64] = np.abs(answers - expected)
         wrong = int((~(gaps < self.about.tolerance)).sum())
         if wrong:
             raise PackageError(

@@ -111,13 +111,13 @@ def _success(schema: dict[str, Any], kind: str = "application/json") -> dict[str
 
 
 def _failures(refusals: Mapping[HTTPStatus, str]) -> dict[str, Any]:
-    found = {**refusals, **OF_THE_CONNECTION}
-    return {str(int(status)): _failure(why) for status, why in found.items()}
+    answers = {**refusals, **OF_THE_CONNECTION}
+    return {str(int(status)): _failure(reason) for status, reason in answers.items()}
 
 
-def _failure(why: str) -> dict[str, Any]:
+def _failure(reason: str) -> dict[str, Any]:
     return {
-        "description": why,
+        "description": reason,
         "headers": {**VERSION_HEADER},
         "content": {problem.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
@@ -164,11 +164,11 @@ def _problem() -> dict[str, Any]:
         pointer={**text, "description": "Where in the body, as a JSON pointer."},
         detail={**text, "description": "What is allowed there."},
     )
-    found = _object(
+    schema = _object(
         type={"const": "about:blank"},
         title={**text, "description": "The status in words."},
         status={"type": "integer", "minimum": 400, "maximum": 599},
         detail=text,
         errors={"type": "array", "items": breach, "maxItems": BREACHES_SHOWN},
     )
-    return {**found, "required": [name for name in found["required"] if name != "errors"]}
+    return {**schema, "required": [name for name in schema["required"] if name != "errors"]}

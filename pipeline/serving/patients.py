@@ -1,7 +1,7 @@
-"""From the body of a request to a matrix of patients, or every reason why not.
+"""From the body of a request to a matrix of patients, or to all its faults.
 
-What refuses never repeats a value of the request: it may be about a patient. It names fields, and
-says what is allowed there.
+A refusal never repeats a value of the request, which may be about a patient. It names the fields,
+and says which values are allowed there.
 """
 
 import json
@@ -32,17 +32,17 @@ Admits = Callable[[Any], bool]
 
 
 class Breach(Record):
-    """One thing that is wrong with a request: where, as a JSON pointer, and what is allowed."""
+    """One fault of a request: its place, as a JSON pointer, and the values allowed there."""
 
     pointer: str
     detail: str
 
 
 class RefusedError(Exception):
-    """A request that gets no answer, and why."""
+    """A request that gets no answer, with the reason."""
 
     def __init__(self, status: HTTPStatus, detail: str, breaches: tuple[Breach, ...] = ()) -> None:
-        """Keep what the response will say."""
+        """Keep the status and the text of the response."""
         super().__init__(detail)
         self.status, self.detail, self.breaches = status, detail, breaches
 
@@ -53,7 +53,7 @@ def read(body: bytes) -> Matrix:
     The body is one patient, or a list of 1 to 1,000, each an object with the contract's fields.
 
     Raises:
-        RefusedError: with 400, the body is no JSON; with 422, it does not hold patients.
+        RefusedError: with 400, the body is not JSON; with 422, it does not hold patients.
 
     """
     document = _parse(body)
@@ -64,19 +64,19 @@ def read(body: bytes) -> Matrix:
             f"a request holds 1 to {MAXIMUM_PATIENTS} patients, not {len(patients)}",
         )
     stems = (f"#/{n}" for n in range(len(patients))) if document is patients else ["#"]
-    found = [
+    breaches = [
         breach
         for stem, patient in zip(stems, patients, strict=True)
         for breach in _breaches(stem, patient)
     ]
-    if found:
+    if breaches:
         # Of a large body that is all wrong, records of the rest would take most of the time.
         shown = (
-            Breach(pointer=pointer, detail=detail) for pointer, detail in found[:BREACHES_SHOWN]
+            Breach(pointer=pointer, detail=detail) for pointer, detail in breaches[:BREACHES_SHOWN]
         )
-        raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, _summary(len(found)), tuple(shown))
+        raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, _summary(len(breaches)), tuple(shown))
     # None becomes NaN.
-    return np.array([[*map(one.get, FEATURES)] for one in patients], dtype=np.float32)
+    return np.array([[*map(patient.get, FEATURES)] for patient in patients], dtype=np.float32)
 
 
 def _parse(body: bytes) -> Any:
@@ -97,11 +97,11 @@ def _parse(body: bytes) -> Any:
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    record = dict(pairs)
+    if len(record) != len(pairs):
         # Either of the two values may be the one that was meant.
         raise RefusedError(HTTPStatus.BAD_REQUEST, "an object of the body repeats a name")
-    return found
+    return record
 
 
 def _refuse_constant(constant: str) -> NoReturn:
@@ -111,7 +111,7 @@ def _refuse_constant(constant: str) -> NoReturn:
 
 
 def _breaches(stem: str, patient: object) -> Iterator[tuple[str, str]]:
-    """Yield the pointer and the detail of everything that is wrong with a patient."""
+    """Yield the pointer and the detail of every fault of a patient."""
     if not isinstance(patient, dict):
         yield stem, "must be an object with the fields of a patient"
         return
@@ -128,7 +128,7 @@ def _breaches(stem: str, patient: object) -> Iterator[tuple[str, str]]:
 
 
 def _admits(field: Field) -> Admits:
-    """Return what says whether a value of a request is allowed; None means missing.
+    """Return the test of whether a value of a request is allowed; None means missing.
 
     A whole number may be written with a fraction of 0, as tables with missing values do. Each
     field has a function with only its own questions: they take most of the time of a large body.

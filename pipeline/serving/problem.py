@@ -13,16 +13,16 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 
 def content(status: HTTPStatus, detail: str, breaches: Sequence[Breach] = ()) -> bytes:
-    """Return a problem as JSON; ``errors`` stands in it where single fields are wrong."""
-    found: dict[str, Any] = {
+    """Return a problem as JSON, with ``errors`` if single fields are wrong."""
+    problem: dict[str, Any] = {
         "type": "about:blank",
         "title": status.phrase,
         "status": int(status),
         "detail": detail,
     }
     if breaches:
-        found["errors"] = [breach.model_dump() for breach in breaches]
-    return json.dumps(found).encode()
+        problem["errors"] = [breach.model_dump() for breach in breaches]
+    return json.dumps(problem).encode()
 
 
 def response(

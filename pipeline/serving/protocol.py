@@ -71,7 +71,7 @@ class Protocol(HttpToolsProtocol):
         self._read(self._unread + data)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Answer what was asked: a client that has stopped sending may still read."""
+        """Answer the requests so far: a client that has stopped sending may still read."""
         self.transport.flush()
         if self._part is not Part.NOTHING or not self._is_answering() or self.transport.is_closed:
             return False
@@ -114,7 +114,7 @@ class Protocol(HttpToolsProtocol):
             self._read(self._unread)
 
     def pause_writing(self) -> None:
-        """Expect that what was written is read."""
+        """Expect the client to read the written bytes."""
         super().pause_writing()
         self._set_clock()
 

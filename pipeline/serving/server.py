@@ -68,12 +68,13 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Give up late clients, and say whether to stop: every tenth of a second."""
         overdue = get_running_loop().time() - self._deadlines.request
-        for late in [one for one in self._connections() if one.waiting_since < overdue]:
-            late.give_up()
+        for connection in self._connections():
+            if connection.waiting_since < overdue:
+                connection.give_up()
         return await super().on_tick(counter) or monotonic() >= self._closing_at
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the door, and let what is under way end."""
+        """Close the door, and let the requests under way end."""
         self._lifecycle.draining = True
         get_running_loop().call_later(FINISH_SECONDS, self._abandon)
         await super().shutdown(sockets)
@@ -84,7 +85,11 @@ class Server(uvicorn.Server):
             connection.transport.abort()
 
     def _connections(self) -> list[Protocol]:
-        return [one for one in self.server_state.connections if isinstance(one, Protocol)]
+        return [
+            connection
+            for connection in self.server_state.connections
+            if isinstance(connection, Protocol)
+        ]
 
 
 def serve(

@@ -1,4 +1,4 @@
-"""A connection's transport that sends what is written in one turn of the loop as one packet."""
+"""A connection's transport that sends all that one turn of the loop writes as one packet."""
 
 from asyncio import AbstractEventLoop, Transport
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class BatchedTransport(Transport):
         self._held.append(data)
 
     def flush(self) -> None:
-        """Send what is held."""
+        """Send the held data."""
         if self._held and not self.inner.is_closing():
             self.inner.write(b"".join(self._held))
         self._held.clear()
@@ -74,5 +74,5 @@ class BatchedTransport(Transport):
             self.inner.resume_reading()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what the inner transport knows."""
+        """Return a fact that the inner transport knows."""
         return self.inner.get_extra_info(name, default)

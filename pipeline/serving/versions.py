@@ -1,6 +1,6 @@
 """Checks that the libraries that compute are those the model was packaged with.
 
-The image's build asks this: `python -m pipeline.serving.versions package`.
+The image's build runs it: `python -m pipeline.serving.versions package`.
 """
 
 import json
@@ -19,9 +19,9 @@ def main(package: str) -> None:
     """End with an error that names each library whose version differs."""
     packaged = json.loads((Path(package) / PACKAGED_WITH).read_text())
     differing = [
-        f"{name} {found} is installed, {expected} was packaged with"
+        f"{name} {installed} is installed, {expected} was packaged with"
         for name in COMPUTING
-        if (found := metadata.version(name)) != (expected := packaged["packages"][name])
+        if (installed := metadata.version(name)) != (expected := packaged["packages"][name])
     ]
     if differing:
         sys.exit(
