@@ -11,7 +11,7 @@ from pipeline.image.refusals import Probe
 from pipeline.packaging.package import GoldenPatient, Manifest
 
 WRONG_SHOWN: Final = 3
-# The labels that say which model an image holds.
+# The labels that name the model in an image.
 MODEL_NAME: Final = "heart-disease.model.name"
 MODEL_VERSION: Final = "heart-disease.model.version"
 MODEL_LABELS: Final = {
@@ -25,7 +25,7 @@ MODEL_LABELS: Final = {
 
 
 class Check(Record):
-    """One thing that was looked at, what was found, and whether that is right."""
+    """One check: its name, the observed facts in words, and whether they are right."""
 
     name: str
     found: str
@@ -77,45 +77,45 @@ def check_user(user: str) -> Check:
 
 def check_stop(code: int, seconds: float) -> Check:
     """Require that a service ended by itself when it was asked to."""
-    found = f"exit code {code} after {seconds:.1f} s"
-    return Check(name="SIGTERM", found=found, passed=code == 0)
+    observed = f"exit code {code} after {seconds:.1f} s"
+    return Check(name="SIGTERM", found=observed, passed=code == 0)
 
 
 def check_info(about: Manifest, info: Mapping[str, Any]) -> Check:
-    """Compare what /info says with the manifest of the package."""
+    """Compare the answer of /info with the manifest of the package."""
     expected = about.model_dump(mode="json")
     wrong = [name for name in info.keys() & expected.keys() if info[name] != expected[name]]
     needed = {*MODEL_LABELS.values(), "threshold", "metrics"}
     wrong += [f"{name} is missing" for name in needed - info.keys()]
-    found = f"differs: {', '.join(sorted(wrong))}" if wrong else "as the manifest"
-    return Check(name="/info", found=found, passed=not wrong)
+    observed = f"differs: {', '.join(sorted(wrong))}" if wrong else "as the manifest"
+    return Check(name="/info", found=observed, passed=not wrong)
 
 
 def check_answers(about: Manifest, golden: Sequence[GoldenPatient], response: bytes) -> Check:
     """Compare the answers to the golden patients with the champion's."""
     title = f"golden patients of {about.model_name}/{about.version}"
     try:
-        given = Predictions.model_validate_json(response)
+        answer = Predictions.model_validate_json(response)
     except ValidationError:
         return Check(name=title, found="the response is of another shape", passed=False)
-    if (given.model.name, given.model.version) != (about.model_name, about.version):
-        found = f"{given.model.name}/{given.model.version} answers"
-        return Check(name=title, found=found, passed=False)
-    if len(given.predictions) != len(golden):
-        found = f"{len(given.predictions)} answers to {len(golden)} patients"
-        return Check(name=title, found=found, passed=False)
-    pairs = list(zip(given.predictions, golden, strict=True))
-    gap = max(abs(one.probability - champion.probability) for one, champion in pairs)
+    if (answer.model.name, answer.model.version) != (about.model_name, about.version):
+        observed = f"{answer.model.name}/{answer.model.version} answers"
+        return Check(name=title, found=observed, passed=False)
+    if len(answer.predictions) != len(golden):
+        observed = f"{len(answer.predictions)} answers to {len(golden)} patients"
+        return Check(name=title, found=observed, passed=False)
+    pairs = list(zip(answer.predictions, golden, strict=True))
+    gap = max(abs(prediction.probability - champion.probability) for prediction, champion in pairs)
     # Closer to an edge than rounding reaches, both sides are right.
-    other = sum(
-        (one.label, one.risk_band) != (champion.label, champion.risk_band)
-        for one, champion in pairs
+    differing = sum(
+        (prediction.label, prediction.risk_band) != (champion.label, champion.risk_band)
+        for prediction, champion in pairs
         if not _at_an_edge(about, champion.probability)
     )
-    found = f"{len(pairs)} answers, at most {gap:.1e} from the champion's"
-    if other:
-        found += f"; {other} with another label or band"
-    return Check(name=title, found=found, passed=gap < about.tolerance and not other)
+    observed = f"{len(pairs)} answers, at most {gap:.1e} from the champion's"
+    if differing:
+        observed += f"; {differing} with another label or band"
+    return Check(name=title, found=observed, passed=gap < about.tolerance and not differing)
 
 
 def _at_an_edge(about: Manifest, probability: float) -> bool:
@@ -123,12 +123,12 @@ def _at_an_edge(about: Manifest, probability: float) -> bool:
     return any(abs(probability - edge) <= about.tolerance for edge in edges)
 
 
-def check_refusals(sent: Sequence[Probe], found: Mapping[str, int]) -> Check:
+def check_refusals(sent: Sequence[Probe], statuses: Mapping[str, int]) -> Check:
     """Compare the statuses of hostile requests, by their names, with those they must get."""
     wrong = [
-        f"{one.name}: {found.get(one.name, 'no answer')}, not {int(one.status)}"
-        for one in sent
-        if found.get(one.name) != one.status
+        f"{probe.name}: {statuses.get(probe.name, 'no answer')}, not {int(probe.status)}"
+        for probe in sent
+        if statuses.get(probe.name) != probe.status
     ]
     more = f" and {len(wrong) - WRONG_SHOWN} more" if len(wrong) > WRONG_SHOWN else ""
     return Check(

@@ -66,8 +66,8 @@ class Service:
                 connection.putheader("content-length", str(len(body)))
             connection.endheaders(body)
             answer = connection.getresponse()
-            found = {name.lower(): value for name, value in answer.getheaders()}
-            return Response(answer.status, found, answer.read())
+            received = {name.lower(): value for name, value in answer.getheaders()}
+            return Response(answer.status, received, answer.read())
         except (OSError, http.client.HTTPException) as error:
             raise ImageError(f"the service gave no answer to {method}: {error}") from error
         finally:

@@ -34,10 +34,10 @@ STOP_SECONDS: Final = 10
 
 
 def verify(settings: Settings, name: str, chosen: Path | None = None) -> None:
-    """Run an image as users are told to, and compare what it does with the champion's package.
+    """Run an image as users are told to, and compare its behaviour with the champion's package.
 
     Raises:
-        ImageError: something differs; the table says what.
+        ImageError: a check failed; the table names it.
 
     """
     engine = Engine()
@@ -55,7 +55,7 @@ def verify(settings: Settings, name: str, chosen: Path | None = None) -> None:
 def _truth(
     settings: Settings, engine: Engine, name: str, chosen: Path | None
 ) -> tuple[Manifest, tuple[GoldenPatient, ...], str]:
-    """Return what the image is held against: a package, or what the image itself carries."""
+    """Return the package to compare the image with, by default the one that it carries."""
     if chosen is not None:
         about = ModelPackager(settings).validate_package(chosen)
         return about, package.read_golden(artifacts.files_below(chosen)), f"{chosen}"
@@ -71,12 +71,12 @@ def _checks(
     yield check_labels(about, image.labels)
     yield check_user(image.user)
     try:
-        seconds = service.wait(READY_SECONDS, lambda: _why_gone(container))
+        seconds = service.wait(READY_SECONDS, lambda: _reason_gone(container))
     except ImageError as error:
         yield Check(name="ready", found=str(error), passed=False)
         return
     yield Check(name="ready", found=f"after {seconds:.2f} s", passed=True)
-    patients = [one.patient for one in golden]
+    patients = [patient.patient for patient in golden]
     yield check_answers(about, golden, service.post("/predict", patients).body)
     yield check_info(about, service.get("/info").json())
     yield check_refusals(REFUSED, _statuses(service))
@@ -87,7 +87,7 @@ def _checks(
     yield check_stop(code, seconds)
 
 
-def _why_gone(container: Running) -> str:
+def _reason_gone(container: Running) -> str:
     code = container.exit_code
     if code is None:
         return ""
@@ -97,9 +97,9 @@ def _why_gone(container: Running) -> str:
 
 def _statuses(service: Service) -> dict[str, int]:
     """Send every hostile request; one without an answer is left out."""
-    found = {}
+    statuses = {}
     for probe in REFUSED:
         with suppress(ImageError):
             answer = service.ask(probe.method, probe.path, probe.headers, probe.body)
-            found[probe.name] = answer.status
-    return found
+            statuses[probe.name] = answer.status
+    return statuses
