@@ -1,4 +1,4 @@
-"""Addresses: what of one may be shown, and which servers a secret may go to."""
+"""Addresses: the part of one that may be shown, and the servers that a secret may go to."""
 
 import re
 from typing import Final
@@ -33,17 +33,17 @@ def _without_scheme(address: str) -> str:
 
 
 def redacted(text: str, *known: str) -> str:
-    """Return what another program said, with each address in it as it is `shown`.
+    """Return the output of another program, with each address in it as it is `shown`.
 
     ``known`` are addresses that it may repeat and that no pattern finds, with a space for example.
     """
     for address in filter(None, known):
         text = text.replace(address.rstrip("/"), shown(address.rstrip("/")))
-    return _ADDRESS.sub(lambda found: shown(found[0]), text)
+    return _ADDRESS.sub(lambda match: shown(match[0]), text)
 
 
 def origin(address: str) -> str:
-    """Return scheme, host and port of an address; nothing for what is none of HTTP."""
+    """Return scheme, host and port of an HTTP address; nothing for any other text."""
     parts = _parts(address)
     if parts is None:
         return ""

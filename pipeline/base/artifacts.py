@@ -43,7 +43,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
-    """Put what comes in ``chunks`` at ``path``, as `write_file` does.
+    """Put the bytes of ``chunks`` at ``path``, as `write_file` does.
 
     Raises:
         ArtifactError: the file system refuses.
@@ -157,8 +157,8 @@ def read_folder(folder: Path, made_by: str) -> dict[str, bytes]:
         expected = manifest.parse_checksum_lines(files.pop(CHECKSUMS).decode())
     except ValueError:
         raise ArtifactError(f"{folder / CHECKSUMS} is damaged: {remedy}") from None
-    if found := manifest.differences(expected, manifest.digests(files)):
-        raise ArtifactError(f"{folder}/: {'; '.join(found)}: {remedy}")
+    if faults := manifest.differences(expected, manifest.digests(files)):
+        raise ArtifactError(f"{folder}/: {'; '.join(faults)}: {remedy}")
     return files
 
 

@@ -59,17 +59,17 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def say(text: str) -> None:
-    """Print one line for the person who waits, without interpreting what is in it."""
+    """Print one line for the person who waits, without interpreting any markup in it."""
     Console().print(Text(text), soft_wrap=True)
 
 
 def fact(word: str, text: str) -> None:
-    """Print what is known about one thing, its ``word`` in a column of its own."""
+    """Print a fact, with the ``word`` that it is about in a column of its own."""
     say(f"{word:<{WORD_WIDTH}}{text}")
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table, without interpreting what is in it."""
+    """Print a table, without interpreting any markup in it."""
     table = Table(title=Text(title), title_justify="left")
     for column in columns:
         table.add_column(Text(column), overflow="fold")

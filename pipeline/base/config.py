@@ -54,7 +54,7 @@ def _some(workers: int) -> int:
 
 
 def _in_its_place(parameters: Any) -> Any:
-    """Let variables, which come last and have neither case nor type, change what the file says."""
+    """Let variables, which come last and have neither case nor type, change the file's values."""
     if not isinstance(parameters, dict):
         return parameters
     names: dict[str, str] = {}
@@ -86,7 +86,7 @@ class RegistrySettings(Record):
 
 
 class RegistryBranchSettings(Record):
-    """The branch that is the registry where there is no server, and what it keeps."""
+    """The branch that is the registry if there is no server, and the files it keeps."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
     attempts: Annotated[int, Field(ge=1)]
@@ -152,7 +152,7 @@ class CiRun(BaseSettings):
     actor: str = ""
     token: str = Field("", repr=False)
     api_url: str = "https://api.github.com"
-    # Files that a step may add lines to: its outputs, and what the run's page shows.
+    # Files that a step may add lines to: its outputs, and the summary on the run's page.
     output: str = ""
     step_summary: str = ""
 
@@ -227,7 +227,7 @@ def image_registry() -> str:
 
 
 def vulnerabilities_url() -> str:
-    """Return the address of the database of known vulnerabilities, or of a mirror of it."""
+    """Return the address of the database of known vulnerabilities, or of its mirror."""
     return os.environ.get(VULNERABILITIES) or "https://api.osv.dev"
 
 
@@ -255,7 +255,7 @@ def _refuse_unknown_variables() -> None:
 
 
 def _meant(variable: str) -> str | None:
-    """Return what is meant with the former prefix, or with one underscore too few."""
+    """Return the variable meant by one with the former prefix, or with an underscore too few."""
     name = variable.upper()
     if name.startswith(FORMER_PREFIX):
         setting = name.removeprefix(FORMER_PREFIX).lstrip("_")

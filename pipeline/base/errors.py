@@ -53,11 +53,11 @@ class NoChampionError(RegistryError):
 
 
 class OvertakenError(RegistryError):
-    """Another version became champion while one was about to: the decision is of yesterday."""
+    """Another version became champion during a promotion, which was decided against the old one."""
 
 
 class RegistryUnavailableError(PipelineError):
-    """The registry gave no answer: nothing is known about what it holds."""
+    """The registry gave no answer: its contents are unknown."""
 
     exit_code = 4
 
@@ -73,7 +73,7 @@ class PackageError(PipelineError):
 
 
 class ImageError(PipelineError):
-    """An image could not be built, or does not do what the package it was built from says."""
+    """An image could not be built, or does not behave as the package it was built from."""
 
 
 class GitHubError(PipelineError):
@@ -81,7 +81,7 @@ class GitHubError(PipelineError):
 
 
 class ReleaseError(PipelineError):
-    """A tag cannot be released, or a release is not what its plan says."""
+    """A tag cannot be released, or a release differs from its plan."""
 
 
 class ScanError(PipelineError):

@@ -56,7 +56,7 @@ def remote(folder: Path) -> Remote | None:
     if "remote.origin.url" not in dict(settings):
         return None
     return Remote(
-        # Git takes what is relative in an address or a setting from the top of the clone.
+        # Git takes a relative path in an address or a setting from the top of the clone.
         clone=Path(_git(folder, "rev-parse", "--show-toplevel")),
         settings=settings,
         object_format=_git(folder, "rev-parse", "--show-object-format"),

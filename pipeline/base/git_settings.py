@@ -52,10 +52,9 @@ def reading(environ: Mapping[str, str]) -> dict[str, str]:
 def storing(environ: Mapping[str, str], folder: str, settings: Iterable[Setting]) -> dict[str, str]:
     """Return the environment of a git that stores in ``folder`` and knows these settings alone.
 
-    They stand in variables, because a command line, where secrets in them could be read by others,
-    is no place for them.
+    They stand in variables, because other users can read a command line, with any secret in it.
     """
-    found = [*settings, *_OURS]
+    entries = [*settings, *_OURS]
     return {
         **_without_git(environ, _REACHING),
         **_NOBODY,
@@ -63,9 +62,9 @@ def storing(environ: Mapping[str, str], folder: str, settings: Iterable[Setting]
         "GIT_WORK_TREE": folder,
         "GIT_CONFIG_GLOBAL": f"{folder}/{TRUSTED}",
         "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_COUNT": str(len(found)),
-        **{f"GIT_CONFIG_KEY_{number}": key for number, (key, _) in enumerate(found)},
-        **{f"GIT_CONFIG_VALUE_{number}": value for number, (_, value) in enumerate(found)},
+        "GIT_CONFIG_COUNT": str(len(entries)),
+        **{f"GIT_CONFIG_KEY_{number}": key for number, (key, _) in enumerate(entries)},
+        **{f"GIT_CONFIG_VALUE_{number}": value for number, (_, value) in enumerate(entries)},
     }
 
 
@@ -77,7 +76,7 @@ def trusted(settings: Iterable[Setting]) -> str:
 
 
 def way(listing: str) -> tuple[Setting, ...]:
-    """Return how the remote is reached, of what ``git config --list -z`` prints."""
+    """Return the settings in the output of ``git config --list -z`` that reach the remote."""
     entries = (entry.partition("\n") for entry in listing.split("\0") if entry)
     # A key without a value means true.
     return tuple(

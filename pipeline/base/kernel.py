@@ -17,7 +17,7 @@ PROCESSOR: Final = Path("/proc/cpuinfo")
 
 
 class Kernel(NamedTuple):
-    """A kernel of OpenBLAS by its name there, and what goes with it.
+    """A kernel of OpenBLAS by its name there, with the flags and the numpy loops that go with it.
 
     ``needs`` are flags of the processor, as Linux names them; ``unused`` are those loops of numpy,
     as numpy names them, that not every processor with these flags runs.
@@ -60,18 +60,20 @@ def machine() -> str:
 
 
 def flags(source: Path = PROCESSOR) -> frozenset[str]:
-    """Return what the first processor can do, as far as the system says it."""
+    """Return the flags of the first processor, as far as the system lists them."""
     try:
         with source.open(encoding="utf-8", errors="replace") as lines:
-            found = next((line for line in lines if line.startswith("flags")), "")
+            line = next((text for text in lines if text.startswith("flags")), "")
     except OSError:
         return frozenset()
-    return frozenset(found.partition(":")[2].split())
+    return frozenset(line.partition(":")[2].split())
 
 
 def choose(machine: str, flags: Collection[str]) -> Kernel | None:
     """Return the best kernel that all processors with these flags run; None where none is known."""
-    return next((each for each in KERNELS.get(machine, ()) if each.needs.issubset(flags)), None)
+    return next(
+        (kernel for kernel in KERNELS.get(machine, ()) if kernel.needs.issubset(flags)), None
+    )
 
 
 def describe(machine: str, flags: Collection[str]) -> str:

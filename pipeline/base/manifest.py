@@ -39,7 +39,7 @@ def checksum_lines(known: Digests) -> str:
 
 
 def parse_checksum_lines(text: str) -> dict[str, str]:
-    """Read what `checksum_lines` wrote.
+    """Read the lines that `checksum_lines` wrote.
 
     Raises:
         ValueError: the text is not sorted lines of ``<64 hexadecimal digits>  <path>``, whole.

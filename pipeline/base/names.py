@@ -1,4 +1,4 @@
-"""The names of what this repository makes: families, metrics, registered models, files."""
+"""The names of the things this repository makes: families, metrics, registered models, files."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

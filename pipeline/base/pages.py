@@ -40,29 +40,29 @@ def number(value: float | None, digits: int = 5) -> str:
     return NONE if value is None else f"{value:.{digits}g}".replace("-", "\N{MINUS SIGN}")
 
 
-def estimate(found: Estimate | None) -> str:
+def estimate(figure: Estimate | None) -> str:
     """Return a mean with its standard error."""
-    return f"{found.mean:.3f} ± {found.standard_error:.3f}" if _known(found) else NONE
+    return f"{figure.mean:.3f} ± {figure.standard_error:.3f}" if _known(figure) else NONE
 
 
-def interval(found: Estimate | None) -> str:
+def interval(figure: Estimate | None) -> str:
     """Return a mean with its interval."""
-    return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]" if _known(found) else NONE
+    return f"{figure.mean:.3f} [{figure.low:.3f}, {figure.high:.3f}]" if _known(figure) else NONE
 
 
-def difference(found: Estimate | None) -> str:
+def difference(figure: Estimate | None) -> str:
     """Return a signed difference with its interval."""
-    return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]" if _known(found) else NONE
+    return f"{figure.mean:+.3f} [{figure.low:+.3f}, {figure.high:+.3f}]" if _known(figure) else NONE
 
 
-def _known(found: Estimate | None) -> TypeGuard[Estimate]:
-    return found is not None and math.isfinite(found.mean)
+def _known(figure: Estimate | None) -> TypeGuard[Estimate]:
+    return figure is not None and math.isfinite(figure.mean)
 
 
 def cell(text: object) -> str:
     """Return ``text`` so that Markdown shows it as it is, in a sentence or in a cell of a table.
 
-    Nothing in it is read as markup, and nobody and nothing that it names is notified or linked.
+    Nothing in it is read as markup, and no person or issue that it names is notified or linked.
     """
     line = _TAG.sub("&lt;", _ENTITY.sub("&amp;", " ".join(str(text).split())))
     return _REFERENCE.sub(rf"\g<0>{ZERO_WIDTH_SPACE}", _MARKUP.sub(r"\\\g<0>", line))

@@ -18,7 +18,7 @@ _COMMIT: Final = r"^([0-9a-f]{40}|[0-9a-f]{64}|unknown)$"
 
 
 def _commit(commit: str, info: ValidationInfo) -> str:
-    """Let what a registry's tag has for a commit be unknown where it is none; a file may not."""
+    """Read a registry's tag that is not a commit as unknown; in a file it is an error."""
     unknown = info.mode == "python" and not re.fullmatch(_COMMIT, commit)
     return "unknown" if unknown else commit
 

@@ -35,7 +35,7 @@ def direct(environ: Environment) -> dict[str, str]:
 
 
 def for_tool(environ: Environment, *prefixes: str) -> dict[str, str]:
-    """Return what a program that works for us needs, and variables that begin with a prefix.
+    """Return the variables that a program that works for us needs, and those with a prefix.
 
     Nothing else reaches it: no token, and no setting of its own that was made for another use.
     """
