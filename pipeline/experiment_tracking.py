@@ -134,7 +134,7 @@ def _publish(
 def _submission(
     model: TrainedModel, example: pd.DataFrame, figures: Files, tags: Mapping[str, str], key: str
 ) -> Submission:
-    family, found = model.evaluation.family, model.evaluation
+    family, evaluation = model.evaluation.family, model.evaluation
     requirements = environment.snapshot(mlflow_model.REQUIREMENTS).requirements()
     return Submission(
         model_name=registered_name(family),
@@ -152,8 +152,8 @@ def _submission(
             "data_digest": model.parameters.data_digest,
             "model_digest": model.digest,
             "kernel": model.parameters.kernel,
-            "threshold": f"{found.threshold:.3f}",
-            **{metric: f"{found.metrics[metric].mean:.6f}" for metric in TAGGED_METRICS},
+            "threshold": f"{evaluation.threshold:.3f}",
+            **{metric: f"{evaluation.metrics[metric].mean:.6f}" for metric in TAGGED_METRICS},
         },
         dataset=wording.DATASET,
         dataset_digest=model.parameters.data_digest,
@@ -165,8 +165,8 @@ def _flat_metrics(model: TrainedModel) -> dict[str, float]:
     """Return every figure under one name, as a run shows them."""
     cross_validated = {
         f"{metric}{suffix}": value
-        for metric, found in model.evaluation.metrics.items()
-        for suffix, value in (("", found.mean), ("_standard_error", found.standard_error))
+        for metric, estimate in model.evaluation.metrics.items()
+        for suffix, value in (("", estimate.mean), ("_standard_error", estimate.standard_error))
     }
     external = {
         f"{place.name}_{metric}": getattr(place, metric).mean

@@ -67,12 +67,12 @@ def run(settings: Settings) -> float:
     return seconds
 
 
-def _watch(family: Family, what: str = "") -> Watch:
-    return cli.watch(f"{FAMILY_TITLES[family]}{what}")
+def _watch(family: Family, suffix: str = "") -> Watch:
+    return cli.watch(f"{FAMILY_TITLES[family]}{suffix}")
 
 
 def _files(models: Models, ablations: Sequence[Ablation]) -> dict[str, bytes]:
-    table = {"ablations": [found.model_dump(mode="json") for found in ablations]}
+    table = {"ablations": [ablation.model_dump(mode="json") for ablation in ablations]}
     return {
         "ablation.json": json_bytes(table),
         **{
@@ -93,13 +93,13 @@ def _figures(models: Models, bins: int) -> dict[str, bytes]:
 def _pages(
     models: Models, ablations: Sequence[Ablation], figures: Files, settings: Settings
 ) -> dict[str, str]:
-    found = [model.evaluation for model in models.values()]
+    evaluations = [model.evaluation for model in models.values()]
     values: dict[str, Any] = {
-        "evaluations": found,
+        "evaluations": evaluations,
         "titles": [FAMILY_TITLES[family] for family in models],
         "words": wording,
-        "external": list(zip(*(each.external for each in found), strict=True)),
-        "slices": list(zip(*(each.slices for each in found), strict=True)),
+        "external": list(zip(*(evaluation.external for evaluation in evaluations), strict=True)),
+        "slices": list(zip(*(evaluation.slices for evaluation in evaluations), strict=True)),
         "ablations": ablations,
         "ablation_repeats": min(settings.ablation_repeats, settings.evaluation.repeats),
         "data_digest": next(iter(models.values())).parameters.data_digest,

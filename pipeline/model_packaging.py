@@ -23,14 +23,14 @@ def run(settings: Settings, model_name: str = SERVED, version: int | None = None
     cli.fact("archive", f"{folder}.tar.gz")
 
 
-def _show(found: Manifest) -> None:
+def _show(about: Manifest) -> None:
     rows = (
-        ("model", f"{found.model_name}/{found.version}, from {found.registered_as}"),
-        ("family", found.family),
-        ("ROC-AUC", f"{found.metrics['roc_auc']:.3f}"),
-        ("threshold", f"{found.threshold:.3f}"),
-        ("ONNX", f"within {found.greatest_difference:.1e} on {found.rows_compared} patients"),
-        ("files", f"{len(found.files)}, every sha256 checked"),
+        ("model", f"{about.model_name}/{about.version}, from {about.registered_as}"),
+        ("family", about.family),
+        ("ROC-AUC", f"{about.metrics['roc_auc']:.3f}"),
+        ("threshold", f"{about.threshold:.3f}"),
+        ("ONNX", f"within {about.greatest_difference:.1e} on {about.rows_compared} patients"),
+        ("files", f"{len(about.files)}, every sha256 checked"),
     )
     cli.show_table("Package", ("", ""), rows)
 
