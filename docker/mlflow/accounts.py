@@ -105,8 +105,8 @@ def _resources(client: MlflowClient, experiment: str) -> str:
     """Make sure of the registered models and of the experiment, and return its id."""
     for model in MODELS:
         unless_there(partial(client.create_registered_model, model))
-    found = client.get_experiment_by_name(experiment)
-    return found.experiment_id if found else client.create_experiment(experiment)
+    existing = client.get_experiment_by_name(experiment)
+    return existing.experiment_id if existing else client.create_experiment(experiment)
 
 
 def _set_account(auth: AuthServiceClient, account: str, password: str, grants: set[Grant]) -> str:
@@ -127,8 +127,10 @@ def _without_others(auth: AuthServiceClient, account: str, grants: set[Grant]) -
         if not role.name.startswith("__user_"):
             auth.unassign_role(account, role.id)
             continue
-        for found in role.permissions:
-            held[found.resource_type, found.resource_pattern, found.permission] = found.id
+        for permission in role.permissions:
+            held[permission.resource_type, permission.resource_pattern, permission.permission] = (
+                permission.id
+            )
     for grant in held.keys() - grants:
         auth.remove_role_permission(held[grant])
     return held.keys() & grants
