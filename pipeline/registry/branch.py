@@ -58,7 +58,7 @@ def run(settings: Settings, asked: list[str], *, read_only: bool = False) -> int
             return code
         pack(branch.folder)
         if branch.replace(commit, f"Registry after {tree.commit[:12]}"):
-            cli.say(f"registry      {plan.name} of {branch.remote.shown}")
+            cli.fact("registry", f"{plan.name} of {branch.remote.shown}")
             return 0
         cli.fact("registry", f"{plan.name} changed meanwhile: once more, on what is there now")
     raise RegistryError(

@@ -55,7 +55,7 @@ def run(settings: Settings, source: str, psql: str) -> None:
         )
     branch.check(there, cli.watch("Checking what arrived"))
     count = sum(len(versions) for versions, _ in here.values())
-    cli.say(f"registry      {count} versions are at {server}: all digests equal")
+    cli.fact("registry", f"{count} versions are at {server}: all digests equal")
 
 
 def _database(settings: Settings, source: str) -> Path:

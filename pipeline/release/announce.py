@@ -35,7 +35,7 @@ def run() -> None:
         for name in missing(release, files):
             github.upload(release, name, files[name])
         release = github.publish(release, latest=plan.highest and not plan.prerelease)
-    cli.say(f"release       {release.url}")
+    cli.fact("release", f"{release.url}")
     summary = f"## {plan.tag}\n\n`{plan.pinned}` is released: {release.url}\n"
     artifacts.add_to(ci.step_summary, summary)
 

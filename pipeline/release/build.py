@@ -46,7 +46,7 @@ def run(
     sums = manifest.checksum_lines(manifest.digests(folder.assets(plan)))
     artifacts.write_file(SUMS, sums.encode())
     folder.write_plan(plan.model_copy(update={"base": base, "image_id": saved.image_id(IMAGE)}))
-    cli.say(f"built         {plan.versioned} over {base or 'the base that it was pushed with'}")
+    cli.fact("built", f"{plan.versioned} over {base or 'the base that it was pushed with'}")
 
 
 def _take(engine: Engine, plan: Plan) -> str:
@@ -72,5 +72,5 @@ def _base(engine: Engine, name: str) -> str:
         engine.pull(name)
     except ImageError as error:
         engine.image(name)
-        cli.say(f"base          {name} as it is on this machine ({error})")
+        cli.fact("base", f"{name} as it is on this machine ({error})")
     return engine.pinned(name)

@@ -35,4 +35,4 @@ def run(settings: Settings) -> None:
     if version.tags.get(RELEASED_AS) != listed:
         registry.tag(version, tags)
     alias = f", {plan.alias}" if plan.highest else f"; {plan.alias} stays with a higher release"
-    cli.say(f"marked        {version.title}: {plan.tag}{alias}")
+    cli.fact("marked", f"{version.title}: {plan.tag}{alias}")

@@ -53,8 +53,8 @@ def run(settings: Settings, tag: str) -> None:
     )
     _write(plan, files)
     again = f", pushed already as {plan.digest}" if shipped else ""
-    cli.say(f"release       {tag} of {revision[:12]} as {plan.versioned}{again}")
-    cli.say(f"model         {plan.model_name}/{plan.model_version}, {about.family}")
+    cli.fact("release", f"{tag} of {revision[:12]} as {plan.versioned}{again}")
+    cli.fact("model", f"{plan.model_name}/{plan.model_version}, {about.family}")
 
 
 def _tagged(tag: str) -> str:

@@ -35,7 +35,7 @@ def run(settings: Settings) -> None:
     for tag in moving:
         repository.tag(plan.digest, tag)
     folder.write_plan(plan.model_copy(update={"highest": is_highest(version, tags)}))
-    cli.say(f"tags          {', '.join([plan.version, *moving])} of {plan.pinned}")
+    cli.fact("tags", f"{', '.join([plan.version, *moving])} of {plan.pinned}")
 
 
 def _pushed(plan: Plan, repository: Repository, engine: Engine) -> Plan:

@@ -41,7 +41,7 @@ def run(sbom: bytes, accepted: Collection[str] = (), *, allow_unscanned: bool = 
     except ScanError as error:
         if not allow_unscanned:
             raise ScanError(f"{error}: try later, or insist with --allow-unscanned") from None
-        cli.say(f"scan          NOT DONE: {error}")
+        cli.fact("scan", f"NOT DONE: {error}")
         return
     if left := refused(found, accepted):
         named = "; ".join(f"{title}: {', '.join(names)}" for title, names in left.items())
@@ -50,7 +50,7 @@ def run(sbom: bytes, accepted: Collection[str] = (), *, allow_unscanned: bool = 
             "one that cannot be reached with --accept ID"
         )
     waived = f", {', '.join(accepted)} accepted" if accepted else ""
-    cli.say(f"scan          {len(packages)} Python packages, no known vulnerability{waived}")
+    cli.fact("scan", f"{len(packages)} Python packages, no known vulnerability{waived}")
 
 
 def python_packages(sbom: bytes) -> tuple[Component, ...]:

@@ -57,7 +57,7 @@ def run(settings: Settings, *, require_promotion: bool = False) -> None:
 
     standing = _standing(settings.registry)
     found = model_report.build(models, standing, examiner, settings.promotion, source)
-    drawn = comparison_figures(found, model_report.answers(found, models, standing, examiner))
+    drawn = comparison_figures(found, model_report.predictions(found, models, standing, examiner))
     figures = {name: figure_bytes(figure) for name, figure in drawn.items()}
     texts = pages(found, figures)
     files = {name: text.encode() for name, text in texts.items()}
@@ -114,7 +114,7 @@ def _show(found: ModelReport) -> None:
     )
     columns = ("", "challenger", "champion", "difference")
     cli.show_table("Cross-validation on equal folds", columns, rows)
-    cli.say(f"challenger    {FAMILY_TITLES[found.winner]}")
-    cli.say(f"champion      {found.champion.sentence}")
-    cli.say(f"verdict       {found.headline.lower()}: {found.reason}")
-    cli.say(f"report        {artifacts.REPORTS / PAGE}")
+    cli.fact("challenger", f"{FAMILY_TITLES[found.winner]}")
+    cli.fact("champion", f"{found.champion.sentence}")
+    cli.fact("verdict", f"{found.headline.lower()}: {found.reason}")
+    cli.fact("report", f"{artifacts.REPORTS / PAGE}")

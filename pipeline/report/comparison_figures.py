@@ -21,7 +21,7 @@ from pipeline.evaluation.cross_validation import Vector
 from pipeline.report.drawing import GREY, INK, SERIES, headline, styled
 from pipeline.report.model_figures import (
     DASHES,
-    Answers,
+    Predictions,
     described,
     precision_recall,
     reliability,
@@ -45,34 +45,34 @@ LIMIT: Final = "The gate's limit"
 FEW: Final = "Too few patients of one outcome to judge by"
 
 
-def comparison_figures(found: ModelReport, answers: Answers) -> dict[str, Figure]:
+def comparison_figures(found: ModelReport, predictions: Predictions) -> dict[str, Figure]:
     """Return every figure by the name of its file.
 
-    ``answers`` are those of one or two models by title, the challenger first.
+    ``predictions`` are those of one or two models by title, the challenger first.
     """
     known = (found.challenger, found.champion.evaluation)
-    summaries = {title: e.metrics for title, e in zip(answers, known, strict=False) if e}
-    titles, exam = list(answers), described(answers)
+    summaries = {title: e.metrics for title, e in zip(predictions, known, strict=False) if e}
+    titles, folds = list(predictions), described(predictions)
     by_slice = f"ROC-AUC by {wording.SLICES}"
     elsewhere = f"ROC-AUC at other {wording.COHORTS}"
     fitted = f"Each model fitted to all of {TRAINING.title}, and to no patient of these groups"
     return {
-        "roc.png": roc(answers, summaries),
-        "precision_recall.png": precision_recall(answers, summaries),
-        "reliability.png": reliability_curves(answers, found.plan.calibration_bins),
-        "distributions.png": distributions(answers),
-        "decision_curve.png": decision_curves(answers),
-        "slices.png": forest(titles, slice_rows(found), by_slice, exam),
+        "roc.png": roc(predictions, summaries),
+        "precision_recall.png": precision_recall(predictions, summaries),
+        "reliability.png": reliability_curves(predictions, found.plan.calibration_bins),
+        "distributions.png": distributions(predictions),
+        "decision_curve.png": decision_curves(predictions),
+        "slices.png": forest(titles, slice_rows(found), by_slice, folds),
         "external.png": forest(titles, cohort_rows(found), elsewhere, fitted),
     }
 
 
 @styled
-def reliability_curves(answers: Answers, bins: int) -> Figure:
+def reliability_curves(predictions: Predictions, bins: int) -> Figure:
     """Draw observed against predicted rates, with the interval of each group's rate."""
     figure, axes = square()
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="Perfect calibration")
-    for number, (title, given) in enumerate(answers.items()):
+    for number, (title, given) in enumerate(predictions.items()):
         groups, (colour, marker) = reliability(given, bins), MARKS[number]
         axes.errorbar(
             groups["predicted"],
@@ -88,7 +88,7 @@ def reliability_curves(answers: Answers, bins: int) -> Figure:
     axes.set_xlabel(f"Predicted probability of {wording.OUTCOME}")
     axes.set_ylabel(f"Observed rate of {wording.OUTCOME}")
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
-    detail = f"{described(answers)}; {bins} groups of equal size, 95 % Wilson intervals"
+    detail = f"{described(predictions)}; {bins} groups of equal size, 95 % Wilson intervals"
     headline(figure, "Calibration curve", detail)
     return figure
 
@@ -102,11 +102,11 @@ def _reach(groups: pd.DataFrame) -> Vector:
 
 
 @styled
-def distributions(answers: Answers) -> Figure:
+def distributions(predictions: Predictions) -> Figure:
     """Draw the probabilities given to positives and to negatives, a panel for each model."""
     figure = Figure(figsize=(9.0, 4.5))
-    panels = figure.subplots(1, len(answers), sharey=True, squeeze=False)[0]
-    for axes, (title, given), colour in zip(panels, answers.items(), SERIES, strict=False):
+    panels = figure.subplots(1, len(predictions), sharey=True, squeeze=False)[0]
+    for axes, (title, given), colour in zip(panels, predictions.items(), SERIES, strict=False):
         _spread(axes, given[given["outcome"] == 1], fill=True, color=colour, alpha=0.4)
         _spread(axes, given[given["outcome"] == 0], color=INK, linewidth=1.4)
         _threshold(axes, float(given["threshold"].mean()))
@@ -117,7 +117,7 @@ def distributions(answers: Answers) -> Figure:
     titles = [wording.POSITIVE.capitalize(), wording.NEGATIVE.capitalize()]
     figure.legend(handles, titles, loc="outside lower center", ncols=2)
     groups = f"the {wording.POSITIVE} and the {wording.NEGATIVE}"
-    headline(figure, f"Predicted probability of {groups}", described(answers))
+    headline(figure, f"Predicted probability of {groups}", described(predictions))
     return figure
 
 
@@ -134,14 +134,14 @@ def _threshold(axes: Axes, threshold: float) -> None:
 
 
 @styled
-def decision_curves(answers: Answers) -> Figure:
+def decision_curves(predictions: Predictions) -> Figure:
     """Draw the net benefit of acting on each model, on everybody and on nobody."""
     figure = Figure(figsize=(9.0, 5.2))
     axes = figure.subplots()
-    for number, (title, given) in enumerate(answers.items()):
+    for number, (title, given) in enumerate(predictions.items()):
         benefit = [point.model for point in decision_curve(given, THRESHOLDS)]
         axes.plot(THRESHOLDS, benefit, color=SERIES[number], linestyle=DASHES[number], label=title)
-    first = next(iter(answers.values()))
+    first = next(iter(predictions.values()))
     everybody = [point.call_all for point in decision_curve(first, THRESHOLDS)]
     axes.plot(
         THRESHOLDS, everybody, color=GREY, linestyle="-.", label="Everybody predicted positive"
@@ -153,7 +153,7 @@ def decision_curves(answers: Answers) -> Figure:
     axes.grid(visible=True)
     axes.legend()
     price = "threshold / (1 - threshold) of a true positive"
-    detail = f"{described(answers)}; a false positive costs {price}"
+    detail = f"{described(predictions)}; a false positive costs {price}"
     headline(figure, "Decision curve", detail)
     return figure
 

@@ -1,8 +1,8 @@
-"""Figures of an exam's answers: how well models rank, predict and decide.
+"""Figures of out-of-fold predictions: how well models rank, predict and decide.
 
-Every function that draws takes the answers of each model by its title, as
-`pipeline.evaluation.cross_validation` describes them; some take the summary of each model's answers
-besides, as `pipeline.evaluation.metrics` makes it.
+Every function that draws takes the predictions of each model by its title, as
+`pipeline.evaluation.cross_validation` describes them; some take a summary of each model's besides,
+as `pipeline.evaluation.metrics` makes it.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from pipeline.table.contract import TRAINING
 from pipeline.training.families import FAMILY_TITLES
 
 Summary = Mapping[Metric, Estimate]
-Answers = Mapping[str, pd.DataFrame]
+Predictions = Mapping[str, pd.DataFrame]
 Summaries = Mapping[str, Summary]
 
 # Beside the colours, for those who see none and for curves that hide each other.
@@ -33,13 +33,13 @@ DARK: Final = 0.55
 
 
 def model_figures(
-    answers: Mapping[Family, pd.DataFrame], summaries: Mapping[Family, Summary], bins: int
+    predictions: Mapping[Family, pd.DataFrame], summaries: Mapping[Family, Summary], bins: int
 ) -> dict[str, Figure]:
     """Return every figure of the families by the name of its file.
 
     ``bins`` groups predicted probabilities.
     """
-    titled = {FAMILY_TITLES[family]: given for family, given in answers.items()}
+    titled = {FAMILY_TITLES[family]: given for family, given in predictions.items()}
     summarised = {FAMILY_TITLES[family]: found for family, found in summaries.items()}
     return {
         "roc.png": roc(titled, summarised),
@@ -50,10 +50,10 @@ def model_figures(
 
 
 @styled
-def roc(answers: Answers, summaries: Summaries) -> Figure:
-    """Draw the ROC curve of each model over all its answers."""
+def roc(predictions: Predictions, summaries: Summaries) -> Figure:
+    """Draw the ROC curve of each model over all its predictions."""
     figure, axes = square()
-    for (title, given), dashes in zip(answers.items(), cycle(DASHES), strict=False):
+    for (title, given), dashes in zip(predictions.items(), cycle(DASHES), strict=False):
         false_positive, true_positive, _ = roc_curve(given["outcome"], given["probability"])
         label = _labelled(title, summaries, "roc_auc")
         axes.plot(false_positive, true_positive, linestyle=dashes, label=label)
@@ -63,34 +63,36 @@ def roc(answers: Answers, summaries: Summaries) -> Figure:
     )
     axes.set_ylabel(f"True positive rate: share of the {wording.POSITIVE} (sensitivity)")
     _explain(axes, "roc_auc")
-    headline(figure, "ROC curve", described(answers))
+    headline(figure, "ROC curve", described(predictions))
     return figure
 
 
 @styled
-def precision_recall(answers: Answers, summaries: Summaries) -> Figure:
-    """Draw the precision-recall curve of each model over all its answers."""
+def precision_recall(predictions: Predictions, summaries: Summaries) -> Figure:
+    """Draw the precision-recall curve of each model over all its predictions."""
     figure, axes = square()
-    for (title, given), dashes in zip(answers.items(), cycle(DASHES), strict=False):
+    for (title, given), dashes in zip(predictions.items(), cycle(DASHES), strict=False):
         precision, recall, _ = precision_recall_curve(given["outcome"], given["probability"])
         label = _labelled(title, summaries, "pr_auc")
         axes.plot(recall, precision, linestyle=dashes, label=label)
-    rate = float(next(iter(answers.values()))["outcome"].mean())
+    rate = float(next(iter(predictions.values()))["outcome"].mean())
     label = f"Everybody predicted positive: {100 * rate:.0f} %"
     axes.axhline(rate, color=GREY, linestyle=":", label=label)
     axes.set_xlabel(f"Recall: share of the {wording.POSITIVE} predicted positive (sensitivity)")
     axes.set_ylabel(f"Precision: share of the predicted positive who are {wording.POSITIVE}")
     _explain(axes, "pr_auc")
-    headline(figure, "Precision-recall curve", described(answers))
+    headline(figure, "Precision-recall curve", described(predictions))
     return figure
 
 
 @styled
-def calibration(answers: Answers, bins: int) -> Figure:
+def calibration(predictions: Predictions, bins: int) -> Figure:
     """Draw the calibration curve, observed against predicted rates: a panel for each model."""
-    figure = Figure(figsize=(3.1 * len(answers), 4.1))
-    panels = figure.subplots(1, len(answers), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, (title, given), colour in zip(panels, answers.items(), cycle(SERIES), strict=False):
+    figure = Figure(figsize=(3.1 * len(predictions), 4.1))
+    panels = figure.subplots(1, len(predictions), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (title, given), colour in zip(
+        panels, predictions.items(), cycle(SERIES), strict=False
+    ):
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":")
         groups = reliability(given, bins)
         axes.plot(
@@ -106,21 +108,21 @@ def calibration(answers: Answers, bins: int) -> Figure:
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
         axes.grid(visible=True)
     panels[0].set_ylabel(f"Observed rate of {wording.OUTCOME}")
-    detail = f"{described(answers)}; {bins} groups of equal size. Dotted: perfect calibration."
+    detail = f"{described(predictions)}; {bins} groups of equal size. Dotted: perfect calibration."
     headline(figure, "Calibration curve", detail)
     return figure
 
 
 @styled
-def confusion(answers: Answers) -> Figure:
+def confusion(predictions: Predictions) -> Figure:
     """Draw how many patients land in each cell of the confusion matrix, a panel for each model."""
-    figure = Figure(figsize=(3.1 * len(answers), 4.15))
-    panels = figure.subplots(1, len(answers), sharey=True, squeeze=False)[0]
-    for axes, (title, given) in zip(panels, answers.items(), strict=True):
+    figure = Figure(figsize=(3.1 * len(predictions), 4.15))
+    panels = figure.subplots(1, len(predictions), sharey=True, squeeze=False)[0]
+    for axes, (title, given) in zip(panels, predictions.items(), strict=True):
         _matrix(axes, given)
         axes.set(title=title, xlabel="Predicted")
     panels[0].set_ylabel(wording.REFERENCE)
-    detail = f"{described(answers)}: mean number per repeat, and share of the row."
+    detail = f"{described(predictions)}: mean number per repeat, and share of the row."
     headline(figure, "Confusion matrix", detail)
     return figure
 
@@ -143,7 +145,7 @@ def _matrix(axes: Axes, given: pd.DataFrame) -> None:
 def reliability(given: pd.DataFrame, bins: int) -> pd.DataFrame:
     """Return the predicted and the observed rate of each group of equal size, lowest first.
 
-    ``patients`` is how many there are in a group, on average over the repeats of the exam.
+    ``patients`` is how many there are in a group, on average over the repeats.
     """
     edges = np.unique(np.quantile(given["probability"], np.linspace(0, 1, bins + 1)))[1:-1]
     groups = given.groupby(np.searchsorted(edges, given["probability"], side="right"))
@@ -174,9 +176,9 @@ def _labelled(title: str, summaries: Summaries, metric: Metric) -> str:
     return f"{title}: {summaries[title][metric].mean:.3f}"
 
 
-def described(answers: Answers) -> str:
-    """Return whom the answers are about, and in which exam they were given."""
-    given = next(iter(answers.values()))
+def described(predictions: Predictions) -> str:
+    """Return whom the predictions are about, and by which cross-validation they were made."""
+    given = next(iter(predictions.values()))
     patients, repeats = given["row"].nunique(), given["repeat"].nunique()
     folds = given["fold"].nunique()
     return f"{TRAINING.title}, {patients} patients, {repeats} times {folds}-fold cross-validation"

@@ -197,13 +197,13 @@ def _origin(model: TrainedModel, commit: str) -> Origin:
     return Origin(commit=commit, data_digest=digest, model_digest=model.digest)
 
 
-def answers(
+def predictions(
     report: ModelReport,
     models: Mapping[Family, TrainedModel],
     standing: Standing,
     examiner: Examiner,
 ) -> dict[str, pd.DataFrame]:
-    """Return the answers to draw, by title and the challenger's first.
+    """Return the predictions to draw, by title and the challenger's first.
 
     A champion that is the same model as the challenger is drawn once.
     """

@@ -28,7 +28,7 @@ def run(folder: Path, head_sha: str, run_id: str = "", author: str = comment.AUT
     github = GitHub(ci)
     pull = comment.choose(github.open_pulls(), ci.repository, head_sha)
     if pull is None:
-        cli.say(f"comment       none: no open pull request has the head {head_sha}")
+        cli.fact("comment", f"none: no open pull request has the head {head_sha}")
         return
     run_url = f"{ci.source}/actions/runs/{run_id}" if ci.source and run_id else ""
     body = comment.page(_report(folder / report_record.FILE), head_sha, run_url)
@@ -39,7 +39,7 @@ def run(folder: Path, head_sha: str, run_id: str = "", author: str = comment.AUT
         github.create_comment(pull.number, body)
     for further in found[1:]:
         github.delete_comment(further)
-    cli.say(f"comment       {'edited' if found else 'made'} on pull request {pull.number}")
+    cli.fact("comment", f"{'edited' if found else 'made'} on pull request {pull.number}")
 
 
 def _report(path: Path) -> str:

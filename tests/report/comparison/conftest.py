@@ -115,7 +115,7 @@ def rivals(registered):
     def hold(incumbent):
         standing = Standing(incumbent, "nobody is")
         report = model_report.build(models, standing, examiner, settings.promotion, source)
-        answers = model_report.answers(report, models, standing, examiner)
+        answers = model_report.predictions(report, models, standing, examiner)
         return Rivals(report, answers, models, examiner)
 
     return hold
