@@ -92,8 +92,8 @@ def _refuse_stale(models: Models, plan: TrainingPlan, data: Data) -> None:
         today = fitting.parameters(family, plan, data.digest)
         if changed := today.differing(model.parameters):
             raise ArtifactError(
-                f"{artifacts.MODELS / family} is of another time ({', '.join(changed)} changed "
-                "since): run `python -m pipeline.feature_engineering`"
+                f"{artifacts.MODELS / family} is stale: {', '.join(changed)} changed since it was "
+                "trained; run `python -m pipeline.feature_engineering`"
             )
 
 

@@ -55,7 +55,7 @@ def test_reading_checksum_lines_is_the_inverse_of_writing_them(files):
 
 @given(FILES, FILES)
 def test_two_folders_have_no_differences_exactly_when_they_are_equal(one, other):
-    """No false alarm, and nothing missed."""
+    """No false positive, and nothing missed."""
     found = manifest.differences(manifest.digests(one), manifest.digests(other))
 
     assert (found == ()) == (one == other)

@@ -87,7 +87,7 @@ def test_nobody_called_ill_has_no_predictive_value():
 
 
 def test_the_net_benefit_by_hand():
-    """Two hits and one false alarm among four; at one half an alarm costs a hit."""
+    """Two hits and one false positive among four; at one half an alarm costs a hit."""
     answers = pd.DataFrame({"outcome": [1, 1, 0, 0], "probability": [0.9, 0.6, 0.7, 0.1]})
     (found,) = clinical.decision_curve(answers, [0.5])
     assert found.model == pytest.approx((2 - 1) / 4)

@@ -277,5 +277,5 @@ def test_a_planted_breach_is_named(module, source, named):
     ],
 )
 def test_what_is_allowed_is_not_named(module, source):
-    """No false alarm, which people would learn to overrule."""
+    """No false positive, which people would learn to overrule."""
     assert breaches(module, source) == []

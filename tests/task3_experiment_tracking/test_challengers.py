@@ -207,9 +207,9 @@ def changed_model(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "explanation"),
     [
-        (other_data, "models/random_forest is of another time (data_digest changed since): run"),
-        (other_exam, "models/random_forest is of another time (exam changed since): run `python"),
-        (other_parameters, "models/svm is of another time (recipe_digest, hyperparameters chang"),
+        (other_data, "models/random_forest is stale: data_digest changed since it was trained"),
+        (other_exam, "models/random_forest is stale: exam changed since it was trained; run `py"),
+        (other_parameters, "models/svm is stale: recipe_digest, hyperparameters changed since"),
         (no_models, "models/ is missing or unfinished: run `python -m pipeline.feature_engineer"),
         (changed_model, "models/: svm/model.skops has changed: run `python -m pipeline.feature_e"),
         (no_figures, "figures/models/ is missing or unfinished: run `python -m pipeline.feature"),

@@ -50,7 +50,7 @@ HARDLY_ANY_FIELDS = {
     "NOMINAL": '["restecg"]',
 }
 FEW_FLAGS = {"NULLABLE": '("trestbps", "chol", "fbs")'}
-REASON = "false alarms on the ward"
+REASON = "false positives on the ward"
 
 
 class Moment(NamedTuple):

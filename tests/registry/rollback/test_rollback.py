@@ -107,22 +107,22 @@ def champion(registry):
 
 def test_without_a_version_the_champion_before_is_put_back(registry, settings):
     """The usual case needs no look-up."""
-    rollback.run(settings, "false alarms")
+    rollback.run(settings, "false positives")
     assert champion(registry) == OLD
     assert registry.find_alias(SERVED, PREVIOUS_CHAMPION).version == NEW
 
 
 def test_rolling_back_twice_returns_to_where_it_began(registry, settings):
     """The one that was replaced is the previous champion then."""
-    rollback.run(settings, "false alarms")
+    rollback.run(settings, "false positives")
     rollback.run(settings, "it was the sensor")
     assert champion(registry) == NEW
 
 
 def test_a_rollback_that_is_repeated_goes_back_once(registry, settings, capsys):
     """Somebody runs it again after an error, with the reason that is still the same."""
-    rollback.run(settings, "false alarms")
-    rollback.run(settings, "false alarms")
+    rollback.run(settings, "false positives")
+    rollback.run(settings, "false positives")
 
     assert champion(registry) == OLD
     assert "already" in capsys.readouterr().out
@@ -130,18 +130,18 @@ def test_a_rollback_that_is_repeated_goes_back_once(registry, settings, capsys):
 
 def test_a_named_version_is_put_back(registry, settings):
     """Any champion of the past can be named."""
-    rollback.run(settings, "false alarms", to=OLD)
+    rollback.run(settings, "false positives", to=OLD)
     assert champion(registry) == OLD
 
 
 def test_who_when_and_why_are_kept_in_the_history(registry, settings, monkeypatch):
     """The audit trail is in the registry itself."""
     monkeypatch.setenv("GITHUB_ACTOR", "grace")
-    rollback.run(settings, "false alarms since Monday", to=OLD)
+    rollback.run(settings, "false positives since Monday", to=OLD)
     last = registry.valid_entries(SERVED)[-1]
     assert last.version == OLD
     assert (last.promotion.by, last.promotion.action) == ("grace", "restored")
-    assert last.promotion.reason == "false alarms since Monday"
+    assert last.promotion.reason == "false positives since Monday"
 
 
 def test_the_champion_itself_is_left_alone(registry, settings, capsys):
