@@ -78,18 +78,18 @@ def main(
             cli.say(f"\n== {part}")
             busy = measuring.busy_percent()
             try:
-                found = MEASURE[part](quick=quick)
+                section = MEASURE[part](quick=quick)
             except PipelineError as error:
                 # What the others find in half an hour does not depend on it.
                 failed.append(f"{part}: {error}")
                 cli.say(f"not measured  {error}")
                 continue
-            _show(found, before.get(part))
+            _show(section, before.get(part))
             if busy > measuring.CALM_PERCENT:
                 cli.say(f"note          something else took {busy:.0f} % of the cores before it")
             if not quick:
                 ran = {"what else ran": f"{busy:.0f} % of the cores, just before"}
-                _write(found, {**where, **ran})
+                _write(section, {**where, **ran})
     except KeyboardInterrupt:
         sys.stderr.write("interrupted: all that was started has ended; finished parts are kept\n")
         raise typer.Exit(INTERRUPTED) from None
@@ -97,24 +97,24 @@ def main(
         raise BenchmarkError(f"not measured: {'; '.join(failed)}")
 
 
-def _show(found: Section, before: Mapping[str, Any] | None) -> None:
-    for table in found.tables:
+def _show(section: Section, before: Mapping[str, Any] | None) -> None:
+    for table in section.tables:
         cli.show_table(table.title, table.columns, table.rows)
-    if found.goals:
-        cli.show_table("What is wanted", page.GOALS, [goal.row() for goal in found.goals])
-    for note in found.notes:
+    if section.goals:
+        cli.show_table("What is wanted", page.GOALS, [goal.row() for goal in section.goals])
+    for note in section.notes:
         cli.say(f"note          {note}")
     if before:
-        rows = compared(before["section"]["figures"], found.figures)
+        rows = compared(before["section"]["figures"], section.figures)
         columns = ("figure", "before", "now", "now / before", "")
         cli.show_table("Compared with before", columns, rows)
 
 
-def _write(found: Section, measured: Mapping[str, str]) -> None:
+def _write(section: Section, measured: Mapping[str, str]) -> None:
     results = _read(RESULTS) if RESULTS.exists() else {}
-    results[found.name] = {"measured": measured, "section": found.record()}
+    results[section.name] = {"measured": measured, "section": section.record()}
     results = {name: results[name] for name in MEASURE if name in results}
-    for name, content in found.plots.items():
+    for name, content in section.plots.items():
         artifacts.write_file(PLOTS / f"{name}.png", content)
     artifacts.write_file(RESULTS, json_bytes(results))
     artifacts.write_file(PAGE, page.markdown(list(results.values())).encode())
@@ -123,10 +123,10 @@ def _write(found: Section, measured: Mapping[str, str]) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
+        results: dict[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise BenchmarkError(f"cannot read {path} as results of a benchmark: {error}") from error
-    return found
+    return results
 
 
 if __name__ == "__main__":

@@ -121,13 +121,13 @@ def newest() -> Path:
         PipelineError: there is none.
 
     """
-    found = sorted(
+    matches = sorted(
         artifacts.PACKAGES.glob("heart_disease_model_v*/"),
         key=lambda folder: int(folder.name.rpartition("v")[2]),
     )
-    if not found:
+    if not matches:
         raise PipelineError(f"{artifacts.PACKAGES}/ holds no package: run `make pipeline` first")
-    return found[-1]
+    return matches[-1]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -140,17 +140,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ):
             address = f"http://{service.host}:{service.port}"
             document = service.get("/openapi.json").json()
-            found = examine(address, document, chosen.cases, chosen.seed, Path(folder))
+            examined = examine(address, document, chosen.cases, chosen.seed, Path(folder))
     except PipelineError as error:
         sys.exit(f"error: {error}")
-    total = Route("all", sum(r.cases for r in found.routes), sum(r.failures for r in found.routes))
+    total = Route(
+        "all", sum(r.cases for r in examined.routes), sum(r.failures for r in examined.routes)
+    )
     rows = (
-        (name, f"{cases:,}", f"{failures:,}") for name, cases, failures in [*found.routes, total]
+        (name, f"{cases:,}", f"{failures:,}") for name, cases, failures in [*examined.routes, total]
     )
     columns = ("route", "cases", "failures")
     cli.show_table(f"The service against its document, seed {chosen.seed}", columns, rows)
     if total.failures:
-        sys.exit(found.report)
+        sys.exit(examined.report)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,8 +18,8 @@ Started = TypeVar("Started")
 
 def heed_signals() -> None:
     """Let each signal that stops a program end this one with everything that it started."""
-    for one in STOPPING:
-        signal.signal(one, _stop)
+    for number in STOPPING:
+        signal.signal(number, _stop)
 
 
 class Ending:
@@ -89,20 +89,23 @@ def complete(
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     caught: list[int] = []
-    before = {one: signal.signal(one, lambda number, _: caught.append(number)) for one in STOPPING}
+    before = {
+        stopping: signal.signal(stopping, lambda number, _: caught.append(number))
+        for stopping in STOPPING
+    }
     try:
         yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if caught:
             _stop()
 
 
 def _stop(*_: Any) -> None:
     # A second one would cut the ending short.
-    for one in STOPPING:
-        signal.signal(one, signal.SIG_IGN)
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -112,7 +115,7 @@ def _end(started: psutil.Popen) -> None:
         family += started.children(recursive=True)
     with suppress(ProcessLookupError):
         os.killpg(started.pid, signal.SIGKILL)
-    for one in family:
+    for member in family:
         with suppress(psutil.NoSuchProcess):
-            one.kill()
+            member.kill()
     psutil.wait_procs(family, timeout=GONE_SECONDS)

@@ -74,7 +74,7 @@ class Tests(NamedTuple):
             suite = next(ET.fromstring(record).iter("testsuite"))  # noqa: S314 (pytest wrote it)
         except (ET.ParseError, StopIteration) as error:
             raise BenchmarkError(f"{RECORD} is no record of tests: run `make test`") from error
-        each = {_name(one): _seconds(one) for one in suite.iter("testcase")}
+        each = {_name(case): _seconds(case) for case in suite.iter("testcase")}
         return cls(suite.get("timestamp", "")[: len("2026-01-01T12:00")], _seconds(suite), each)
 
     @property
@@ -123,7 +123,9 @@ def read(record: bytes) -> Played:
     for job in jobs:
         if job["result"] != "success":
             raise BenchmarkError(f"the job {job['job']} ended in {job['result']}: see {job['log']}")
-    steps = [Step(job["job"], one["name"], one["seconds"]) for job in jobs for one in job["steps"]]
+    steps = [
+        Step(job["job"], step["name"], step["seconds"]) for job in jobs for step in job["steps"]
+    ]
     return Played(steps, sum({job["workflow"]: job["seconds"] for job in jobs}.values()))
 
 
@@ -148,7 +150,7 @@ def section(played: Played | None, tests: Tests | None) -> Section:
             chains["with every test"] = chain(_with_suite(played.steps, tests.seconds))
         figures["seconds of everything, on these cores"] = played.seconds
         figures |= {f"seconds {what}": _sum(steps) for what, steps in chains.items()}
-        figures |= {f"seconds of {one.job}: {one.name}": one.seconds for one in played.steps}
+        figures |= {f"seconds of {step.job}: {step.name}": step.seconds for step in played.steps}
         tables += [
             _chain_table(f"The longest chain, {what}", steps) for what, steps in chains.items()
         ]
@@ -170,7 +172,7 @@ def section(played: Played | None, tests: Tests | None) -> Section:
 
 
 def _with_suite(steps: Sequence[Step], seconds: float) -> list[Step]:
-    return [one._replace(seconds=seconds) if one[:2] == SUITE else one for one in steps]
+    return [step._replace(seconds=seconds) if step[:2] == SUITE else step for step in steps]
 
 
 def _chain_table(title: str, steps: Sequence[Step]) -> Table:

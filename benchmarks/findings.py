@@ -105,9 +105,9 @@ class Section:
     def record(self) -> dict[str, Any]:
         """Return it as JSON can hold it: without what was not seen, the plots by name alone."""
         seen = {
-            name: [float(f"{value:.4g}") for value in found]
-            for name, found in self.figures.items()
-            if all(map(isfinite, found))
+            name: [float(f"{value:.4g}") for value in samples]
+            for name, samples in self.figures.items()
+            if all(map(isfinite, samples))
         }
         return {**asdict(self), "figures": seen, "plots": sorted(self.plots)}
 
@@ -116,8 +116,8 @@ class Section:
         """Return the section of a record, its plots without content."""
         parts = {
             **record,
-            "tables": [Table(**one) for one in record["tables"]],
-            "goals": [Goal(**one) for one in record["goals"]],
+            "tables": [Table(**fields) for fields in record["tables"]],
+            "goals": [Goal(**fields) for fields in record["goals"]],
             "plots": dict.fromkeys(record["plots"], b""),
         }
         return cls(**parts)
@@ -135,7 +135,7 @@ def spread(values: Samples) -> str:
 
 def ratios(ones: Samples, others: Samples) -> list[float]:
     """Return the ratio of each round."""
-    return [one / other for one, other in zip(ones, others, strict=True)]
+    return [value / other for value, other in zip(ones, others, strict=True)]
 
 
 def number(value: float) -> str:
@@ -151,7 +151,7 @@ def compared(before: Mapping[str, Samples], after: Mapping[str, Samples]) -> lis
     A figure has changed when the ranges of its rounds lie apart.
     """
     rows: list[tuple[str, ...]] = []
-    for name in [one for one in before if one in after]:
+    for name in [name for name in before if name in after]:
         old, new = before[name], after[name]
         is_apart = min(old) > max(new) or max(old) < min(new)
         ratio = number(median(new) / median(old)) if median(old) else NOT_SEEN

@@ -90,11 +90,11 @@ class Growth:
         sizes = sorted({size for seen in self.found.values() for size in seen})
         rows = [
             (
-                one.name,
-                *(spread(self.found[one.name].get(size, ())) for size in sizes),
-                NOT_SEEN if isnan(one.exponent) else f"{one.exponent:.2f}",
+                curve.name,
+                *(spread(self.found[curve.name].get(size, ())) for size in sizes),
+                NOT_SEEN if isnan(curve.exponent) else f"{curve.exponent:.2f}",
             )
-            for one in self.curves()
+            for curve in self.curves()
         ]
         columns = (f"{self.unit}, by {self.of}", *(f"{size:,}" for size in sizes), "exponent")
         return Table(title, columns, rows)
@@ -120,15 +120,15 @@ def measure(*, quick: bool) -> Section:
         "The registry's branch, size": size,
         "The registry's branch, time": time,
     }
-    figures = [one.figures() for one in grown.values()]
+    figures = [growth.figures() for growth in grown.values()]
     return Section(
         name="growth",
         title="How everything grows",
         about=ABOUT,
-        figures={name: seen for one in figures for name, seen in one.items()},
-        tables=[one.table(title) for title, one in grown.items()],
+        figures={name: seen for growth in figures for name, seen in growth.items()},
+        tables=[growth.table(title) for title, growth in grown.items()],
         goals=[steady(calls.found[RESOLVE])],
-        plots={_file(title): one.plot(title) for title, one in grown.items()},
+        plots={_file(title): growth.plot(title) for title, growth in grown.items()},
         notes=[*_left_out(trained), *_validation()],
     )
 
@@ -153,15 +153,17 @@ def _looks(sizes: Sequence[int], scratch: Path) -> Growth:
 def _milliseconds(what: str, sizes: Sequence[int], scratch: Path) -> Growth:
     folder = scratch / what
     folder.mkdir()
-    found = growth_process.measured(
+    samples = growth_process.measured(
         "growth_registry", what, str(folder), *map(str, sizes), scratch=scratch
     )
     return Growth(
         "ms",
         "versions",
         {
-            name: {int(size): [1_000 * one for one in seen] for size, seen in by_size.items()}
-            for name, by_size in found.items()
+            name: {
+                int(size): [1_000 * seconds for seconds in seen] for size, seen in by_size.items()
+            }
+            for name, by_size in samples.items()
         },
     )
 
@@ -170,7 +172,7 @@ def _branch(moments: Sequence[int], scratch: Path) -> tuple[Growth, Growth]:
     cli.say("branch        merges")
     folder = scratch / "branch"
     folder.mkdir()
-    found = growth_process.measured(
+    samples = growth_process.measured(
         "growth_branch", str(folder), *map(str, moments), scratch=scratch
     )
 
@@ -178,16 +180,18 @@ def _branch(moments: Sequence[int], scratch: Path) -> tuple[Growth, Growth]:
         return Growth(
             unit,
             "merges",
-            {name: {int(at): [seen[name]] for at, seen in found.items()} for name in names},
+            {name: {int(at): [seen[name]] for at, seen in samples.items()} for name in names},
         )
 
     return growth("MB", growth_branch.SIZES), growth("s", growth_branch.TIMES)
 
 
 def _curves_of(unit: Literal["seconds", "megabytes"], trained: Iterable[Trained]) -> Growth:
-    curves: list[Curve] = [getattr(one, unit) for one in trained]
-    found = {one.name: {int(size): [figure] for size, figure in one.points} for one in curves}
-    return Growth("s" if unit == "seconds" else "MB", "patients", found)
+    curves: list[Curve] = [getattr(family, unit) for family in trained]
+    samples = {
+        curve.name: {int(size): [figure] for size, figure in curve.points} for curve in curves
+    }
+    return Growth("s" if unit == "seconds" else "MB", "patients", samples)
 
 
 def steady(resolving: Mapping[int, Samples]) -> Goal:
@@ -203,11 +207,11 @@ def steady(resolving: Mapping[int, Samples]) -> Goal:
 
 
 def _left_out(trained: Iterable[Trained]) -> Iterator[str]:
-    for one in trained:
-        if one.left_out:
-            sizes = ", ".join(f"{size:,}" for size in one.left_out)
+    for curves in trained:
+        if curves.left_out:
+            sizes = ", ".join(f"{size:,}" for size in curves.left_out)
             yield (
-                f"{one.seconds.name} was not trained on {sizes} patients: by its last exponent, "
+                f"{curves.seconds.name} was not trained on {sizes} patients: by its last exponent, "
                 "that would take longer than what is left of its share of "
                 f"{growth_training.SHARE_SECONDS:.0f} s"
             )

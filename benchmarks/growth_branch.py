@@ -179,8 +179,8 @@ def main() -> None:
     parser.add_argument("--real", action="store_true", help="clone nothing")
     asked = parser.parse_args()
     growing = Growing(asked.folder, config.load().registry_branch.keep)
-    found = {moment: growing.grow(moment, real=asked.real) for moment in asked.merges}
-    print(json.dumps(found))  # noqa: T201 (what whoever started it reads)
+    growth = {moment: growing.grow(moment, real=asked.real) for moment in asked.merges}
+    print(json.dumps(growth))  # noqa: T201 (what whoever started it reads)
 
 
 if __name__ == "__main__":

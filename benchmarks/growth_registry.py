@@ -96,7 +96,7 @@ def calls(grown: Grown, sizes: list[int]) -> Figures:
     """Measure in turns what readers and promoters do, at each number of versions."""
     for size in sizes:
         grown.grow(size, files=2)
-    found: Figures = {call: {size: [] for size in sizes} for call in CALLS}
+    samples: Figures = {call: {size: [] for size in sizes} for call in CALLS}
     turns = measuring.in_turns([str(size) for size in sizes], CALL_ROUNDS)
     for number, turn in enumerate(turns):
         registry, size = grown.open(turn), int(turn)
@@ -105,8 +105,8 @@ def calls(grown: Grown, sizes: list[int]) -> Figures:
         for call, seconds in _round(
             registry, registry.version(SERVED, other), grown.submission(f"turn-{number}")
         ):
-            found[call][size].append(seconds)
-    return found
+            samples[call][size].append(seconds)
+    return samples
 
 
 def _round(
@@ -128,11 +128,11 @@ def doctor(grown: Grown, sizes: list[int]) -> Figures:
     """
     for size in sizes:
         grown.grow(size // 2, files=size // 2)
-    found: Figures = {DOCTOR: {size: [] for size in sizes}}
+    samples: Figures = {DOCTOR: {size: [] for size in sizes}}
     for turn in measuring.in_turns([str(size) for size in sizes], DOCTOR_ROUNDS):
         settings = grown.settings(str(int(turn) // 2))
-        found[DOCTOR][int(turn)].append(_seconds(partial(run, settings)))
-    return found
+        samples[DOCTOR][int(turn)].append(_seconds(partial(run, settings)))
+    return samples
 
 
 def _seconds(call: Callable[[], object], repeats: int = 1) -> float:
@@ -153,8 +153,8 @@ def main() -> None:
     # An embedded registry keeps its files below the current folder.
     os.chdir(asked.folder)
     measure = calls if asked.what == CALLING else doctor
-    found = measure(Grown(asked.folder, settings), asked.sizes)
-    print(json.dumps(found))  # noqa: T201 (what whoever started it reads)
+    samples = measure(Grown(asked.folder, settings), asked.sizes)
+    print(json.dumps(samples))  # noqa: T201 (what whoever started it reads)
 
 
 if __name__ == "__main__":

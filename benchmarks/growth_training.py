@@ -56,11 +56,11 @@ def measure(family: Family, sizes: tuple[int, ...], scratch: Path) -> Trained:
         if spent + _expected(seconds, size) > SHARE_SECONDS:
             break
         started = time.perf_counter()
-        found = growth_process.measured("growth_training", family, str(size), scratch=scratch)
+        measured = growth_process.measured("growth_training", family, str(size), scratch=scratch)
         spent += time.perf_counter() - started
-        seconds.append((size, found["seconds"]))
-        if found["megabytes"] >= LEAST_MEGABYTES:
-            megabytes.append((size, found["megabytes"]))
+        seconds.append((size, measured["seconds"]))
+        if measured["megabytes"] >= LEAST_MEGABYTES:
+            megabytes.append((size, measured["megabytes"]))
     left_out = sizes[len(seconds) :]
     return Trained(Curve(family, seconds), Curve(family, megabytes), left_out)
 
@@ -111,8 +111,8 @@ def main() -> None:
         started = time.perf_counter()
         cross_validation.fit(model, table)
         times.append(time.perf_counter() - started)
-    found = {"seconds": min(times), "megabytes": (_peak() - before) / measuring.MEGABYTE}
-    print(json.dumps(found))  # noqa: T201 (what whoever started it reads)
+    figures = {"seconds": min(times), "megabytes": (_peak() - before) / measuring.MEGABYTE}
+    print(json.dumps(figures))  # noqa: T201 (what whoever started it reads)
 
 
 def _forget_peak() -> None:

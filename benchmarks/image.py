@@ -110,7 +110,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Found:
+class Measured:
     """What was measured, by the name of a recipe and of a figure."""
 
     samples: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -123,7 +123,7 @@ class Found:
     def ratio(self, name: str, other: str, what: str) -> Samples:
         """Return how many times the other's figure it is, in each round that both have."""
         pairs = [*zip(self.of(name, what), self.of(other, what), strict=False)]
-        return ratios([one for one, _ in pairs], [one for _, one in pairs])
+        return ratios([figure for figure, _ in pairs], [figure for _, figure in pairs])
 
     @property
     def names(self) -> list[str]:
@@ -150,14 +150,14 @@ def measure(*, quick: bool) -> Section:
         engine = Engine()
     except ImageError as error:
         raise BenchmarkError(f"no image is measured: {error}") from error
-    subject, found = _subject(), Found()
+    subject, measured = _subject(), Measured()
     with Ending() as ended, tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         client = ended.enter(containers.cleared())
         recipes = _recipes(subject, Path(scratch), quick=quick)
-        rivals = _build_all(engine, subject, recipes, found)
+        rivals = _build_all(engine, subject, recipes, measured)
         starts = _starts(engine, client, rivals)
-        _start_all(starts, subject, QUICK if quick else THOROUGH, found)
-    return _section(found)
+        _start_all(starts, subject, QUICK if quick else THOROUGH, measured)
+    return _section(measured)
 
 
 def _subject() -> Subject:
@@ -168,7 +168,7 @@ def _subject() -> Subject:
 
 
 def _build_all(
-    engine: Engine, subject: Subject, recipes: Iterable[Recipe], found: Found
+    engine: Engine, subject: Subject, recipes: Iterable[Recipe], measured: Measured
 ) -> list[Recipe]:
     """Build everything, ours first, and return the rivals that could be built."""
     run = uuid.uuid4().hex
@@ -181,15 +181,15 @@ def _build_all(
         except ImageError as error:
             if recipe.name == OURS:
                 raise
-            found.notes.append(f"{recipe.name} was not built: {error}")
+            measured.notes.append(f"{recipe.name} was not built: {error}")
             continue
-        found.samples[recipe.name, COLD].append(seconds)
-        _weigh(recipe.name, engine.image(recipe.image), base, found)
+        measured.samples[recipe.name, COLD].append(seconds)
+        _weigh(recipe.name, engine.image(recipe.image), base, measured)
         built.append(recipe)
-    rivals = [one for one in built if one.name != OURS]
+    rivals = [recipe for recipe in built if recipe.name != OURS]
     if rivals:
-        found.notes.extend(NOTES)
-        _build_again(engine, {one.name: one for one in built}, run, found)
+        measured.notes.extend(NOTES)
+        _build_again(engine, {recipe.name: recipe for recipe in built}, run, measured)
     return rivals
 
 
@@ -202,11 +202,11 @@ def _recipes(subject: Subject, scratch: Path, *, quick: bool) -> Iterator[Recipe
     yield contexts.mlflow(subject.folder, scratch)
 
 
-def _build_again(engine: Engine, built: Mapping[str, Recipe], run: str, found: Found) -> None:
+def _build_again(engine: Engine, built: Mapping[str, Recipe], run: str, measured: Measured) -> None:
     for turn, name in enumerate(in_turns([*built], THOROUGH.warm_builds)):
         recipe = built[name]
         seconds = _build(engine, recipe, recipe.changed(f"{run} {turn}"))
-        found.samples[name, WARM].append(seconds)
+        measured.samples[name, WARM].append(seconds)
 
 
 def _build(engine: Engine, recipe: Recipe, context: Files) -> float:
@@ -221,8 +221,8 @@ def _say_nothing(line: str) -> None:
     del line
 
 
-def _weigh(name: str, image: Image, base: Image, found: Found) -> None:
-    found.samples[name, SIZE].append((image.size - base.size) / MEGABYTE)
+def _weigh(name: str, image: Image, base: Image, measured: Measured) -> None:
+    measured.samples[name, SIZE].append((image.size - base.size) / MEGABYTE)
 
 
 def _starts(engine: Engine, client: DockerClient, rivals: Sequence[Recipe]) -> Starts:
@@ -230,11 +230,11 @@ def _starts(engine: Engine, client: DockerClient, rivals: Sequence[Recipe]) -> S
     return {
         OURS: partial(containers.hardened, engine, OURS_IMAGE, servers.OURS, OURS_PYTHON),
         BARE: partial(containers.hardened, engine, bare, servers.BARE, OURS_PYTHON),
-        **{one.name: partial(containers.plain, client, one) for one in rivals},
+        **{recipe.name: partial(containers.plain, client, recipe) for recipe in rivals},
     }
 
 
-def _start_all(starts: Starts, subject: Subject, effort: Effort, found: Found) -> None:
+def _start_all(starts: Starts, subject: Subject, effort: Effort, measured: Measured) -> None:
     plan = in_turns([*starts], effort.starts) + in_turns((OURS, BARE), effort.more_starts)
     with closing(cli.track(plan, "Starts", len(plan))) as watched:
         for turn, name in enumerate(watched, start=1):
@@ -242,13 +242,13 @@ def _start_all(starts: Starts, subject: Subject, effort: Effort, found: Found) -
                 began = time.perf_counter()
                 contained = started.enter(starts[name]())
                 contained.server.expect(subject.golden[0], subject.about.tolerance)
-                found.samples[name, START].append(time.perf_counter() - began)
-                found.samples[name, IDLE].append(contained.memory())
+                measured.samples[name, START].append(time.perf_counter() - began)
+                measured.samples[name, IDLE].append(contained.memory())
                 # The first container of an image also counts the files that it reads into memory.
                 if name not in plan[turn:]:
                     _load(contained, subject, effort.requests)
-                    found.samples[name, LOADED].append(contained.memory())
-                    found.samples[name, PACKAGES].append(contained.packages())
+                    measured.samples[name, LOADED].append(contained.memory())
+                    measured.samples[name, PACKAGES].append(contained.packages())
 
 
 def _load(contained: Contained, subject: Subject, requests: int) -> None:
@@ -257,42 +257,47 @@ def _load(contained: Contained, subject: Subject, requests: int) -> None:
         contained.server.expect(golden[n % len(golden)], subject.about.tolerance)
 
 
-def _section(found: Found) -> Section:
-    sizes = {name: size for name in found.names if (size := found.of(name, SIZE))}
+def _section(measured: Measured) -> Section:
+    sizes = {name: size for name in measured.names if (size := measured.of(name, SIZE))}
     detail = "on disk, unpacked; what the base holds is not counted"
     weights = plots.bars("What an image adds to its base", detail, "MB", sizes)
     return Section(
         name="image",
         title="The image",
         about=ABOUT,
-        figures={f"{name}: {what}": values for (name, what), values in found.samples.items()},
-        tables=[_figures(found), _compared(found)],
-        goals=_goals(found),
+        figures={f"{name}: {what}": values for (name, what), values in measured.samples.items()},
+        tables=[_figures(measured), _compared(measured)],
+        goals=_goals(measured),
         plots={"image-size": drawing.figure_bytes(weights)},
-        notes=found.notes,
+        notes=measured.notes,
     )
 
 
-def _figures(found: Found) -> Table:
-    rows = [[name, *(_cell(found.of(name, what)) for what in found.kinds)] for name in found.names]
-    return Table("Images and their containers", ("recipe", *found.kinds), rows)
-
-
-def _compared(found: Found) -> Table:
+def _figures(measured: Measured) -> Table:
     rows = [
-        [name, *(_cell(found.ratio(name, OURS, what)) for what in found.kinds)]
-        for name in found.names
+        [name, *(_cell(measured.of(name, what)) for what in measured.kinds)]
+        for name in measured.names
+    ]
+    return Table("Images and their containers", ("recipe", *measured.kinds), rows)
+
+
+def _compared(measured: Measured) -> Table:
+    rows = [
+        [name, *(_cell(measured.ratio(name, OURS, what)) for what in measured.kinds)]
+        for name in measured.names
         if name != OURS
     ]
-    columns = [what.partition(",")[0] for what in found.kinds]
+    columns = [what.partition(",")[0] for what in measured.kinds]
     return Table("How many times ours", ("recipe", *columns), rows)
 
 
-def _goals(found: Found) -> list[Goal]:
+def _goals(measured: Measured) -> list[Goal]:
     start = "container: start to first answer, times the bare endpoint's"
     return [
-        Goal("image: MB over its base", "at most", MOST_MEGABYTES, found.of(OURS, SIZE), WHY_SIZE),
-        Goal(start, "at most", MOST_STARTS, found.ratio(OURS, BARE, START), WHY_START),
+        Goal(
+            "image: MB over its base", "at most", MOST_MEGABYTES, measured.of(OURS, SIZE), WHY_SIZE
+        ),
+        Goal(start, "at most", MOST_STARTS, measured.ratio(OURS, BARE, START), WHY_START),
     ]
 
 

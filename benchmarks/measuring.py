@@ -97,11 +97,11 @@ class Watch:
         while not self._over.wait(LOOK_SECONDS):
             memory = 0
             with suppress(psutil.NoSuchProcess):
-                for one in [self._root, *self._root.children(recursive=True)]:
+                for process in [self._root, *self._root.children(recursive=True)]:
                     with suppress(psutil.Error, FileNotFoundError):
-                        memory += one.memory_full_info().pss
-                        times = one.cpu_times()
-                        self._cpu[one.pid, one.create_time()] = times.user + times.system
+                        memory += process.memory_full_info().pss
+                        times = process.cpu_times()
+                        self._cpu[process.pid, process.create_time()] = times.user + times.system
             self._peak = max(self._peak, memory)
 
 

@@ -60,8 +60,8 @@ def _data() -> Data:
 def _store(fitted: Mapping[Family, Fitted], example: pd.DataFrame, plan: TrainingPlan) -> None:
     mlflow.set_tracking_uri(REGISTRY)
     mlflow.set_experiment(EXPERIMENT)
-    for family, found in fitted.items():
-        _log(family, found, example, plan)
+    for family, model in fitted.items():
+        _log(family, model, example, plan)
     (best,) = mlflow.search_runs(
         order_by=["metrics.roc_auc DESC"], max_results=1, output_format="list"
     )

@@ -19,15 +19,15 @@ ratios say something about another machine.
 
 def markdown(sections: Sequence[Mapping[str, Any]]) -> str:
     """Return the page of the records of sections, each with where and when it was measured."""
-    found = [(Section.of(one["section"]), one["measured"]) for one in sections]
+    measurements = [(Section.of(record["section"]), record["measured"]) for record in sections]
     rows = [
         (*goal.row(), f"`make bench ARGS={section.name}`")
-        for section, _ in found
+        for section, _ in measurements
         for goal in section.goals
     ]
     columns = (*GOALS, "the command")
     parts = [HEAD, Table("What is wanted, and what was found", columns, rows).markdown(), ""]
-    for section, measured in found:
+    for section, measured in measurements:
         parts += [f"\n## {section.title}", "", section.about.strip(), ""]
         parts += [f"- {what}: {fact}" for what, fact in measured.items()]
         parts += [f"- note: {note}" for note in section.notes]

@@ -10,13 +10,13 @@ from pipeline.report import drawing
 
 
 @drawing.styled
-def curves(title: str, detail: str, labels: tuple[str, str], found: Sequence[Curve]) -> Figure:
+def curves(title: str, detail: str, labels: tuple[str, str], curves: Sequence[Curve]) -> Figure:
     """Draw curves over their size on two logarithmic axes, each with its exponent."""
     figure = Figure(figsize=(8.2, 4.4))
     axes = figure.subplots()
-    for one in found:
-        sizes, figures = zip(*one.points, strict=True)
-        axes.loglog(sizes, figures, marker="o", label=f"{one.name} ~ size^{one.exponent:.2f}")
+    for curve in curves:
+        sizes, figures = zip(*curve.points, strict=True)
+        axes.loglog(sizes, figures, marker="o", label=f"{curve.name} ~ size^{curve.exponent:.2f}")
     axes.set(xlabel=labels[0], ylabel=labels[1])
     axes.grid(visible=True, which="major")
     figure.legend(loc="outside lower left", ncols=2)
@@ -29,22 +29,22 @@ def bars(
     title: str,
     detail: str,
     label: str,
-    found: Mapping[str, Samples],
+    samples: Mapping[str, Samples],
     *,
     logarithmic: bool = False,
 ) -> Figure:
     """Draw one horizontal bar a name, as long as its median, with the range of its rounds."""
-    figure = Figure(figsize=(7.2, 1.3 + 0.34 * len(found)))
+    figure = Figure(figsize=(7.2, 1.3 + 0.34 * len(samples)))
     axes = figure.subplots()
-    middles = [median(one) for one in found.values()]
-    low = [m - min(one) for m, one in zip(middles, found.values(), strict=True)]
-    high = [max(one) - m for m, one in zip(middles, found.values(), strict=True)]
-    places = range(len(found))
-    colours = [drawing.BLUE if name.startswith("ours") else drawing.GREY for name in found]
+    middles = [median(values) for values in samples.values()]
+    low = [m - min(values) for m, values in zip(middles, samples.values(), strict=True)]
+    high = [max(values) - m for m, values in zip(middles, samples.values(), strict=True)]
+    places = range(len(samples))
+    colours = [drawing.BLUE if name.startswith("ours") else drawing.GREY for name in samples]
     axes.barh(places, middles, xerr=(low, high), color=colours, ecolor=drawing.INK, height=0.7)
     for place, value, above in zip(places, middles, high, strict=True):
         axes.text(value + above, place, f"  {number(value)}", va="center")
-    axes.set_yticks(places, list(found))
+    axes.set_yticks(places, list(samples))
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.set(xlabel=label, xscale="log" if logarithmic else "linear")

@@ -51,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         stream.add_argument(name, type=Path)
     chosen = parser.parse_args(arguments)
     if chosen.command == "rates":
-        found = measure_rates(chosen.folder, chosen.rows)
-        sys.stdout.write(f"{json.dumps(found)}\n")
+        measured = measure_rates(chosen.folder, chosen.rows)
+        sys.stdout.write(f"{json.dumps(measured)}\n")
     else:
         stream_file(chosen.folder, chosen.patients, chosen.answers)
 
@@ -77,11 +77,11 @@ def measure_rates(folder: Path, rows: Sequence[int]) -> dict[str, dict[str, list
 
 
 def _rates(ways: Mapping[str, Score], table: Matrix) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    rates: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, score in ways.items():
-            found[name].append(len(table) / _seconds(score, table))
-    return found
+            rates[name].append(len(table) / _seconds(score, table))
+    return rates
 
 
 def _seconds(score: Score, table: Matrix) -> float:

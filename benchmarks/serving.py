@@ -39,7 +39,7 @@ from benchmarks.rivals.results import (
     NO_HTTP,
     OURS,
     WANTED,
-    Found,
+    Measured,
 )
 from benchmarks.rivals.servers import Server
 from pipeline.base import artifacts, cli, config
@@ -90,7 +90,9 @@ THOROUGH: Final = Effort(headline_rounds=5, headline_seconds=3)
 BRIEF: Final = Effort(headline_rounds=5, headline_seconds=1)
 QUICK: Final = Effort(headline_rounds=2, headline_seconds=1)
 # Those that the goals hang on are measured longer in the headline cell.
-PATIENTLY: Final = frozenset({one.server for one in WANTED} | {one.rival for one in WANTED})
+PATIENTLY: Final = frozenset(
+    {wanted.server for wanted in WANTED} | {wanted.rival for wanted in WANTED}
+)
 # Its 40 threads take turns: with as many connections, no answer comes in the first second.
 CROWDED_SECONDS: Final = {FASTAPI: 3}
 
@@ -113,7 +115,7 @@ class Subject:
         """Return requests about so many patients each, as many as there are golden ones."""
         golden = self.golden
         turned = ([*golden[n:], *golden[:n]] for n in range(len(golden)))
-        return [list(islice(cycle(one), patients)) for one in turned]
+        return [list(islice(cycle(turn), patients)) for turn in turned]
 
 
 @dataclass(frozen=True)
@@ -151,9 +153,9 @@ def measure(*, quick: bool) -> Section:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         scratch = Path(name)
         if quick:
-            found = [_the_few(settings, registered_name(FOREST), QUICK, scratch)]
+            measured = [_the_few(settings, registered_name(FOREST), QUICK, scratch)]
         else:
-            found = [
+            measured = [
                 _whole_grid(settings, scratch, notes),
                 _the_few(settings, SERVED, BRIEF, scratch),
             ]
@@ -161,15 +163,15 @@ def measure(*, quick: bool) -> Section:
         name="serving",
         title="Serving",
         about=ABOUT,
-        figures={what: values for one in found for what, values in one.figures().items()},
-        tables=[table for one in found for table in one.tables()],
-        goals=found[0].goals(),
-        plots=found[0].plots(),
+        figures={what: values for part in measured for what, values in part.figures().items()},
+        tables=[table for part in measured for table in part.tables()],
+        goals=measured[0].goals(),
+        plots=measured[0].plots(),
         notes=notes,
     )
 
 
-def _the_few(settings: Settings, model: str, effort: Effort, scratch: Path) -> Found:
+def _the_few(settings: Settings, model: str, effort: Effort, scratch: Path) -> Measured:
     """Measure what the goals are about, without containers, in the headline cell."""
     subject = _subject(settings, model)
     return _measured(_few(subject, scratch), subject, [HEADLINE], effort, scratch)
@@ -232,8 +234,8 @@ def _containers(
         BARE: (servers.build_bare_image(engine, image), servers.BARE),
     }
     return {
-        name + IN_CONTAINER: Contender(partial(_contained, engine, *one), by_replicas=True)
-        for name, one in built.items()
+        name + IN_CONTAINER: Contender(partial(_contained, engine, *arguments), by_replicas=True)
+        for name, arguments in built.items()
     }
 
 
@@ -254,7 +256,7 @@ def _contained(
         yield server
 
 
-def _whole_grid(settings: Settings, scratch: Path, notes: list[str]) -> Found:
+def _whole_grid(settings: Settings, scratch: Path, notes: list[str]) -> Measured:
     subject = _subject(settings, registered_name(FOREST))
     contenders = {
         **_few(subject, scratch),
@@ -262,18 +264,18 @@ def _whole_grid(settings: Settings, scratch: Path, notes: list[str]) -> Found:
         **_rivals(subject, scratch),
     }
     cells = [Cell(n, all_cores=False, patients=p) for p in (1, MANY) for n in CONNECTIONS]
-    found = _measured(contenders, subject, cells, THOROUGH, scratch)
+    measured = _measured(contenders, subject, cells, THOROUGH, scratch)
     if CORES > 1:
         # One connection keeps one core busy.
-        wide = [one._replace(all_cores=True) for one in cells if one.connections > 1]
+        wide = [cell._replace(all_cores=True) for cell in cells if cell.connections > 1]
         more = _measured(contenders, subject, wide, THOROUGH, scratch)
-        found.samples |= more.samples
-        found.memory |= {
+        measured.samples |= more.samples
+        measured.memory |= {
             (name, LOADED_ALL): value
             for (name, when), value in more.memory.items()
             if when == LOADED
         }
-    return found
+    return measured
 
 
 def _measured(
@@ -282,14 +284,14 @@ def _measured(
     cells: Sequence[Cell],
     effort: Effort,
     scratch: Path,
-) -> Found:
+) -> Measured:
     """Start everybody with the workers that the cells want, and load them in turns."""
-    found, workers = Found(subject.title), CORES if cells[0].all_cores else 1
+    measured, workers = Measured(subject.title), CORES if cells[0].all_cores else 1
     with Ending() as ended:
         fleets = {name: one.begin(ended, workers) for name, one in contenders.items()}
         for name, fleet in fleets.items():
             _prove(fleet, subject)
-            found.memory[name, IDLE] = _memory(fleet)
+            measured.memory[name, IDLE] = _memory(fleet)
             _write_bodies(scratch / name, fleet[0], cells, subject)
             load.over_http(fleet, cells[0], _bodies(scratch / name, cells[0]), WARM_UP_SECONDS)
         ask = {name: partial(_ask, scratch / name, fleet) for name, fleet in fleets.items()}
@@ -297,10 +299,10 @@ def _measured(
         plan = [turn for cell in cells for turn in _turns(cell, [*fleets], effort)]
         with closing(cli.track(plan, f"Load on {subject.folder.name}", len(plan))) as watched:
             for name, cell, seconds in watched:
-                found.samples.setdefault((name, cell), []).append(ask[name](cell, seconds))
+                measured.samples.setdefault((name, cell), []).append(ask[name](cell, seconds))
         for name, fleet in fleets.items():
-            found.memory[name, LOADED] = _memory(fleet)
-    return found
+            measured.memory[name, LOADED] = _memory(fleet)
+    return measured
 
 
 def _turns(cell: Cell, names: list[str], effort: Effort) -> list[Turn]:
@@ -319,15 +321,15 @@ def _seconds(name: str, cell: Cell, effort: Effort) -> int:
 def _prove(fleet: Sequence[Server], subject: Subject) -> None:
     (batch, *_), tolerance = subject.asked(MANY), subject.about.tolerance
     for server in fleet:
-        for one in subject.golden:
-            server.expect(one, tolerance)
+        for patient in subject.golden:
+            server.expect(patient, tolerance)
         server.expect_all(batch, tolerance)
 
 
 def _write_bodies(name: Path, server: Server, cells: Sequence[Cell], subject: Subject) -> None:
     for cell in cells:
         asked = subject.asked(cell.patients)
-        lines = [server.body([golden.patient for golden in one]) + b"\n" for one in asked]
+        lines = [server.body([golden.patient for golden in patients]) + b"\n" for patients in asked]
         _bodies(name, cell).write_bytes(b"".join(lines))
 
 

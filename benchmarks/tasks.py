@@ -127,7 +127,7 @@ class Run(NamedTuple):
 
 
 @dataclass
-class Found:
+class Measured:
     """Everything that was measured, in the order of the rounds."""
 
     runs: dict[str, list[Run]] = field(default_factory=dict)
@@ -145,28 +145,28 @@ def measure(*, quick: bool) -> Section:
         BenchmarkError: something that is measured fails.
 
     """
-    found = Found()
+    measured = Measured()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         scratch = Path(name)
-        trained = _measure_runs(found, scratch, quick=quick)
-        _measure_scoring(found, trained, scratch, quick=quick)
-    return _section(found, quick=quick)
+        trained = _measure_runs(measured, scratch, quick=quick)
+        _measure_scoring(measured, trained, scratch, quick=quick)
+    return _section(measured, quick=quick)
 
 
-def _measure_runs(found: Found, scratch: Path, *, quick: bool) -> Path:
+def _measure_runs(measured: Measured, scratch: Path, *, quick: bool) -> Path:
     """Run everything in turns, and return a folder in which all four tasks have run."""
     environment, copies = SHORTEST if quick else SHORT, {}
     for name in measuring.in_turns((OURS, NAIVE), 1 if quick else ROUNDS):
         families = ("--families", QUICK_FAMILY) if quick and name == NAIVE else ()
         copies[name] = measuring.copy_of_work_tree(scratch)
-        found.runs.setdefault(name, []).append(_run(name, copies[name], environment, *families))
+        measured.runs.setdefault(name, []).append(_run(name, copies[name], environment, *families))
     if not quick:
         alone = measuring.copy_of_work_tree(scratch)
-        found.tasks = {task: _usage(alone, SHORT, f"pipeline.{task}") for task in TASKS}
+        measured.tasks = {task: _usage(alone, SHORT, f"pipeline.{task}") for task in TASKS}
         copies[FULL] = measuring.copy_of_work_tree(scratch)
-        found.runs[FULL] = [_run(FULL, copies[FULL], {})]
+        measured.runs[FULL] = [_run(FULL, copies[FULL], {})]
     trained = copies[OURS if quick else FULL]
-    found.timings = timings(_log(trained).read_text())
+    measured.timings = timings(_log(trained).read_text())
     return trained
 
 
@@ -197,27 +197,27 @@ def timings(log: str) -> dict[str, Timing]:
     """
     lines = (line.strip("│").split("│") for line in log.splitlines() if line.startswith("│"))
     cells = ([cell.strip() for cell in line] for line in lines if len(line) == CELLS)
-    found = {
+    timings = {
         task: Timing(float(seconds), float(fitting))
         for task, seconds, fitting, _ in cells
         if task in (*TASKS, ALL)
     }
-    if len(found) != len(TASKS) + 1:
+    if len(timings) != len(TASKS) + 1:
         raise BenchmarkError("`python -m pipeline` shows no table of its times")
-    return found
+    return timings
 
 
-def _measure_scoring(found: Found, trained: Path, scratch: Path, *, quick: bool) -> None:
+def _measure_scoring(measured: Measured, trained: Path, scratch: Path, *, quick: bool) -> None:
     models = {"champion": _champion(trained), FOREST: trained / artifacts.MODELS / FOREST}
     sizes = [str(size) for size in (QUICK_SIZES if quick else SIZES)]
     for name, model in models.items():
         _usage(trained, {}, "benchmarks.scoring", "rates", str(model), *sizes)
-        found.rates[name] = json.loads(measuring.last_line(_log(trained)))
+        measured.rates[name] = json.loads(measuring.last_line(_log(trained)))
     for size in QUICK_STREAMED if quick else STREAMED:
         asked, answers = scratch / "patients", scratch / "answers"
         scoring.patients(size).tofile(asked)
         files = (str(models["champion"]), str(asked), str(answers))
-        found.streamed[size] = _usage(trained, {}, "benchmarks.scoring", "stream", *files)
+        measured.streamed[size] = _usage(trained, {}, "benchmarks.scoring", "stream", *files)
 
 
 def _champion(trained: Path) -> Path:
@@ -225,39 +225,39 @@ def _champion(trained: Path) -> Path:
     return package / "model"
 
 
-def _section(found: Found, *, quick: bool) -> Section:
+def _section(measured: Measured, *, quick: bool) -> Section:
     return Section(
         "pipeline",
         "The pipeline, and scoring with its models",
         ABOUT,
-        _figures(found),
-        [table for table in _tables(found) if table.rows],
-        [] if quick else [_outside_goal(found), *_scoring_goals(found)],
-        {"pipeline": _plot(found)},
+        _figures(measured),
+        [table for table in _tables(measured) if table.rows],
+        [] if quick else [_outside_goal(measured), *_scoring_goals(measured)],
+        {"pipeline": _plot(measured)},
         [QUICK_NOTE] if quick else [],
     )
 
 
-def _figures(found: Found) -> dict[str, Samples]:
+def _figures(measured: Measured) -> dict[str, Samples]:
     runs = {
         f"{name}: {what}": values
-        for name, runs in found.runs.items()
+        for name, runs in measured.runs.items()
         for what, values in _columns(runs).items()
     }
     tasks = {
         f"ours, task {place}: {what}": (value,)
-        for place, used in enumerate(found.tasks.values(), 1)
+        for place, used in enumerate(measured.tasks.values(), 1)
         for what, value in zip(("seconds", "CPU seconds", "peak MB"), used, strict=True)
     }
     rates = {
         f"scoring {rows} rows, {model}, {way}: rows/s": values
-        for model, sizes in found.rates.items()
+        for model, sizes in measured.rates.items()
         for rows, ways in sizes.items()
         for way, values in ways.items()
     }
     streamed = {
         f"streaming {rows} rows: {what}": (value,)
-        for rows, used in found.streamed.items()
+        for rows, used in measured.streamed.items()
         for what, value in (("seconds", used.seconds), ("peak MB", used.peak_mb))
     }
     return {**runs, **tasks, **rates, **streamed}
@@ -274,26 +274,31 @@ def _columns(runs: Sequence[Run]) -> dict[str, Samples]:
     }
 
 
-def _tables(found: Found) -> list[Table]:
+def _tables(measured: Measured) -> list[Table]:
     whole = ("", *_columns(()))
-    runs = [(name, *map(spread, _columns(found.runs[name]).values())) for name in found.runs]
+    runs = [(name, *map(spread, _columns(measured.runs[name]).values())) for name in measured.runs]
     tasks = [
         (task, *map(number, (used.seconds, used.cpu_seconds, used.peak_mb)))
-        for task, used in found.tasks.items()
+        for task, used in measured.tasks.items()
     ]
     shares = [
-        (task, number(one.seconds), number(one.fitting), f"{100 * one.fitting / one.seconds:.0f} %")
-        for task, one in found.timings.items()
+        (
+            task,
+            number(timing.seconds),
+            number(timing.fitting),
+            f"{100 * timing.fitting / timing.seconds:.0f} %",
+        )
+        for task, timing in measured.timings.items()
     ]
     rates = [
         (model, f"{int(rows):,}", way, spread(values), spread(_faster(ways, way)))
-        for model, sizes in found.rates.items()
+        for model, sizes in measured.rates.items()
         for rows, ways in sizes.items()
         for way, values in ways.items()
     ]
     streamed = [
         (f"{rows:,}", number(rows / used.seconds), number(used.peak_mb))
-        for rows, used in found.streamed.items()
+        for rows, used in measured.streamed.items()
     ]
     scored = ("model", "rows", "asked", "rows/s", f"times {scoring.SKLEARN}")
     return [
@@ -313,13 +318,13 @@ def _faster(ways: Mapping[str, Samples], way: str) -> list[float]:
     return ratios(ways[way], ways[scoring.SKLEARN])
 
 
-def _outside_goal(found: Found) -> Goal:
-    ours, naive = ([run.outside for run in found.runs[name]] for name in (OURS, NAIVE))
+def _outside_goal(measured: Measured) -> Goal:
+    ours, naive = ([run.outside for run in measured.runs[name]] for name in (OURS, NAIVE))
     what = "`make pipeline` without fitting, of the naive script without fitting"
     return Goal(what, "at most", 0.2, ratios(ours, naive), WHY_OUTSIDE)
 
 
-def _scoring_goals(found: Found) -> list[Goal]:
+def _scoring_goals(measured: Measured) -> list[Goal]:
     faster = [
         Goal(
             f"scoring {int(rows):,} rows, {model}: rows/s of ours, times scikit-learn's",
@@ -331,12 +336,12 @@ def _scoring_goals(found: Found) -> list[Goal]:
             ),
             WHY_SCORING,
         )
-        for model, sizes in found.rates.items()
+        for model, sizes in measured.rates.items()
         for rows, ways in sizes.items()
         if int(rows) >= MANY_ROWS
     ]
-    few, many = (used.peak_mb for used in found.streamed.values())
-    sizes = " to that for ".join(f"{rows:,} rows" for rows in reversed(found.streamed))
+    few, many = (used.peak_mb for used in measured.streamed.values())
+    sizes = " to that for ".join(f"{rows:,} rows" for rows in reversed(measured.streamed))
     what = f"scoring a file: peak memory for {sizes}"
     return [*faster, Goal(what, "at most", 1.2, (many / few,), WHY_MEMORY)]
 
@@ -345,15 +350,15 @@ def _better(ways: Mapping[str, Samples], *names: str) -> Samples:
     return max((ways[name] for name in names), key=median)
 
 
-def _plot(found: Found) -> bytes:
+def _plot(measured: Measured) -> bytes:
     bars = {
-        f"{name}: {what}": _columns(found.runs[name])[what]
+        f"{name}: {what}": _columns(measured.runs[name])[what]
         for name in (OURS, NAIVE)
         for what in ("seconds outside fitting", "fitting seconds")
     }
     tasks = {
         f"ours, task {place} alone": (used.seconds,)
-        for place, used in enumerate(found.tasks.values(), 1)
+        for place, used in enumerate(measured.tasks.values(), 1)
     }
     detail = (
         "One repeat of cross-validation. A task alone also imports, and task 2 alone also fits."

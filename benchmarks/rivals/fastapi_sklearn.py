@@ -52,4 +52,4 @@ def predict_batch(patients: list[Patient]) -> list[Prediction]:
 
 def _predictions(patients: list[Patient]) -> list[Prediction]:
     rows = pd.DataFrame([patient.model_dump() for patient in patients], dtype=float)
-    return [Prediction(probability=one) for one in model.predict_proba(rows)[:, 1]]
+    return [Prediction(probability=probability) for probability in model.predict_proba(rows)[:, 1]]

@@ -62,17 +62,17 @@ def over_http(servers: Sequence[Server], cell: Cell, bodies: Path, seconds: int)
 
     """
     worked = _processor_seconds(servers)
-    found = _asked(servers, cell, bodies, seconds)
+    loads = _asked(servers, cell, bodies, seconds)
     worked = _processor_seconds(servers) - worked
-    for one in servers:
-        one.settle()
-    answers = sum(one["answers"] for one in found)
+    for server in servers:
+        server.settle()
+    answers = sum(load["answers"] for load in loads)
     if not answers:
         return UNSEEN
     return Sample(
-        sum(one["answers"] / one["seconds"] for one in found),
-        max(one["p50_ms"] for one in found),
-        max(one["p99_ms"] for one in found),
+        sum(load["answers"] / load["seconds"] for load in loads),
+        max(load["p50_ms"] for load in loads),
+        max(load["p99_ms"] for load in loads),
         1e6 * worked / answers,
     )
 
@@ -106,8 +106,9 @@ def _asked(
             ended.enter(process(command, log, Path.cwd(), {}))
             for command, log in zip(commands, logs, strict=True)
         ]
-        codes = [one.wait() for one in running]
-    return [_read(*one) for one in zip(servers, logs, codes, strict=True)]
+        codes = [wrk.wait() for wrk in running]
+    ends = zip(servers, logs, codes, strict=True)
+    return [_read(server, log, code) for server, log, code in ends]
 
 
 def _shares(connections: int, parts: int) -> list[int]:
@@ -123,14 +124,14 @@ def _command(server: Server, cell: Cell, connections: int, bodies: Path, seconds
 def _read(server: Server, log: Path, code: int) -> dict[str, Any]:
     if code:
         raise BenchmarkError(f"wrk failed: {last_line(log)}")
-    found: dict[str, Any] = json.loads(last_line(log))
-    if found["lost"] or found["refused"]:
+    answer: dict[str, Any] = json.loads(last_line(log))
+    if answer["lost"] or answer["refused"]:
         raise BenchmarkError(
-            f"{server.host}:{server.port}: {found['lost']} requests without an answer, "
-            f"{found['refused']} refused"
+            f"{server.host}:{server.port}: {answer['lost']} requests without an answer, "
+            f"{answer['refused']} refused"
         )
-    return found
+    return answer
 
 
 def _processor_seconds(servers: Sequence[Server]) -> float:
-    return sum(one.processor_seconds() for one in servers)
+    return sum(server.processor_seconds() for server in servers)

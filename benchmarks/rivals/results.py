@@ -58,8 +58,8 @@ WANTED: Final = (
 
 
 @dataclass
-class Found:
-    """Everything that was found with one model: samples of the load, and memory in MB."""
+class Measured:
+    """Everything that was measured with one model: samples of the load, and memory in MB."""
 
     model: str
     samples: dict[tuple[str, Cell], list[Sample]] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Found:
 
     def of(self, name: str, label: str, cell: Cell = HEADLINE) -> list[float]:
         """Return one figure of each round."""
-        return [one[LABELS.index(label)] for one in self.samples[name, cell]]
+        return [sample[LABELS.index(label)] for sample in self.samples[name, cell]]
 
     def ratio(self, name: str, rival: str, label: str) -> list[float]:
         """Return the ratio of a figure of the headline cell to a rival's, of each round."""
@@ -98,9 +98,9 @@ class Found:
         yield self._compared()
         cells = {cell for _, cell in self.samples}
         if len(cells) > 1:
-            wide = sorted(cells, key=lambda one: (one.all_cores, one.connections))
+            wide = sorted(cells, key=lambda cell: (cell.all_cores, cell.connections))
             for patients, label in product((1, MANY), (RATE, P99)):
-                yield self._grid(label, [one for one in wide if one.patients == patients])
+                yield self._grid(label, [cell for cell in wide if cell.patients == patients])
         yield self._memory()
 
     def _headline(self) -> Table:
@@ -125,14 +125,14 @@ class Found:
         """Return what is wanted, of what was measured."""
         return [
             Goal(
-                f"{self.model}, {one.server}: {one.label.partition(',')[0]}, x {one.rival}",
-                one.sign,
-                one.limit,
-                self.ratio(one.server, one.rival, one.label),
+                f"{self.model}, {goal.server}: {goal.label.partition(',')[0]}, x {goal.rival}",
+                goal.sign,
+                goal.limit,
+                self.ratio(goal.server, goal.rival, goal.label),
                 WHY,
             )
-            for one in WANTED
-            if {one.server, one.rival} <= {*self.servers()}
+            for goal in WANTED
+            if {goal.server, goal.rival} <= {*self.servers()}
         ]
 
     def plots(self) -> dict[str, bytes]:
@@ -144,7 +144,7 @@ class Found:
                     title,
                     detail,
                     label,
-                    {one: self.of(one, label) for one in self.servers()},
+                    {server: self.of(server, label) for server in self.servers()},
                     logarithmic=True,
                 )
             )
@@ -168,7 +168,7 @@ class Found:
         return number(math.nan if any(map(math.isnan, values)) else median(values))
 
     def _memory(self) -> Table:
-        whens = [one for one in (IDLE, LOADED, LOADED_ALL) if one in {w for _, w in self.memory}]
+        whens = [when for when in (IDLE, LOADED, LOADED_ALL) if when in {w for _, w in self.memory}]
         rows = [
             (name, *(number(self.memory.get((name, when), math.nan)) for when in whens))
             for name in SHOWN

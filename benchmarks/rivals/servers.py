@@ -79,7 +79,7 @@ def _tensor(patients: Patients) -> dict[str, Any]:
 OURS: Final = Dialect(
     "/predict",
     _one_or_many,
-    lambda answer: [one["probability"] for one in answer["predictions"]],
+    lambda answer: [prediction["probability"] for prediction in answer["predictions"]],
 )
 BARE: Final = Dialect("/predict", _one_or_many, lambda answer: answer["probabilities"])
 BENTOML: Final = Dialect(
@@ -89,14 +89,15 @@ FASTAPI: Final = Dialect(
     "/predict",
     _one_or_many,
     lambda answer: [
-        one["probability"] for one in (answer if isinstance(answer, list) else [answer])
+        prediction["probability"]
+        for prediction in (answer if isinstance(answer, list) else [answer])
     ],
     path_of_many="/predict-batch",
 )
 MLFLOW: Final = Dialect(
     "/invocations",
     lambda patients: {"dataframe_split": {"columns": FEATURES, "data": _rows(patients)}},
-    lambda answer: [one for _, one in answer["predictions"]],
+    lambda answer: [probability for _, probability in answer["predictions"]],
 )
 MLSERVER: Final = Dialect(
     "/v2/models/heart_disease/infer",
@@ -170,13 +171,13 @@ class Server:
         """Return the resident memory of all its processes, in MB; NaN where they are elsewhere."""
         if self.pid is None:
             return math.nan
-        return float(sum(one.memory_info().rss for one in self._processes()) / MEGABYTE)
+        return float(sum(process.memory_info().rss for process in self._processes()) / MEGABYTE)
 
     def processor_seconds(self) -> float:
         """Return the time that a core worked for it so far; NaN where that is elsewhere."""
         if self.pid is None:
             return math.nan
-        return float(sum(sum(one.cpu_times()[:2]) for one in self._processes()))
+        return float(sum(sum(process.cpu_times()[:2]) for process in self._processes()))
 
     def _processes(self) -> list[psutil.Process]:
         first = psutil.Process(self.pid)
@@ -185,18 +186,18 @@ class Server:
     def _ask(self, golden: Sequence[GoldenPatient], tolerance: float) -> str:
         """Return nothing where the answer is right, and what came where there is none yet."""
         path = self.dialect.path_for(len(golden))
-        body = self.body([one.patient for one in golden])
+        body = self.body([patient.patient for patient in golden])
         answer = Service(self.host, self.port).ask("POST", path, JSON, body)
         if answer.status != HTTPStatus.OK:
             return f"{answer.status}: {answer.body[:200]!r}"
-        url, expected = self.url(len(golden)), [one.probability for one in golden]
+        url, expected = self.url(len(golden)), [patient.probability for patient in golden]
         try:
-            found = self.dialect.probabilities(answer.json())
-            apart = [abs(a - b) for a, b in zip(found, expected, strict=True)]
+            answers = self.dialect.probabilities(answer.json())
+            gaps = [abs(a - b) for a, b in zip(answers, expected, strict=True)]
         except (LookupError, TypeError, ValueError) as error:
             raise BenchmarkError(f"{url} answers {answer.body[:200]!r}: {error!r}") from error
-        if not all(one < tolerance for one in apart):
-            raise BenchmarkError(f"{url} answers {found}, the champion {expected}")
+        if not all(gap < tolerance for gap in gaps):
+            raise BenchmarkError(f"{url} answers {answers}, the champion {expected}")
         return ""
 
 
