@@ -142,7 +142,7 @@ def mlflow(folder: Path, scratch: Path) -> Recipe:
         dialect=servers.MLFLOW,
         port=8080,
         context={**context, DOCKERFILE: _over_base(context[DOCKERFILE])},
-        code="model_dir/mlflow/code/pipeline/core/transformers.py",
+        code="model_dir/mlflow/code/pipeline/training/blocks.py",
     )
 
 

@@ -3,7 +3,7 @@
 import io
 import re
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,14 +122,8 @@ class Engine:
                 forcerm=True,
                 decode=True,
             )
-            reason = ""
-            for line in lines:
-                if "error" in line:
-                    raise ImageError(f"cannot build {tag}: {reason or line['error'].strip()}")
-                for text in _COLOUR.sub("", line.get("stream", "")).splitlines():
-                    if text.strip():
-                        log(text)
-                    reason = text.removeprefix("error: ") if text.startswith("error: ") else reason
+            for text in _said(lines, tag):
+                log(text)
         return self.image(tag)
 
     def image(self, name: str) -> Image:
@@ -285,3 +279,20 @@ def explained(what: str) -> Iterator[None]:
 def _line(error: Exception) -> str:
     explanation = getattr(error, "explanation", None)
     return redacted(" ".join(str(explanation or error).split()))
+
+
+def _said(lines: Iterable[dict[str, str]], tag: str) -> Iterator[str]:
+    """Yield what the steps of a build print.
+
+    Raises:
+        ImageError: a step failed; the message holds the last error that it printed.
+
+    """
+    reason = ""
+    for line in lines:
+        if "error" in line:
+            raise ImageError(f"cannot build {tag}: {reason or line['error'].strip()}")
+        texts = _COLOUR.sub("", line.get("stream", "")).splitlines()
+        errors = [text.removeprefix("error: ") for text in texts if text.startswith("error: ")]
+        reason = [reason, *errors][-1]
+        yield from filter(str.strip, texts)

@@ -21,7 +21,7 @@ def main(context: typer.Context) -> None:
     Examples:
     - `python -m pipeline.registry doctor` looks at the whole registry
     - `python -m pipeline.registry history` shows who was champion when
-    - `python -m pipeline.registry rollback --reason "false positives"` puts the champion before back
+    - `python -m pipeline.registry rollback --reason "wrong calls"` puts the champion before back
     - `python -m pipeline.registry branch -- COMMAND` runs a command with the registry of the branch
     - `python -m pipeline.registry transfer --to URL` moves the registry to a server
 
@@ -98,8 +98,8 @@ def rollback_command(
     exist, or there is no reason; 4 the registry does not answer.
 
     Examples:
-    - `python -m pipeline.registry rollback --reason "false positives since Monday"` takes that before
-    - `python -m pipeline.registry rollback --to 3 --reason "false positives"` takes version 3
+    - `python -m pipeline.registry rollback --reason "wrong since Monday"` takes that before
+    - `python -m pipeline.registry rollback --to 3 --reason "wrong calls"` takes version 3
 
     """
     if not reason.strip():

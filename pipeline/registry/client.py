@@ -31,6 +31,8 @@ VERSION: Final = "version"
 AFTER: Final = "after"
 # The tag's name is older than the word: registries hold it.
 PROMOTION: Final = "crowning"
+# The aliases that follow the history.
+_FOLLOWING: Final = (CHAMPION, PREVIOUS_CHAMPION)
 # Others may move an alias while it is read; it stands still sooner than that.
 _SETTLING: Final = 20
 # Entries of the log that are read at once.
@@ -194,9 +196,7 @@ class Registry(Versions):
         """
         for _ in range(_SETTLING):
             # The aliases first: a promoter writes into the log before it moves them.
-            aliases = {
-                alias: self._holder(model_name, alias) for alias in (CHAMPION, PREVIOUS_CHAMPION)
-            }
+            aliases = {alias: self._holder(model_name, alias) for alias in _FOLLOWING}
             entries = self._promotions(model_name)
             if (last := first(entries)) is None:
                 return self.find_alias(model_name, CHAMPION)
