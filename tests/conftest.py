@@ -102,6 +102,12 @@ def lay_out(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _interruptible():
+    # A shell starts a program in the background with SIGINT ignored, and its children inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside():
     for name in list(os.environ):
         if name.startswith((config.PREFIX, "MLFLOW_", "GITHUB_")):

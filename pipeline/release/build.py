@@ -38,6 +38,8 @@ def run(
     plan = folder.read_plan("prepare")
     about = ModelPackager(settings).validate_package(PACKAGE)
     check_package(plan, about)
+    if not plan.digest:
+        _check_tree(plan)
     engine = Engine()
     base = _take(engine, plan) if plan.digest else _make(engine, plan, about, base_image)
     verify(settings, plan.versioned, PACKAGE)
@@ -49,6 +51,12 @@ def run(
     cli.fact("built", f"{plan.versioned} over {base or 'the base that it was pushed with'}")
 
 
+def _check_tree(plan: Plan) -> None:
+    tree = git.work_tree(Path.cwd())
+    if tree.commit != plan.revision or tree.modified:
+        raise ReleaseError(f"the work tree is not {plan.tag} any more: prepare the release again")
+
+
 def _take(engine: Engine, plan: Plan) -> str:
     engine.pull(plan.pinned)
     engine.tag(plan.pinned, plan.versioned)
@@ -57,9 +65,6 @@ def _take(engine: Engine, plan: Plan) -> str:
 
 
 def _make(engine: Engine, plan: Plan, about: Manifest, base_image: str) -> str:
-    tree = git.work_tree(Path.cwd())
-    if tree.commit != plan.revision or tree.modified:
-        raise ReleaseError(f"the work tree is not {plan.tag} any more: prepare the release again")
     bento_folder = build_bento(artifacts.files_below(PACKAGE))
     base = _base(engine, base_image or python_image(PACKAGE))
     build_image(engine, bento_folder, about, tag=plan.versioned, base=base, written=RELEASE)

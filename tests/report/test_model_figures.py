@@ -140,8 +140,8 @@ def test_families_keep_their_colour_from_figure_to_figure(figures):
 
 
 def test_the_dotted_line_is_the_rate_of_disease(figures):
-    """Calling everybody ill is right for 139 of 303."""
-    assert "Everybody called ill: 46 %" in legend(figures["precision_recall.png"])
+    """Predicting everybody positive is right for 139 of 303."""
+    assert "Everybody predicted positive: 46 %" in legend(figures["precision_recall.png"])
 
 
 def test_calibration_shows_groups_of_equal_size(answers):

@@ -97,7 +97,7 @@ def test_a_value_cannot_break_out_of_its_place(facts, name):
 
 def test_a_value_that_was_forgotten_is_an_error():
     """A template never shows an empty place for what it was not given."""
-    with pytest.raises(UndefinedError, match="'profile' is undefined"):
+    with pytest.raises(UndefinedError, match="'words' is undefined"):
         render("data-quality.md.j2")
 
 
