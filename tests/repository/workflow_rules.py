@@ -1,4 +1,4 @@
-"""The rules of the workflows: each reads a file, knows some facts, and names every breach."""
+"""The rules of the workflows that no linter has: each names every breach in a file."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -75,14 +75,6 @@ class File:
         """Return every script."""
         return [step["run"] for step in self.steps if "run" in step]
 
-    def scopes(self) -> Iterator[tuple[str, str]]:
-        """Yield each granted scope and the line of the file that grants it."""
-        lines = self.text.splitlines()
-        for key, value in _pairs(yaml.compose(self.text)):
-            if key.value == "permissions" and isinstance(value, yaml.MappingNode):
-                for scope, _ in value.value:
-                    yield scope.value, lines[scope.start_mark.line]
-
     def lines_of(self, key: str) -> Iterator[tuple[str, str]]:
         """Yield the value of each such key with its line."""
         lines = self.text.splitlines()
@@ -106,25 +98,12 @@ def read_pins(page: str) -> dict[str, tuple[str, str]]:
     return {action: (commit, version) for action, version, commit, _ in ROW.findall(page)}
 
 
-def nothing_on_top(file: File, _: Facts) -> Iterator[str]:
-    """A job gets what it is given, and nothing by default."""
-    if file.jobs and file.content.get("permissions") != {}:
-        yield "permissions on top are not {}"
-
-
 def only_what_is_needed(file: File, facts: Facts) -> Iterator[str]:
     """Each job has exactly the scopes that were decided on."""
     for name, job in file.jobs.items():
         decided = facts.granted.get((file.name, name))
         if job.get("permissions") != decided:
             yield f"job {name} has {job.get('permissions')}, not {decided}"
-
-
-def a_reason_for_each_scope(file: File, _: Facts) -> Iterator[str]:
-    """What a job may do is explained where it is granted."""
-    for scope, line in file.scopes():
-        if not re.search(r"#\s*\w+", line):
-            yield f"no reason for {scope}"
 
 
 def pinned(file: File, facts: Facts) -> Iterator[str]:
@@ -140,28 +119,12 @@ def pinned(file: File, facts: Facts) -> Iterator[str]:
             yield f"{used} as {version['version']} is not confirmed in ACTIONS.md"
 
 
-def no_credentials_left(file: File, _: Facts) -> Iterator[str]:
-    """No step finds a token in the clone."""
-    for step in file.steps:
-        if step.get("uses", "").startswith("actions/checkout@"):
-            given = step.get("with", {})
-            if given.get("persist-credentials") is not False:
-                yield "actions/checkout leaves its credentials"
-            if given.keys() & {"token", "ssh-key"}:
-                yield "actions/checkout is given credentials"
-
-
 def ends_in_time(file: File, _: Facts) -> Iterator[str]:
     """A job that hangs is not paid for by the hour."""
     for name, job in file.jobs.items():
         minutes = job.get("timeout-minutes")
         if not isinstance(minutes, int) or not 0 < minutes <= LONGEST_JOB:
             yield f"job {name} has no timeout of at most {LONGEST_JOB} minutes"
-
-
-def no_expression_in_a_script(file: File, _: Facts) -> Iterator[str]:
-    """What a stranger chose reaches a script as the value of a variable only."""
-    yield from (f"an expression in: {run}" for run in file.runs if "${{" in run)
 
 
 def one_line_to_type(file: File, facts: Facts) -> Iterator[str]:
@@ -250,11 +213,8 @@ def _keeps(step: Mapping[str, Any]) -> bool:
     )
 
 
-def secrets_have_an_environment(file: File, _: Facts) -> Iterator[str]:
-    """Who may use a secret is decided where it is kept."""
-    for name, job in file.jobs.items():
-        if re.search(r"\bsecrets\b", yaml.safe_dump(job)) and "environment" not in job:
-            yield f"job {name} has secrets and no environment"
+def no_secret_for_every_job(file: File, _: Facts) -> Iterator[str]:
+    """A job gets a secret from its own environment."""
     top = {key: value for key, value in file.content.items() if key != "jobs"}
     if re.search(r"\bsecrets\b", yaml.safe_dump(top)):
         yield "every job has a secret"
@@ -292,20 +252,16 @@ def every_check_is_required(file: File, _: Facts) -> Iterator[str]:
 
 Rule = Callable[[File, Facts], Iterator[str]]
 RULES: tuple[Rule, ...] = (
-    nothing_on_top,
     only_what_is_needed,
-    a_reason_for_each_scope,
     pinned,
-    no_credentials_left,
     ends_in_time,
-    no_expression_in_a_script,
     one_line_to_type,
     nothing_to_steal,
     nothing_of_the_pull_request_runs,
     started_by_what_was_decided,
     waits_or_ends,
     nothing_kept_where_it_counts,
-    secrets_have_an_environment,
+    no_secret_for_every_job,
     works_on_a_fork,
     every_check_is_required,
 )
