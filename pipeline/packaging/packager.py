@@ -45,7 +45,7 @@ class ModelPackager:
 
     @cached_property
     def _registry(self) -> Registry:
-        # MLflow makes its database as soon as it is asked: whoever only validates needs none.
+        # MLflow makes its database as soon as it is asked: to validate needs none.
         return connect(self._settings.registry)
 
     def get_champion_model_info(self) -> dict[str, Any]:

@@ -45,7 +45,7 @@ IF EXISTS (SELECT FROM runs) OR EXISTS (SELECT FROM model_versions) THEN
 END IF;
 END $$;
 """
-# The next experiment that somebody makes there gets the next number.
+# The next experiment that is made there gets the next number.
 _NUMBERING: Final = """SELECT setval(
   pg_get_serial_sequence('experiments', 'experiment_id'), max(experiment_id)
 ) FROM experiments;

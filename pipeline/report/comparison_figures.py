@@ -135,7 +135,7 @@ def _threshold(axes: Axes, threshold: float) -> None:
 
 @styled
 def decision_curves(predictions: Predictions) -> Figure:
-    """Draw the net benefit of acting on each model, on everybody and on nobody."""
+    """Draw the net benefit of each model, and of predicting all or no patients positive."""
     figure = Figure(figsize=(9.0, 5.2))
     axes = figure.subplots()
     for number, (title, given) in enumerate(predictions.items()):

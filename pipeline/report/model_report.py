@@ -29,7 +29,7 @@ UNKNOWN: Final = "the live champion"
 
 
 class Standing(NamedTuple):
-    """Who is champion. ``problem`` says why nobody is; ``known`` is False when nobody could ask."""
+    """The live champion. ``problem`` says why there is none; ``known``, whether that was asked."""
 
     champion: Incumbent | None
     problem: str = ""
@@ -110,7 +110,7 @@ class ModelReport(Record):
 
     @property
     def comparison(self) -> Comparison | None:
-        """Return the best family's comparison; None when nobody is champion."""
+        """Return the best family's comparison; None without a champion."""
         return self.comparisons[self.winner]
 
     @property
@@ -135,7 +135,7 @@ class ModelReport(Record):
 
     @property
     def undecided(self) -> bool:
-        """Say whether only the champion, whom nobody could ask for, keeps this from a verdict."""
+        """Say whether only the unknown champion keeps this from a verdict."""
         return not self.champion.known and not self.verdict.checks_with(Status.FAILED)
 
     @property
