@@ -52,9 +52,7 @@ MEASURED_FIELDS: Final = (
     "age, resting blood pressure, cholesterol, maximum heart rate, ST depression and vessels"
 )
 SPREAD: Final = "With disease, patients reach lower heart rates and show deeper ST depression"
-MISSING: Final = (
-    "Vessel counts are nearly always missing outside Cleveland, cholesterol in Switzerland"
-)
+MISSING: Final = "Vessel counts are missing outside Cleveland, cholesterol in Switzerland"
 MISSING_DETAIL: Final = (
     "Patients whose value is missing. Zero cholesterol or blood pressure counts as missing."
 )

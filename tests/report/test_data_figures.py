@@ -9,6 +9,7 @@ from matplotlib.image import imread
 from pipeline.report import data_figures, drawing
 from pipeline.report.drawing import figure_bytes
 from pipeline.table.contract import BY_NAME, FEATURES
+from tests.report.drawn import cut
 
 NAMES = ["distributions.png", "outcome-by-category.png", "correlations.png", "missingness.png"]
 
@@ -35,6 +36,12 @@ def test_a_figure_is_a_picture_of_readable_size(figures, name):
     height, width, _ = imread(io.BytesIO(figure_bytes(figures[name]))).shape
     assert width >= 900
     assert height >= 600
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_headline_is_cut(figures, name):
+    """It ends before the figure does."""
+    assert cut(figures[name]) == []
 
 
 def test_the_same_tables_give_the_same_bytes(parsed, figures):

@@ -13,6 +13,7 @@ from pipeline.evaluation import metrics
 from pipeline.report import model_figures
 from pipeline.report.drawing import figure_bytes
 from pipeline.training.families import FAMILY_TITLES
+from tests.report.drawn import cut
 
 NAMES = ["roc.png", "precision_recall.png", "calibration.png", "confusion.png"]
 every_figure = pytest.mark.parametrize("name", NAMES)
@@ -54,6 +55,12 @@ def test_a_figure_becomes_a_picture(figures, name):
     assert height > 350
     assert width > 650
     assert image.std() > 0.05
+
+
+@every_figure
+def test_no_headline_is_cut(figures, name):
+    """It ends before the figure does."""
+    assert cut(figures[name]) == []
 
 
 @every_figure

@@ -18,6 +18,7 @@ from pipeline.report import comparison_figures, rows
 from pipeline.report.comparison_figures import FEW, LIMIT, THRESHOLDS
 from pipeline.report.drawing import BLUE, VERMILLION, figure_bytes
 from tests.report.comparison.conftest import FIGURES
+from tests.report.drawn import cut
 
 every_figure = pytest.mark.parametrize("name", list(FIGURES))
 WHITE = "#ffffff"
@@ -59,6 +60,12 @@ def test_a_figure_becomes_a_picture(figures, name):
     assert height > 350
     assert width > 900
     assert image.std() > 0.05
+
+
+@every_figure
+def test_no_headline_is_cut(figures, name):
+    """It ends before the figure does."""
+    assert cut(figures[name]) == []
 
 
 @every_figure
