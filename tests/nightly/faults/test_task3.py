@@ -29,7 +29,7 @@ class Job:
             prepared.be_in(self._folder, patch)
             patch.setenv(config.TRACKING_URI, self.proxy.uri)
             for name, value in HURRIED.items():
-                patch.setenv(f"{config.PREFIX}REGISTRY__PATIENCE__{name}", value)
+                patch.setenv(f"{config.PREFIX}REGISTRY__RETRY__{name}", value)
             experiment_tracking.run(config.load(), once_per="the same job")
 
     def state(self):
