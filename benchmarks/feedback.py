@@ -1,4 +1,4 @@
-"""How long somebody who pushes to a pull request waits for the verdict, and for what."""
+"""The time from a push to a pull request to the verdict, by step."""
 
 import json
 import sys

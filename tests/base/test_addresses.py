@@ -50,7 +50,7 @@ def without_user(scheme, rest):
 
 @given(user=USERS, password=st.text())
 def test_no_password_is_shown_whatever_is_in_it(user, password):
-    """Whoever writes an address by hand encodes nothing."""
+    """An address that is written by hand is not encoded."""
     address = f"https://{user}:{password}@host.example/path"
 
     assert shown(address) == "https://host.example/path"

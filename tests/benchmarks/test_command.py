@@ -110,7 +110,7 @@ def test_another_commit_is_compared_with(measured, capsys):
 @pytest.mark.usefixtures("measured")
 @pytest.mark.parametrize("content", [None, b"", b"[1, 2", b"\xff"])
 def test_results_that_cannot_be_read_are_named_before_anything_is_measured(content):
-    """Nobody waits half an hour for a misspelt file."""
+    """A misspelt file is found before half an hour of work."""
     if content is not None:
         Path("old.json").write_bytes(content)
 

@@ -42,7 +42,7 @@ def test_a_command_that_fails_is_no_measurement(tmp_path):
 
 
 def test_the_machine_is_named():
-    """Whoever reads a figure later knows where, when and from which commit it comes."""
+    """A figure says where, when and from which commit it comes."""
     found = measuring.machine()
 
     assert {"date", "commit", "machine", "versions"} == set(found)

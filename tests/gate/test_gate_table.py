@@ -23,7 +23,7 @@ def test_the_table_has_no_case_twice():
 
 
 def test_a_refusal_names_every_failed_check():
-    """Whoever reads it can mend everything at once."""
+    """A reader can repair everything at once."""
     unfit = fit_but(brier=around(0.3), log_loss=around(0.9))
     reason = decision.decide(unfit, None, POLICY).reason
     assert "Brier score: 0.300" in reason

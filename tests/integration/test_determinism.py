@@ -1,4 +1,4 @@
-"""The same commit, data and lock give the same bytes, whoever runs them, where and when."""
+"""The same commit, data and lock give the same bytes, for any user, place and time."""
 
 import os
 import subprocess

@@ -118,7 +118,7 @@ def test_the_same_key_in_another_family_is_another_version(registry, published):
 
 
 def test_an_interrupted_publish_leaves_an_incomplete_version(registry, interrupted):
-    """Nobody gets its files."""
+    """Its files are not handed out."""
     left, _ = interrupted
 
     assert not left.complete
@@ -445,7 +445,7 @@ def test_without_a_history_the_alias_counts(registry, published):
 
 
 def test_an_incomplete_version_cannot_be_champion(registry, interrupted):
-    """Nobody knows what it holds."""
+    """Its content is unknown."""
     with pytest.raises(RegistryError, match=f"{NAME}/1 is incomplete"):
         registry.promote(interrupted[0], promotion(), over=None)
 

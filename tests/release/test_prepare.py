@@ -104,7 +104,7 @@ def test_a_pre_release_says_so(settings, place, github, shelf):
 def test_without_a_champion_there_is_one_line_and_nothing_else(
     settings, place, github, shelf, monkeypatch
 ):
-    """Somebody tagged before anything was trained."""
+    """The tag came before the first training."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}/empty.db")
     empty = settings.model_copy(
         update={
@@ -133,7 +133,7 @@ def refused(settings, tag, said):
 
 
 def test_what_is_no_version_is_refused_before_anything_is_asked(settings, github):
-    """Also a branch, on which somebody pressed the button."""
+    """Also a branch, on which the button was pressed."""
     refused(settings, "main", r"'main' is not v and a version of SemVer 2\.0")
     assert github.calls == []
 
@@ -214,7 +214,7 @@ def test_an_image_of_another_commit_is_in_the_way(settings, place, shelf):
 
 
 def test_a_published_release_without_its_image_is_in_the_way(settings, github, shelf):
-    """Somebody made it by hand."""
+    """It was made by hand."""
     publish_by_hand(github)
 
     refused(settings, TAG, "the release v1.2.3 is published already, without")
@@ -271,7 +271,7 @@ def test_an_interrupted_release_goes_on_with_what_it_pushed(
 def test_a_release_that_pushed_nothing_begins_with_the_champion_of_now(
     settings, newer, github, shelf
 ):
-    """Nobody has seen the one before."""
+    """The one before was never published."""
     publish_by_hand(github, draft=True)
 
     prepare.run(settings, TAG)
@@ -332,7 +332,7 @@ def test_a_step_after_the_next_names_the_one_before(settings, github, shelf):
 
 
 def test_a_damaged_plan_is_one_line(settings, github):
-    """Nobody edits it by hand."""
+    """It is not edited by hand."""
     Path("release").mkdir()
     Path("release/plan.json").write_text(json.dumps({"tag": "v1"}))
 

@@ -1,4 +1,4 @@
-"""The tests pass under the conditions of whoever runs them, not those of one machine."""
+"""The tests pass under the conditions of any machine."""
 
 import os
 import subprocess

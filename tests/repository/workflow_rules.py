@@ -221,7 +221,7 @@ def no_secret_for_every_job(file: File, _: Facts) -> Iterator[str]:
 
 
 def works_on_a_fork(file: File, facts: Facts) -> Iterator[str]:
-    """With no variable set, and whoever the owner is."""
+    """With no variable set, and for any owner."""
     for name in VARIABLE.findall(file.text):
         if name not in facts.optional:
             yield f"the variable {name} has no default"

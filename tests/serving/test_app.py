@@ -255,7 +255,7 @@ def test_a_service_with_a_defect_lives_on(broken):
 
 
 def test_a_refusal_is_not_logged(application, caplog):
-    """It is the caller's to mend, and whoever logs it logs what was sent."""
+    """It is the caller's to repair, and a log of it holds what was sent."""
     application.predict({**PATIENT, "age": WORD})
     application.get(f"/{WORD}")
     application.ask("DELETE", "/info")
@@ -314,7 +314,7 @@ def test_requests_are_counted_by_route_and_status(application):
 
 
 def test_paths_that_nobody_knows_are_counted_as_one(application):
-    """Otherwise whoever asks for a million paths fills the memory, and Prometheus'."""
+    """Otherwise a million paths would fill the memory, and that of Prometheus."""
     for number in range(50):
         application.get(f"/{WORD}/{number}")
         application.ask("POST", f"/predict/{number}")

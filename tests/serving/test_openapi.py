@@ -129,7 +129,7 @@ def test_a_code_has_its_meaning(properties, name):
 
 
 def test_the_example_is_answered_as_the_document_says(application, document, operations):
-    """Whoever tries the service with it gets what is promised."""
+    """The service answers it as promised."""
     example = operations["/predict"]["requestBody"]["content"]["application/json"]["example"]
     response = application.predict(example)
 

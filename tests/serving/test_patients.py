@@ -106,7 +106,7 @@ def test_null_and_left_out_are_the_same(patient, name):
 @settings(max_examples=500)
 @given(almost_a_patient() | anything())
 def test_what_the_published_schema_allows_is_read_and_nothing_else(document):
-    """Whoever checks a request with the schema before sending it meets no surprise."""
+    """A request that keeps the schema is not refused."""
     listed = document if isinstance(document, list) else [document]
 
     allowed = len(listed) > 0 and all(map(VALIDATOR.is_valid, listed))

@@ -55,7 +55,7 @@ def test_the_bento_carries_no_module_that_trains_or_tracks(folder):
 
 
 def test_bentoml_knows_the_bento_by_its_tag(folder):
-    """In the store of this folder, not in the home of whoever builds."""
+    """In the store of this folder, not in the user's home."""
     about = yaml.safe_load((folder / "bento.yaml").read_text())
 
     assert (about["name"], about["version"]) == ("heart_disease", folder.name)

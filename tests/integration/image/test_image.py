@@ -120,7 +120,7 @@ def test_the_image_runs_without_a_shell(client, built):
 
 
 def test_the_labels_name_the_model_and_the_source(client, built, champion):
-    """Whoever finds an image can ask it where it comes from."""
+    """An image says where it comes from."""
     labels = client.images.get(built).labels
     about = json.loads((champion / "manifest.json").read_bytes())
 
@@ -188,7 +188,7 @@ def test_the_image_answers_like_the_champion(built, champion, place, capsys):
 
 
 def test_an_image_can_be_held_against_what_it_carries(built, place, capsys):
-    """Whoever pulled it has no package."""
+    """A pulled image comes without a package."""
     assert place.is_dir()
 
     verify(config.load(), built)

@@ -184,7 +184,7 @@ def test_a_clone_without_a_remote_is_one_line(clone):
 
 
 def test_a_database_that_is_cut_is_refused(clone, remote, tmp_path):
-    """With the checksums put right by whoever cut it."""
+    """With the checksums put right again."""
     clone("ann")
     other = GitBranch(remote_at(remote), "mlflow-registry", tmp_path / "hand")
     other.read()

@@ -272,7 +272,7 @@ def test_a_server_that_the_registry_leads_to_is_given_no_password():
 
 
 def test_the_login_is_that_of_docker(tmp_path, monkeypatch):
-    """Whoever can pull with docker needs no further password here."""
+    """The login of docker is enough."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     assert login("registry.example/acme/heart") is None
     auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()

@@ -48,7 +48,7 @@ def test_a_ready_service_is_healthy(package_folder, tmp_path):
 
 
 def test_a_stopping_service_is_not_ready(package_folder, tmp_path):
-    """Whoever looks at the container reads the service's own reason."""
+    """The container shows the service's own reason."""
     with serving(package_folder, tmp_path) as server:
         server.process.send_signal(signal.SIGTERM)
         until(lambda: not server.is_ready())

@@ -379,7 +379,7 @@ def crowded(package_folder, tmp_path):
 
 
 def test_a_request_over_the_capacity_is_asked_to_come_back(crowded):
-    """Whoever is being answered still is, the process counts as alive, and then there is room."""
+    """Requests under way are answered, the process counts as alive, and then there is room."""
     with crowded.connect() as one, crowded.connect() as two:
         for connection in (one, two):
             connection.sendall(ONE_PATIENT[:-1])

@@ -67,7 +67,7 @@ def test_a_changed_file_is_named_and_nothing_listens(package_folder, tmp_path, t
 
 
 def test_a_variable_that_is_no_port_is_named(package_folder):
-    """PORT is set by whoever runs the container, often from a template."""
+    """PORT comes with the container, often from a template."""
     line = refusal("--package", package_folder, PORT="{{ port }}")
 
     assert line == "error: the variable PORT must be a number from 0 to 65535\n"

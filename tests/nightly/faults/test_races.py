@@ -28,7 +28,7 @@ def test_promoters_at_once_are_as_promoters_one_after_the_other(races, seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_jobs_of_one_key_at_once_make_one_version(races, seed):
-    """Whoever gets one gets that; what another made meanwhile is marked as its duplicate."""
+    """Each job gets one; what another made meanwhile is marked as its duplicate."""
     assert races.publish(seed).wrong == ""
 
 

@@ -1,4 +1,4 @@
-"""The doctor finds what somebody has damaged by hand, repairs it, and then finds nothing."""
+"""The doctor finds damage that was done by hand, repairs it, and then finds nothing."""
 
 import os
 import subprocess
@@ -74,22 +74,22 @@ def doubled_run(world):
 
 
 def swapped_file(world):
-    """Somebody wrote over a file that another version has, too."""
+    """A file was overwritten that another version has, too."""
     (world.store.path(world.registry.version(NAME, 2)) / "model.skops").write_bytes(b"spoks")
 
 
 def lost_file(world):
-    """Somebody deleted one."""
+    """One was deleted."""
     (world.store.path(world.registry.version(NAME, 1)) / "code" / "a.py").unlink()
 
 
 def alias_moved_by_hand(world):
-    """Somebody pointed the champion's alias elsewhere."""
+    """The champion's alias was pointed elsewhere."""
     world.client.set_registered_model_alias(SERVED, CHAMPION, "1")
 
 
 def alias_removed(world):
-    """Nobody is champion, though there is a history."""
+    """There is no champion, though there is a history."""
     world.client.delete_registered_model_alias(NAME, CHAMPION)
     world.client.delete_registered_model_alias(NAME, PREVIOUS_CHAMPION)
 
@@ -105,7 +105,7 @@ def lost_history(world):
 
 
 def alias_on_an_incomplete_version(world):
-    """Somebody marked what nobody had verified."""
+    """A version was marked that had not been verified."""
     version = world.registry.publish(submission(key="third"))
     world.client.set_model_version_tag(NAME, str(version.version), "complete", "false")
     world.client.set_registered_model_alias(NAME, "staging", str(version.version))
@@ -196,7 +196,7 @@ def test_a_file_that_nobody_else_has_is_left_to_a_person(store, registry, capsys
 
 
 def test_an_incomplete_version_with_wrong_files_is_left_to_its_job(world):
-    """Whoever began it still has what was sent."""
+    """The job that began it still has what was sent."""
     version = world.registry.publish(submission(key="third"))
     world.client.set_model_version_tag(NAME, "3", "complete", "false")
     (world.store.path(version) / "model.skops").write_bytes(b"")

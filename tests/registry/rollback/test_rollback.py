@@ -169,7 +169,7 @@ def test_a_version_that_must_not_serve_is_not_put_back(registry, settings, versi
 
 
 def test_force_takes_a_refused_version_and_notes_it(registry, settings):
-    """Somebody may know better; it can be seen later that they did."""
+    """A person may know better; it can be seen later that they did."""
     rollback.run(settings, "the gate is wrong", to=REFUSED, force=True)
     assert champion(registry) == REFUSED
     assert registry.valid_entries(SERVED)[-1].promotion.forced
@@ -177,7 +177,7 @@ def test_force_takes_a_refused_version_and_notes_it(registry, settings):
 
 @pytest.mark.parametrize("version", [INCOMPLETE, SWAPPED], ids=["incomplete", "swapped"])
 def test_force_takes_no_version_whose_files_are_wrong(registry, settings, version):
-    """Nobody knows what would be served."""
+    """It is unknown what would be served."""
     with pytest.raises(RegistryError):
         rollback.run(settings, "try", to=version, force=True)
     assert champion(registry) == NEW
@@ -194,7 +194,7 @@ def test_the_history_shows_every_tenure(settings, capsys, monkeypatch):
 
 
 def test_a_deleted_champion_still_has_its_place_in_the_history(tmp_path, monkeypatch, capsys):
-    """Nobody can say of what family it was."""
+    """Its family is unknown."""
     lay_out(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")

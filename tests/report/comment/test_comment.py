@@ -148,7 +148,7 @@ def test_a_pull_request_is_found_behind_hundreds_of_others(github, folder):
 
 
 def test_of_two_pull_requests_with_one_head_the_older_one_is_meant(github, folder):
-    """Whoever opens another with a copy of the commit takes nobody's comment away."""
+    """Another pull request with a copy of the commit takes no comment away."""
     github.pull(REPOSITORY, NUMBER + 1, SHA)
 
     posting.run(folder, SHA)
