@@ -71,8 +71,8 @@ class GitHub:
 
         Drafts are listed too, for a token that may write.
         """
-        found = [release for release in self._pages(_RELEASES, "releases") if release.tag == tag]
-        return min(found, key=lambda release: (release.draft, release.id), default=None)
+        releases = [release for release in self._pages(_RELEASES, "releases") if release.tag == tag]
+        return min(releases, key=lambda release: (release.draft, release.id), default=None)
 
     def save_draft(self, draft: Draft, release: Release | None) -> Release:
         """Make a release that only those who may write can see, or change one that is there."""
@@ -109,9 +109,9 @@ class GitHub:
         number, more = 1, True
         while more:
             asked = query | {"per_page": str(PER_PAGE), "page": str(number)}
-            found = _read(kind, self._ask("GET", path, params=asked))
-            yield from found
-            number, more = number + 1, len(found) == PER_PAGE
+            items = _read(kind, self._ask("GET", path, params=asked))
+            yield from items
+            number, more = number + 1, len(items) == PER_PAGE
 
     def _release(self, method: str, path: str, content: dict[str, Any]) -> Release:
         return _read(_RELEASE, self._ask(method, f"releases{path}", json=content))

@@ -93,8 +93,8 @@ class Server:
 def _why(answer: Response) -> str:
     """Return what the server says in the way of GitHub or of a registry of images."""
     try:
-        found = answer.json()
-        message = found.get("message") or found["errors"][0]["message"]
+        document = answer.json()
+        message = document.get("message") or document["errors"][0]["message"]
     except (ValueError, LookupError, TypeError, AttributeError):
         return ""
     return f": {' '.join(str(message).split())[:SHOWN]}"

@@ -135,17 +135,17 @@ class Engine:
         """
         with explained(f"cannot read {name}"):
             try:
-                found = self._client.images.get(name).attrs
+                attributes = self._client.images.get(name).attrs
             except ImageNotFound:
                 raise ImageError(
                     f"the engine has no image {name}: build it with `make image`, or pull it"
                 ) from None
         return Image(
             name=name,
-            id=found["Id"],
-            labels=found["Config"]["Labels"] or {},
-            size=found["Size"],
-            user=found["Config"]["User"],
+            id=attributes["Id"],
+            labels=attributes["Config"]["Labels"] or {},
+            size=attributes["Size"],
+            user=attributes["Config"]["User"],
         )
 
     def push(self, tag: str, log: Log) -> str:
@@ -179,12 +179,10 @@ class Engine:
     def pinned(self, name: str) -> str:
         """Return a name with the digest that its registry gave the image, or the name alone."""
         with explained(f"cannot read {name}"):
-            found = self._client.images.get(name).attrs["RepoDigests"]
+            references = self._client.images.get(name).attrs["RepoDigests"]
         repository = _TAG.sub("", name)
-        digests = [
-            one.removeprefix(repository) for one in found if one.startswith(f"{repository}@")
-        ]
-        return name + digests[0] if digests else name
+        own = [each for each in references if each.startswith(f"{repository}@")]
+        return name + own[0].removeprefix(repository) if own else name
 
     def tag(self, name: str, tag: str) -> None:
         """Give an image a further name."""

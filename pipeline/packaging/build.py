@@ -145,7 +145,7 @@ def build(
         threshold=model.evaluation.threshold,
         risk_bands=plan.risk_bands,
         tolerance=plan.tolerance,
-        metrics={name: found.mean for name, found in model.evaluation.metrics.items()},
+        metrics={name: estimate.mean for name, estimate in model.evaluation.metrics.items()},
         greatest_difference=difference,
         rows_compared=len(sources.patients),
         files={},
@@ -208,7 +208,7 @@ def check_answers(files: Files, path: str, tolerance: float) -> int:
         line = " ".join(str(error).split())
         raise PackageError(f"{path}: the golden patients get no answer: {line}") from error
     expected = np.array([one.probability for one in golden])
-    gaps = {name: float(np.abs(found - expected).max()) for name, found in answers.items()}
+    gaps = {name: float(np.abs(given - expected).max()) for name, given in answers.items()}
     if wrong := [
         f"{MODEL}{name} is {gap:.2g} off" for name, gap in gaps.items() if not gap < tolerance
     ]:

@@ -110,8 +110,8 @@ def check(files: Files, path: str, only: Collection[str] = ()) -> Manifest:
     sealed = {MANIFEST: manifest.sha256(json_bytes(about.sealed()))}
     expected = {**about.files, **skops, **sealed}
     part = {name: digest for name, digest in expected.items() if not only or name in only}
-    if found := manifest.differences(part, manifest.digests(files)):
-        raise PackageError(f"{path}: {'; '.join(found)}")
+    if faults := manifest.differences(part, manifest.digests(files)):
+        raise PackageError(f"{path}: {'; '.join(faults)}")
     return about
 
 

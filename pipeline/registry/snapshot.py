@@ -95,9 +95,9 @@ def folders(copy: Path) -> dict[Path, str]:
 
 
 def _addresses(database: sqlite3.Connection) -> list[tuple[str, str]]:
-    found = database.execute("SELECT artifact_location, experiment_id FROM experiments")
+    rows = database.execute("SELECT artifact_location, experiment_id FROM experiments")
     # A folder inside of another one goes first.
-    return sorted(((place, f"{_AT_SERVERS}/{number}") for place, number in found), reverse=True)
+    return sorted(((place, f"{_AT_SERVERS}/{number}") for place, number in rows), reverse=True)
 
 
 def refusal(copy: Path) -> str:
@@ -127,16 +127,16 @@ def _refusal(database: sqlite3.Connection) -> str:
 
 
 def _give_way(database: sqlite3.Connection, table: str) -> str:
-    found = database.execute(f"SELECT quote(name) FROM {table}")  # noqa: S608
-    names = ", ".join(name for (name,) in found)
+    rows = database.execute(f"SELECT quote(name) FROM {table}")  # noqa: S608
+    names = ", ".join(name for (name,) in rows)
     return f"DELETE FROM {table} WHERE name IN ({names});\n"  # noqa: S608
 
 
 def _copy(database: sqlite3.Connection, table: str) -> Iterator[str]:
-    found = database.execute(f"SELECT * FROM {table}")  # noqa: S608
-    columns = ", ".join(f'"{column[0]}"' for column in found.description)
+    rows = database.execute(f"SELECT * FROM {table}")  # noqa: S608
+    columns = ", ".join(f'"{column[0]}"' for column in rows.description)
     yield f"COPY {table} ({columns}) FROM STDIN;\n"
-    for row in found:
+    for row in rows:
         yield "\t".join(map(_field, row)) + "\n"
     yield "\\.\n"
 

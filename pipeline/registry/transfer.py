@@ -98,13 +98,13 @@ def _send(settings: Settings, folders: Mapping[Path, str]) -> None:
 
     """
     calls = MlflowCalls(settings.registry.tracking_uri, settings.registry.retry)
-    found = [
+    moves = [
         (path, f"{address}/{path.relative_to(folder).as_posix()}")
         for folder, address in folders.items()
         for path in (*folder.glob("*/artifacts"), *folder.glob("models/*/artifacts"))
     ]
     # Closed before an error is printed, so that the error is the last line.
-    with closing(cli.track(found, "Sending files", len(found))) as tracked:
+    with closing(cli.track(moves, "Sending files", len(moves))) as tracked:
         for path, address in tracked:
             if files := download(str(path)):
                 _send_folder(calls, path, address, files)
@@ -114,5 +114,5 @@ def _send_folder(calls: MlflowCalls, folder: Path, address: str, files: Files) -
     repository: Any = get_artifact_repository(address)
     calls.ask(lambda _: repository.log_artifacts(str(folder)), "store files")
     arrived = calls.ask(lambda _: download(address))
-    if found := manifest.differences(manifest.digests(files), manifest.digests(arrived)):
-        raise RegistryError(f"{address} has not arrived as it left: {'; '.join(found)}")
+    if faults := manifest.differences(manifest.digests(files), manifest.digests(arrived)):
+        raise RegistryError(f"{address} has not arrived as it left: {'; '.join(faults)}")

@@ -56,8 +56,8 @@ def assets(plan: Plan) -> dict[str, bytes]:
 
     """
     name = f"{plan.package}.tar.gz"
-    found = {name: RELEASE / name, SBOM.name: SBOM, package.CARD: PACKAGE / package.CARD}
+    paths = {name: RELEASE / name, SBOM.name: SBOM, package.CARD: PACKAGE / package.CARD}
     try:
-        return {name: path.read_bytes() for name, path in found.items()}
+        return {name: path.read_bytes() for name, path in paths.items()}
     except OSError as error:
         raise ReleaseError(f"cannot read {error.filename}: build the release again") from None

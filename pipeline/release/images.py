@@ -48,16 +48,16 @@ class Repository:
             ImageError: the registry refuses or does not answer.
 
         """
-        found: set[str] = set()
+        tags: set[str] = set()
         query = {"n": NAMES_AT_ONCE}
         while query:
             answer = self._ask("GET", "tags/list", params=query)
             if not answer.ok:
                 return set()
-            found |= set(answer.json()["tags"] or ())
+            tags |= set(answer.json()["tags"] or ())
             following = urlsplit(answer.links.get("next", {}).get("url", "")).query
             query = {name: values[0] for name, values in parse_qs(following).items()}
-        return found
+        return tags
 
     def find(self, reference: str) -> Found | None:
         """Return the image that a tag or a digest leads to, or None.
@@ -92,8 +92,8 @@ class Repository:
         content = self._ask("GET", f"blobs/{digest}").content
         if _sha256(content) != digest:
             raise ImageError(f"{self._host} sends another configuration than {digest}")
-        found: dict[str, Any] = json.loads(content)
-        return found
+        configuration: dict[str, Any] = json.loads(content)
+        return configuration
 
     def _ask(self, method: str, path: str, **content: Any) -> Response:
         """Ask, and once more with what the registry then wants to see."""
@@ -127,8 +127,8 @@ def login(image: str) -> tuple[str, str] | None:
     """
     registry = image.partition("/")[0]
     with explained(f"cannot read the login for {registry}"):
-        found = load_config().resolve_authconfig(registry) or {}
-    lowered = {name.lower(): value for name, value in found.items()}
+        credentials = load_config().resolve_authconfig(registry) or {}
+    lowered = {name.lower(): value for name, value in credentials.items()}
     user, password = lowered.get("username"), lowered.get("password")
     return (user, password) if user and password else None
 

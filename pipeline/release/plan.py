@@ -121,7 +121,7 @@ def begin(  # noqa: PLR0913 (all that the world holds about a tag)
     image: str,
     *,
     release: Release | None,
-    found: Found | None,
+    pushed: Found | None,
     released_as: Mapping[int, str],
 ) -> Shipped | None:
     """Say what an unfinished release of the same commit has pushed, or None to begin one.
@@ -135,21 +135,21 @@ def begin(  # noqa: PLR0913 (all that the world holds about a tag)
     """
     again = "nothing that was released is ever replaced: tag another version"
     published = release is not None and not release.draft
-    if found is None:
+    if pushed is None:
         if published:
             raise ReleaseError(f"the release {tag} is published already, without {image}")
         return None
-    built_from = found.labels.get(REVISION, "an unknown commit")
+    built_from = pushed.labels.get(REVISION, "an unknown commit")
     if built_from != revision:
         raise ReleaseError(
             f"{image} exists already, built from {built_from[:12]} and not {revision[:12]}: {again}"
         )
-    number = found.labels.get(MODEL_VERSION, "")
-    if not number.isdecimal() or MODEL_NAME not in found.labels:
+    number = pushed.labels.get(MODEL_VERSION, "")
+    if not number.isdecimal() or MODEL_NAME not in pushed.labels:
         raise ReleaseError(f"{image} exists already and does not say which model it holds: {again}")
     if published and tag in released_as.get(int(number), "").split():
-        raise ReleaseError(f"{tag} is released already, as {image}@{found.digest}: {again}")
-    return Shipped(model_version=int(number), image_id=found.image_id, digest=found.digest)
+        raise ReleaseError(f"{tag} is released already, as {image}@{pushed.digest}: {again}")
+    return Shipped(model_version=int(number), image_id=pushed.image_id, digest=pushed.digest)
 
 
 def moving_tags(version: Version, tags: Iterable[str]) -> tuple[str, ...]:
@@ -193,7 +193,7 @@ def check_package(plan: Plan, about: Manifest) -> None:
 def stale(release: Release, files: Files) -> list[Asset]:
     """Return the assets that are not, whole and byte for byte, among ``files``."""
     known = {name: f"sha256:{digest}" for name, digest in manifest.digests(files).items()}
-    return [one for one in release.assets if not one.whole or known.get(one.name) != one.digest]
+    return [a for a in release.assets if not a.whole or known.get(a.name) != a.digest]
 
 
 def missing(release: Release, files: Files) -> list[str]:

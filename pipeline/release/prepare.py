@@ -79,14 +79,14 @@ def _shipped(
 ) -> Shipped | None:
     """Return what an unfinished release of the tag has pushed, or None to begin one."""
     image, _, version = versioned.rpartition(":")
-    found = Repository(image, login(image)).find(version)
+    pushed = Repository(image, login(image)).find(version)
     marked = connect(settings.registry).versions(SERVED)
     return begin(
         tag,
         revision,
         versioned,
         release=github.find_release(tag),
-        found=found,
+        pushed=pushed,
         released_as={v.version: v.tags.get(RELEASED_AS, "") for v in marked},
     )
 

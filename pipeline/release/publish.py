@@ -43,13 +43,13 @@ def _pushed(plan: Plan, repository: Repository, engine: Engine) -> Plan:
     if saved.image_id(IMAGE) != plan.image_id:
         raise ReleaseError(f"{IMAGE} is not the image that was verified: build it again")
     engine.load(IMAGE)
-    found = repository.find(plan.version)
-    if found is None:
+    pushed = repository.find(plan.version)
+    if pushed is None:
         engine.push(plan.versioned, cli.say)
-        found = repository.find(plan.version)
-    if found is None or found.image_id != plan.image_id:
+        pushed = repository.find(plan.version)
+    if pushed is None or pushed.image_id != plan.image_id:
         raise ReleaseError(
             f"{plan.versioned} is another image than the one that was built here: it stays; tag "
             "another version, or run the whole release again if it is this one's"
         )
-    return plan.model_copy(update={"digest": found.digest})
+    return plan.model_copy(update={"digest": pushed.digest})

@@ -37,13 +37,13 @@ def run(sbom: bytes, accepted: Collection[str] = (), *, allow_unscanned: bool = 
     """
     packages = python_packages(sbom)
     try:
-        found = known(config.vulnerabilities_url(), packages)
+        vulnerable = known(config.vulnerabilities_url(), packages)
     except ScanError as error:
         if not allow_unscanned:
             raise ScanError(f"{error}: try later, or insist with --allow-unscanned") from None
         cli.fact("scan", f"NOT DONE: {error}")
         return
-    if left := refused(found, accepted):
+    if left := refused(vulnerable, accepted):
         named = "; ".join(f"{title}: {', '.join(names)}" for title, names in left.items())
         raise ReleaseError(
             f"known vulnerabilities (osv.dev): {named}: update requirements-serving.txt, or accept "
@@ -61,13 +61,14 @@ def python_packages(sbom: bytes) -> tuple[Component, ...]:
 
     """
     try:
-        addresses = [one.get("purl", "") for one in json.loads(sbom)["components"]]
-        found = {match.groups() for one in addresses if (match := _PYTHON.match(one))}
+        addresses = [component.get("purl", "") for component in json.loads(sbom)["components"]]
+        matches = map(_PYTHON.match, addresses)
+        packages = {match.groups() for match in matches if match}
     except (ValueError, LookupError, TypeError, AttributeError):
-        found = set()
-    if not found:
+        packages = set()
+    if not packages:
         raise ScanError("the SBOM lists no Python package: nothing can be scanned")
-    return tuple(Component(name=name, version=version) for name, version in sorted(found))
+    return tuple(Component(name=name, version=version) for name, version in sorted(packages))
 
 
 def known(
@@ -80,26 +81,31 @@ def known(
 
     """
     queries = [
-        {"package": {"name": one.name, "ecosystem": ECOSYSTEM}, "version": one.version}
-        for one in components
+        {"package": {"name": component.name, "ecosystem": ECOSYSTEM}, "version": component.version}
+        for component in components
     ]
     server = Server(f"the database of vulnerabilities at {shown(address)}", ScanError, wait)
     # A query changes nothing: it may be asked again, although it is a POST.
     answer = server.ask("POST", f"{address}/v1/querybatch", json={"queries": queries}, repeat=True)
     try:
-        found = [
-            tuple(one["id"] for one in each.get("vulns", ())) for each in answer.json()["results"]
+        answered = [
+            tuple(vulnerability["id"] for vulnerability in result.get("vulns", ()))
+            for result in answer.json()["results"]
         ]
     except (ValueError, LookupError, TypeError, AttributeError):
-        found = []
-    if len(found) != len(components):
+        answered = []
+    if len(answered) != len(components):
         raise ScanError(f"{server.name} does not answer about all of {len(components)} packages")
-    return {one: names for one, names in zip(components, found, strict=True) if names}
+    pairs = zip(components, answered, strict=True)
+    return {component: names for component, names in pairs if names}
 
 
 def refused(
     known: Mapping[Component, Collection[str]], accepted: Collection[str]
 ) -> dict[str, tuple[str, ...]]:
     """Return the vulnerabilities that are not accepted, by the package that has them."""
-    left = {one.title: tuple(sorted(set(names) - set(accepted))) for one, names in known.items()}
+    left = {
+        component.title: tuple(sorted(set(names) - set(accepted)))
+        for component, names in known.items()
+    }
     return {title: names for title, names in left.items() if names}

@@ -23,7 +23,11 @@ def choose(pulls: Iterable[PullRequest], repository: str, head_sha: str) -> Pull
 
 def ours(comments: Iterable[Comment], author: str) -> list[Comment]:
     """Return the comments that ``author`` wrote and marked; anybody can copy a mark."""
-    return [one for one in comments if one.author == author and one.body.startswith(MARKER)]
+    return [
+        comment
+        for comment in comments
+        if comment.author == author and comment.body.startswith(MARKER)
+    ]
 
 
 def page(report: str, head_sha: str, run_url: str = "") -> str:

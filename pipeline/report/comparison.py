@@ -56,18 +56,18 @@ def run(settings: Settings, *, require_promotion: bool = False) -> None:
     source = Source(commit=tree.commit, modified=tree.modified, trained=trained)
 
     standing = _standing(settings.registry)
-    found = model_report.build(models, standing, examiner, settings.promotion, source)
-    drawn = comparison_figures(found, model_report.predictions(found, models, standing, examiner))
+    report = model_report.build(models, standing, examiner, settings.promotion, source)
+    drawn = comparison_figures(report, model_report.predictions(report, models, standing, examiner))
     figures = {name: figure_bytes(figure) for name, figure in drawn.items()}
-    texts = pages(found, figures)
+    texts = pages(report, figures)
     files = {name: text.encode() for name, text in texts.items()}
-    files[report_record.FILE] = json_bytes(report_record.record(found))
+    files[report_record.FILE] = json_bytes(report_record.record(report))
     for name, content in files.items():
         artifacts.write_file(artifacts.REPORTS / name, content)
     artifacts.add_to(config.CiRun().step_summary, texts[MARKDOWN])
-    _show(found)
-    if require_promotion and not found.verdict.moves_alias:
-        raise NotPromotedError(f"the champion stays: {found.verdict.reason}")
+    _show(report)
+    if require_promotion and not report.verdict.moves_alias:
+        raise NotPromotedError(f"the champion stays: {report.verdict.reason}")
 
 
 def _current_models(plan: TrainingPlan, data: Data) -> dict[Family, TrainedModel]:
@@ -96,13 +96,13 @@ def _standing(settings: RegistrySettings) -> Standing:
     return Standing(champion, "" if champion else PROBLEMS["no_champion"])
 
 
-def pages(found: ModelReport, figures: Files) -> dict[str, str]:
+def pages(report: ModelReport, figures: Files) -> dict[str, str]:
     """Return the report as Markdown and as a page, by the names of their files."""
-    whole, look = markdown(found, page=True), f"verdict {found.headline.lower()}"
-    return {MARKDOWN: markdown(found), PAGE: page.html(whole, figures, look)}
+    whole, look = markdown(report, page=True), f"verdict {report.headline.lower()}"
+    return {MARKDOWN: markdown(report), PAGE: page.html(whole, figures, look)}
 
 
-def _show(found: ModelReport) -> None:
+def _show(report: ModelReport) -> None:
     rows = (
         (
             row.title,
@@ -110,11 +110,11 @@ def _show(found: ModelReport) -> None:
             estimate(row.champion),
             f"{difference(row.difference)} {row.reading}".strip(),
         )
-        for row in metric_rows(found, RANKING)
+        for row in metric_rows(report, RANKING)
     )
     columns = ("", "challenger", "champion", "difference")
     cli.show_table("Cross-validation on equal folds", columns, rows)
-    cli.fact("challenger", f"{FAMILY_TITLES[found.winner]}")
-    cli.fact("champion", f"{found.champion.sentence}")
-    cli.fact("verdict", f"{found.headline.lower()}: {found.reason}")
+    cli.fact("challenger", f"{FAMILY_TITLES[report.winner]}")
+    cli.fact("champion", f"{report.champion.sentence}")
+    cli.fact("verdict", f"{report.headline.lower()}: {report.reason}")
     cli.fact("report", f"{artifacts.REPORTS / PAGE}")

@@ -45,12 +45,12 @@ LIMIT: Final = "The gate's limit"
 FEW: Final = "Too few patients of one outcome to judge by"
 
 
-def comparison_figures(found: ModelReport, predictions: Predictions) -> dict[str, Figure]:
+def comparison_figures(report: ModelReport, predictions: Predictions) -> dict[str, Figure]:
     """Return every figure by the name of its file.
 
     ``predictions`` are those of one or two models by title, the challenger first.
     """
-    known = (found.challenger, found.champion.evaluation)
+    known = (report.challenger, report.champion.evaluation)
     summaries = {title: e.metrics for title, e in zip(predictions, known, strict=False) if e}
     titles, folds = list(predictions), described(predictions)
     by_slice = f"ROC-AUC by {wording.SLICES}"
@@ -59,11 +59,11 @@ def comparison_figures(found: ModelReport, predictions: Predictions) -> dict[str
     return {
         "roc.png": roc(predictions, summaries),
         "precision_recall.png": precision_recall(predictions, summaries),
-        "reliability.png": reliability_curves(predictions, found.plan.calibration_bins),
+        "reliability.png": reliability_curves(predictions, report.plan.calibration_bins),
         "distributions.png": distributions(predictions),
         "decision_curve.png": decision_curves(predictions),
-        "slices.png": forest(titles, slice_rows(found), by_slice, folds),
-        "external.png": forest(titles, cohort_rows(found), elsewhere, fitted),
+        "slices.png": forest(titles, slice_rows(report), by_slice, folds),
+        "external.png": forest(titles, cohort_rows(report), elsewhere, fitted),
     }
 
 
@@ -205,11 +205,11 @@ def _intervals(
     offset: float = 0.0,
 ) -> None:
     (colour, marker), places = mark, np.arange(len(rows)) + offset
-    known = [found or UNKNOWN for found in given]
-    ends = [found.low for found in known], [found.high for found in known]
+    known = [estimate or UNKNOWN for estimate in given]
+    ends = [estimate.low for estimate in known], [estimate.high for estimate in known]
     axes.hlines(places, *ends, color=colour, linewidth=1.8)
     faces = ["white" if row.few else colour for row in rows]
-    means = [found.mean for found in known]
+    means = [estimate.mean for estimate in known]
     axes.scatter(means, places, 36, marker=marker, facecolors=faces, edgecolors=colour, zorder=3)
 
 

@@ -40,7 +40,7 @@ def model_figures(
     ``bins`` groups predicted probabilities.
     """
     titled = {FAMILY_TITLES[family]: given for family, given in predictions.items()}
-    summarised = {FAMILY_TITLES[family]: found for family, found in summaries.items()}
+    summarised = {FAMILY_TITLES[family]: summary for family, summary in summaries.items()}
     return {
         "roc.png": roc(titled, summarised),
         "precision_recall.png": precision_recall(titled, summarised),

@@ -130,8 +130,8 @@ class ModelReport(Record):
     @property
     def champion_title(self) -> str:
         """Return how figures name the champion, or nothing when there is none to show."""
-        found = self.champion.evaluation
-        return f"Champion: {FAMILY_TITLES[found.family]}" if found else ""
+        evaluation = self.champion.evaluation
+        return f"Champion: {FAMILY_TITLES[evaluation.family]}" if evaluation else ""
 
     @property
     def undecided(self) -> bool:

@@ -32,14 +32,14 @@ def run(folder: Path, head_sha: str, run_id: str = "", author: str = comment.AUT
         return
     run_url = f"{ci.source}/actions/runs/{run_id}" if ci.source and run_id else ""
     body = comment.page(_report(folder / report_record.FILE), head_sha, run_url)
-    found = comment.ours(github.comments(pull.number), author)
-    if found:
-        github.edit_comment(found[0], body)
+    ours = comment.ours(github.comments(pull.number), author)
+    if ours:
+        github.edit_comment(ours[0], body)
     else:
         github.create_comment(pull.number, body)
-    for further in found[1:]:
+    for further in ours[1:]:
         github.delete_comment(further)
-    cli.fact("comment", f"{'edited' if found else 'made'} on pull request {pull.number}")
+    cli.fact("comment", f"{'edited' if ours else 'made'} on pull request {pull.number}")
 
 
 def _report(path: Path) -> str:

@@ -172,9 +172,9 @@ class ReportRecord(Record):
     policy: PromotionPolicy
 
 
-def record(found: ModelReport) -> ReportRecord:
+def record(shown: ModelReport) -> ReportRecord:
     """Return a report as a record; of a problem it keeps the kind."""
-    values, champion = found.model_dump(), found.champion
+    values, champion = shown.model_dump(), shown.champion
     _, _, number = champion.title.partition(f"{SERVED}/")
     compared = {
         family: {name: comparison[name] for name in Differences.model_fields}
@@ -199,9 +199,9 @@ def _problem(champion: Champion) -> Problem | None:
     return next(said, "unreadable")
 
 
-def report(found: ReportRecord) -> ModelReport:
+def report(stored: ReportRecord) -> ModelReport:
     """Return the report that a record was made from; a problem is said in general words."""
-    values, version = found.model_dump(exclude={"schema_version"}), found.champion
+    values, version = stored.model_dump(exclude={"schema_version"}), stored.champion
     title = "" if version.version is None else f"{SERVED}/{version.version}"
     champion = Champion(
         title=UNKNOWN if version.problem == "no_answer" else title,
@@ -211,7 +211,7 @@ def report(found: ReportRecord) -> ModelReport:
     )
     comparisons = {
         family: {"champion": champion.title, **values["comparisons"][family]}
-        if family in found.comparisons
+        if family in stored.comparisons
         else _not_compared(champion)
         for family in FAMILIES
     }
@@ -237,6 +237,6 @@ def read(content: bytes) -> ModelReport:
     try:
         return report(ReportRecord.model_validate_json(content, strict=True))
     except ValidationError as error:
-        other = any(found["loc"] == ("schema_version",) for found in error.errors())
+        other = any(each["loc"] == ("schema_version",) for each in error.errors())
     form = "has another schema version than" if other else "is not a record of the form that"
     raise ArtifactError(f"its {FILE} {form} the default branch reads")

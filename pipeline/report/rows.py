@@ -103,11 +103,11 @@ def metric_rows(report: ModelReport, metrics: Sequence[Metric]) -> list[MetricRo
     ]
 
 
-def _reading(metric: Metric, found: Estimate | None) -> str:
+def _reading(metric: Metric, difference: Estimate | None) -> str:
     """Say better or worse where the whole interval is on one side of zero."""
-    if found is None or not (found.low > 0 or found.high < 0):
+    if difference is None or not (difference.low > 0 or difference.high < 0):
         return ""
-    return "better" if (found.mean > 0) != (metric in LOWER_IS_BETTER) else "worse"
+    return "better" if (difference.mean > 0) != (metric in LOWER_IS_BETTER) else "worse"
 
 
 def slice_rows(report: ModelReport) -> list[GroupRow]:
@@ -166,12 +166,12 @@ def family_rows(report: ModelReport) -> list[FamilyRow]:
     return [
         FamilyRow(
             title=FAMILY_TITLES[family],
-            roc_auc=found.metrics.get("roc_auc"),
-            brier=found.metrics.get("brier"),
+            roc_auc=evaluation.metrics.get("roc_auc"),
+            brier=evaluation.metrics.get("brier"),
             difference=_difference(report.comparisons[family], report.policy.metric),
             verdict=report.verdict_on(family),
         )
-        for family, found in report.evaluations.items()
+        for family, evaluation in report.evaluations.items()
     ]
 
 

@@ -175,7 +175,7 @@ def found(revision=REVISION, version="4", name="heart_disease"):
 @pytest.mark.parametrize("published", [None, github_release(draft=True)], ids=["none", "draft"])
 def test_a_tag_that_nobody_released_begins(published, listed):
     """A draft is nothing yet."""
-    got = plan.begin("v1.2.3", REVISION, IMAGE, release=published, found=None, released_as=listed)
+    got = plan.begin("v1.2.3", REVISION, IMAGE, release=published, pushed=None, released_as=listed)
     assert got is None
 
 
@@ -194,7 +194,7 @@ def test_a_tag_that_nobody_released_begins(published, listed):
 def test_a_release_that_was_interrupted_is_taken_up_with_what_it_pushed(published, listed):
     """Whatever is champion by now."""
     got = plan.begin(
-        "v1.2.3", REVISION, IMAGE, release=published, found=found(), released_as=listed
+        "v1.2.3", REVISION, IMAGE, release=published, pushed=found(), released_as=listed
     )
 
     assert got == Shipped(model_version=4, image_id="sha256:c", digest=DIGEST)
@@ -220,7 +220,7 @@ def test_a_release_that_was_interrupted_is_taken_up_with_what_it_pushed(publishe
 def test_what_was_released_is_never_replaced(published, image, listed, said):
     """One line that says what is in the way."""
     with pytest.raises(ReleaseError, match=said) as error:
-        plan.begin("v1.2.3", REVISION, IMAGE, release=published, found=image, released_as=listed)
+        plan.begin("v1.2.3", REVISION, IMAGE, release=published, pushed=image, released_as=listed)
     assert "\n" not in str(error.value)
 
 
