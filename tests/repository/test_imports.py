@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT
 
@@ -115,3 +116,16 @@ def test_what_the_service_shares_imports_nothing_heavy(tmp_path, module):
 def test_a_task_before_the_registry_does_not_wait_for_mlflow(tmp_path, task):
     """Importing it takes seconds."""
     assert "mlflow" not in after_importing(tmp_path, f"pipeline.{task}")["modules"]
+
+
+def test_the_bento_carries_what_the_service_imports_and_nothing_else(tmp_path):
+    """A module that is missing would stop the image when it starts."""
+    patterns = yaml.safe_load((ROOT / "bentofile.yaml").read_text())["include"]
+    carried = {path for pattern in patterns for path in ROOT.glob(pattern.removeprefix("/"))}
+    modules = [f"pipeline.serving.{name}" for name in ("__main__", "probe", "versions")]
+    loaded = after_importing(tmp_path, "pipeline.service", *modules)["modules"]
+    imported = {f"{name.replace('.', '/')}.py" for name in loaded if name.startswith("pipeline.")}
+    files = {ROOT / name for name in imported if (ROOT / name).exists()}
+    rooms = {path.parent / "__init__.py" for path in files}
+
+    assert {path for path in carried if path.suffix == ".py"} == files | rooms
