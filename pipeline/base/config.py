@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, get_origin
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -105,7 +105,7 @@ class Settings(BaseSettings):
 
     workers: Annotated[int, Field(ge=-1), AfterValidator(_some)]
     source: DownloadPlan
-    features: FeatureNumbers
+    features: Annotated[FeatureNumbers, BeforeValidator(_in_its_place)]
     models: ModelParameters
     model_seed: Annotated[int, Field(ge=0, lt=2**32)]
     evaluation: EvaluationPlan
@@ -114,11 +114,6 @@ class Settings(BaseSettings):
     registry: RegistrySettings
     registry_branch: RegistryBranchSettings
     packaging: PackagingPlan
-
-    @field_validator("features", mode="before")
-    @classmethod
-    def _in_its_place(cls, features: Any) -> Any:
-        return _in_its_place(features)
 
     @field_validator("models", mode="before")
     @classmethod

@@ -26,7 +26,7 @@ ENVIRONMENT: Final = "environment/"
 PACKAGED_WITH: Final = f"{ENVIRONMENT}packaged_with.json"
 GOLDEN: Final = "golden_patients.json"
 CARD: Final = "MODEL_CARD.md"
-# What serves a package needs of it: no pickle, and nothing that only scikit-learn reads.
+# The files that a service needs: no pickle, and nothing that only scikit-learn reads.
 SERVED_MODEL: Final = f"{MODEL}{ONNX}"
 SERVED: Final = (MANIFEST, SERVED_MODEL, GOLDEN, "patient.schema.json", PACKAGED_WITH, CARD)
 

@@ -21,9 +21,9 @@ from pipeline.table import parsing, source
 from pipeline.table.contract import FEATURES
 from pipeline.training import trained_model
 
-# What MLflow writes about the environment a model was logged in.
+# MLflow's files about the environment that a model was logged in.
 SNAPSHOTS = ("requirements.txt", "conda.yaml", "python_env.yaml")
-# What task 3 says about a version that it promotes.
+# The tags and figures that task 3 gives a version that it promotes.
 PROMOTION_TAGS = ("family", "git_commit", "data_digest", "promoted_from", "promoted_at")
 PROMOTION_FIGURES = ("roc_auc", "brier", "threshold")
 # The blocks that scikit-learn does not have, under both names that models give them, and the

@@ -15,14 +15,14 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from pipeline.base.errors import RegistryError
 from pipeline.registry.mlflow_server import ARTIFACTS
 
-# Where a server keeps files, whatever that is.
+# The address of files at a server, for any place that it keeps them in.
 _AT_SERVERS: Final = "mlflow-artifacts:"
 
 _LOCATIONS: Final = (
     *(("experiments", "artifact_location"), ("runs", "artifact_uri")),
     *(("logged_models", "artifact_location"), ("model_versions", "storage_location")),
 )
-# What runs, models and versions consist of; each table after those that it refers to.
+# The tables of runs, models and versions, each after those that it refers to.
 _TABLES: Final = (
     *("experiments", "experiment_tags", "runs", "tags", "params", "metrics", "latest_metrics"),
     *("datasets", "inputs", "input_tags", "logged_models", "logged_model_tags"),
@@ -111,7 +111,7 @@ def rows(copy: Path) -> str:
 
     Models and experiments that have been made there and hold nothing give way.
     """
-    # Whatever is changed here is not kept.
+    # These changes are not committed: the copy stays as it is.
     with closing(sqlite3.connect(copy)) as database:
         for location, address in _addresses(database):
             _relocate(database, location, address)

@@ -26,7 +26,7 @@ def run(settings: Settings) -> None:
     plan = _pushed(plan, repository, engine)
     folder.write_plan(plan)
     artifacts.add_to(config.CiRun().output, f"image={plan.image}\ndigest={plan.digest}\n")
-    # What is pulled must not be what was built here.
+    # Without the local image, the pull brings the one that was pushed.
     engine.remove(plan.versioned)
     engine.pull(plan.pinned)
     verify(settings, plan.pinned, PACKAGE)

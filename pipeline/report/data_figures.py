@@ -91,7 +91,7 @@ def _histogram(axes: Axes, field: Field, table: pd.DataFrame) -> None:
         share = np.histogram(values, edges)[0] / len(values) * 100
         axes.stairs(share, edges, fill=True, color=colour, alpha=0.25)
         axes.stairs(share, edges, color=colour, linewidth=1.6, label=label)
-        # Where both medians are the same, one's dashes fill the other's gaps.
+        # If both medians are equal, the dashes of one fill the gaps of the other.
         dashes = (DASH * outcome, (DASH, DASH))
         axes.axvline(values.median(), color=colour, linestyle=dashes, linewidth=1.4)
 

@@ -26,7 +26,7 @@ RANKING: Final[tuple[Metric, ...]] = (
 DECIDING: Final[tuple[Metric, ...]] = (
     *("sensitivity", "specificity", "ppv", "npv", "accuracy", "f1"),
 )
-# What to aim for, where more is not better.
+# The aim of each metric of which more is not better.
 AIMS: Final[Mapping[Metric, str]] = {
     **dict.fromkeys(LOWER_IS_BETTER, "less is better"),
     "calibration_slope": "1 is right",

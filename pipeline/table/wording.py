@@ -22,7 +22,7 @@ POSITIVE: Final = "ill"
 NEGATIVE: Final = "healthy"
 SLICES: Final = "sex and age"
 REFERENCE: Final = "The angiogram says"
-# Where the title of a column does not say which of its two values is the higher one.
+# Titles of the columns whose own title does not say which of two values is the higher one.
 AXES: Final = {TARGET: "Heart disease", "sex": "Sex (male)"}
 
 # --- the data
