@@ -41,10 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = config.load()
     data, plan = _data(), workspace.plan(settings)
     started = perf_counter()
-    fitted = {
-        f: fitting.fit(f, data, plan, settings.workers, lambda predictions, _: predictions)
-        for f in families
-    }
+    fitted = fitting.fit(families, data, plan, settings.workers, lambda predictions, _: predictions)
     ended = perf_counter()
     _store(fitted, data.training[list(FEATURES)].head(), plan)
     took = {"fitting": ended - started, "registering": perf_counter() - ended}

@@ -11,14 +11,12 @@ from pipeline.base.encoding import json_bytes
 from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, METRIC_TITLES, Family, Metric
 from pipeline.base.pages import estimate, render
-from pipeline.evaluation.cross_validation import Watch
 from pipeline.evaluation.metrics import Ablation
 from pipeline.report import page
 from pipeline.report.drawing import figure_bytes
 from pipeline.report.model_figures import model_figures
 from pipeline.table import wording
 from pipeline.table.contract import EXTERNAL
-from pipeline.table.engineered import engineered
 from pipeline.training import families, fitting, workspace
 from pipeline.training.families import FAMILY_TITLES
 from pipeline.training.trained_model import TrainedModel
@@ -39,21 +37,9 @@ def run(settings: Settings) -> float:
     data, plan = workspace.read_data(), workspace.plan(settings)
     families.check(plan)
     started = perf_counter()
-    fitted = {f: fitting.fit(f, data, plan, settings.workers, _watch(f)) for f in FAMILIES}
-    ablations = [
-        fitting.ablate(
-            family,
-            feature.name,
-            fitted[family].predictions,
-            data,
-            plan,
-            repeats=settings.ablation_repeats,
-            workers=settings.workers,
-            watch=_watch(family, f" without {feature.name}"),
-        )
-        for feature in engineered(plan.features)
-        for family in FAMILIES
-    ]
+    fitted = fitting.fit(FAMILIES, data, plan, settings.workers, cli.watch("Cross-validation"))
+    short = fitting.shortened(plan, settings.ablation_repeats)
+    ablations = fitting.ablate(fitted, data, short, settings.workers, cli.watch("Ablation"))
     seconds = perf_counter() - started
 
     models = {family: fitting.describe(family, fitted[family], data, plan) for family in FAMILIES}
@@ -65,10 +51,6 @@ def run(settings: Settings) -> float:
         artifacts.write_file(artifacts.REPORTS / name, text.encode())
     _show(models)
     return seconds
-
-
-def _watch(family: Family, suffix: str = "") -> Watch:
-    return cli.watch(f"{FAMILY_TITLES[family]}{suffix}")
 
 
 def _files(models: Models, ablations: Sequence[Ablation]) -> dict[str, bytes]:
@@ -104,6 +86,7 @@ def _pages(
         "ablation_repeats": min(settings.ablation_repeats, settings.evaluation.repeats),
         "data_digest": next(iter(models.values())).parameters.data_digest,
         "plan": settings.evaluation,
+        "threshold": settings.threshold,
         "metric_titles": METRIC_TITLES,
         "family_titles": FAMILY_TITLES,
         "cohort_titles": {cohort.name: cohort.title for cohort in EXTERNAL},

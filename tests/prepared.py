@@ -18,7 +18,7 @@ from pipeline.model_packaging import ModelPackager
 from pipeline.registry.client import Registry
 from tests.conftest import QUICK, lay_out
 
-QUICKER = QUICK | {"EVALUATION__THRESHOLD_FOLDS": "2", "MODELS__RANDOM_FOREST__N_ESTIMATORS": "10"}
+QUICKER = QUICK | {"MODELS__RANDOM_FOREST__N_ESTIMATORS": "10"}
 
 
 def be_in(folder, patch):

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.base import config
 from pipeline.base.names import FAMILIES
-from pipeline.evaluation import cross_validation
+from pipeline.evaluation import cross_validation, threshold
 from pipeline.table import parsing
 from pipeline.table.contract import FEATURES
 from pipeline.training import conversion, families, workspace
@@ -69,10 +69,9 @@ def converted(fitted):
 
 
 @pytest.fixture(scope="session")
-def answers(build, training, plan):
-    """Return each family's out-of-fold predictions of two repeats."""
+def answers(build, training, plan, quick):
+    """Return each family's out-of-fold predictions of two repeats, with their thresholds."""
     twice = plan.model_copy(update={"repeats": 2})
-    return {
-        family: cross_validation.cross_validate(build(family), training, twice, 1)
-        for family in FAMILIES
-    }
+    models = {family: build(family) for family in FAMILIES}
+    predictions = cross_validation.cross_validate(models, training, twice, 1)
+    return {f: threshold.decide(found, quick.threshold) for f, found in predictions.items()}

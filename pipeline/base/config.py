@@ -32,6 +32,7 @@ from pipeline.base.policies import (
     PromotionPolicy,
     RetentionPolicy,
     RetryPolicy,
+    ThresholdRule,
 )
 from pipeline.base.records import Record
 
@@ -109,6 +110,7 @@ class Settings(BaseSettings):
     models: ModelParameters
     model_seed: Annotated[int, Field(ge=0, lt=2**32)]
     evaluation: EvaluationPlan
+    threshold: ThresholdRule
     ablation_repeats: Annotated[int, Field(ge=1)]
     promotion: PromotionPolicy
     registry: RegistrySettings

@@ -43,18 +43,42 @@ FeatureNumbers = dict[str, JsonValue]
 
 
 class EvaluationPlan(Record):
-    """The cross-validation of a model. Two models are comparable when their plans are equal.
-
-    Without ``threshold_folds`` no decision threshold is chosen.
-    """
+    """The cross-validation of a model. Two models are comparable when their plans are equal."""
 
     folds: Annotated[int, Field(ge=2, le=1000)]
     repeats: Annotated[int, Field(ge=1, le=1000)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    threshold_folds: Annotated[int, Field(ge=2, le=1000)] | None
     calibration_bins: Annotated[int, Field(ge=2, le=1000)]
     bootstrap_samples: Annotated[int, Field(ge=100, le=1_000_000)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
+
+
+class ThresholdRule(Record):
+    """The rule by which a model gets its decision threshold.
+
+    ``fixed``: the threshold is ``value``, a probability. ``sensitivity``: it finds at least the
+    share ``value`` of the positives. ``cost``: a false negative costs ``value`` false positives.
+    """
+
+    rule: Literal["fixed", "sensitivity", "cost"]
+    value: Annotated[float, Field(ge=0, le=1000)]
+
+    @model_validator(mode="after")
+    def _in_range(self) -> "ThresholdRule":
+        if self.rule == "cost" and self.value == 0:
+            raise ValueError("a cost must be above 0")
+        if self.rule != "cost" and self.value > 1:
+            raise ValueError(f"the value of {self.rule} lies between 0 and 1")
+        return self
+
+    @property
+    def words(self) -> str:
+        """Return the rule in words that go on after a threshold."""
+        return {
+            "fixed": "fixed",
+            "sensitivity": f"finds at least {self.value:.0%} of the positives",
+            "cost": f"a false negative costs {self.value:g} false positives",
+        }[self.rule]
 
 
 class Limits(Record):

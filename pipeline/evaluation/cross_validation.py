@@ -7,21 +7,21 @@ It gives one table, the out-of-fold predictions, with a row for each of them:
 ``row``               the row of the training table
 ``outcome``           0 or 1
 ``probability``       of a positive outcome, by a model that never saw the row
-``threshold``         chosen inside the fold's training rows
 ====================  ==========================================================
 
 Every figure about a model is a view of that table, so two models are compared row by row.
+`pipeline.evaluation.threshold` adds the decision threshold of each fold.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone
-from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
+from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
@@ -33,7 +33,7 @@ Vector = npt.NDArray[np.float64]
 # Takes the predictions of one fold after the other, and their number; gives them on as they come.
 Watch = Callable[[Iterable[pd.DataFrame], int], Iterable[pd.DataFrame]]
 
-UNCHOSEN_THRESHOLD: Final = 0.5
+Name = TypeVar("Name", bound=Hashable)
 
 
 class Fold(NamedTuple):
@@ -60,26 +60,29 @@ def _unwatched(predictions: Iterable[pd.DataFrame], total: int) -> Iterable[pd.D
 
 
 def cross_validate(
-    model: Pipeline,
+    models: Mapping[Name, Pipeline],
     table: pd.DataFrame,
     plan: EvaluationPlan,
     workers: int,
     watch: Watch = _unwatched,
-) -> pd.DataFrame:
-    """Return the out-of-fold predictions of ``model`` on ``table``, with the contract's columns.
+) -> dict[Name, pd.DataFrame]:
+    """Return the out-of-fold predictions of each model on ``table``, with the contract's columns.
 
-    ``model`` is cloned for each fold and stays as it is. ``workers`` processes fit at once (-1:
-    one per core); the predictions do not depend on their number. ``watch`` sees the folds go by.
+    The models are cloned for each fold and stay as they are. ``workers`` processes fit at once (-1:
+    one per core), whichever model is next; the predictions do not depend on their number.
+    ``watch`` sees the folds of all models go by.
     """
     folds = fold_plan(table, plan)
     parallel = Parallel(n_jobs=workers, return_as="generator")
-    predictions = parallel(delayed(_predict_fold)(model, table, fold, plan) for fold in folds)
-    return pd.concat(watch(predictions, len(folds)), ignore_index=True)
+    jobs = (delayed(_predict_fold)(m, table, fold) for m in models.values() for fold in folds)
+    predictions = list(watch(parallel(jobs), len(models) * len(folds)))
+    parts = (predictions[i : i + len(folds)] for i in range(0, len(predictions), len(folds)))
+    return {
+        name: pd.concat(each, ignore_index=True) for name, each in zip(models, parts, strict=True)
+    }
 
 
-def _predict_fold(
-    model: Pipeline, table: pd.DataFrame, fold: Fold, plan: EvaluationPlan
-) -> pd.DataFrame:
+def _predict_fold(model: Pipeline, table: pd.DataFrame, fold: Fold) -> pd.DataFrame:
     seen, unseen = table.iloc[fold.train], table.iloc[fold.test]
     return pd.DataFrame(
         {
@@ -88,7 +91,6 @@ def _predict_fold(
             "row": fold.test,
             "outcome": unseen[TARGET].to_numpy(),
             "probability": probability(fit(model, seen), unseen),
-            "threshold": choose_threshold(model, seen, plan),
         }
     )
 
@@ -111,33 +113,3 @@ def probability(fitted: Pipeline, table: pd.DataFrame) -> Vector:
     """
     with threadpool_limits(1):
         return np.asarray(fitted.predict_proba(table[list(FEATURES)])[:, 1], dtype=np.float64)
-
-
-def choose_threshold(model: Pipeline, table: pd.DataFrame, plan: EvaluationPlan) -> float:
-    """Choose the decision threshold from predictions of rows that the model did not see.
-
-    A plan without ``threshold_folds`` leaves it at one half.
-    """
-    if plan.threshold_folds is None:
-        return UNCHOSEN_THRESHOLD
-    splits = StratifiedKFold(plan.threshold_folds).split(table, table[TARGET])
-    predictions = np.full(len(table), np.nan)
-    for train, test in splits:
-        predictions[test] = probability(fit(model, table.iloc[train]), table.iloc[test])
-    return youden_threshold(table[TARGET].to_numpy(), predictions)
-
-
-def youden_threshold(outcome: npt.NDArray[Any], probability: Vector) -> float:
-    """Return the threshold with the greatest sensitivity + specificity - 1 (Youden 1950).
-
-    Candidates lie midway between neighbouring probabilities; of several that are equally good the
-    middle one is taken. Rounded to three decimals, so that a person can say it.
-    """
-    values = np.unique(probability)
-    candidates = (values[:-1] + values[1:]) / 2 if len(values) > 1 else values
-    positive = np.sort(probability[outcome == 1])
-    negative = np.sort(probability[outcome == 0])
-    missed = np.searchsorted(positive, candidates) / len(positive)
-    cleared = np.searchsorted(negative, candidates) / len(negative)
-    best = np.flatnonzero(np.isclose(cleared - missed, (cleared - missed).max()))
-    return round(float(candidates[best[len(best) // 2]]), 3)

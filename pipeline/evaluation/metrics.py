@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from pipeline.base.names import Family, Metric
-from pipeline.base.policies import EvaluationPlan
+from pipeline.base.policies import EvaluationPlan, ThresholdRule
 from pipeline.base.records import Estimate, Record
 from pipeline.evaluation.behaviour import Behaviour, Leaks
 from pipeline.evaluation.bootstrap import (
@@ -62,10 +62,14 @@ class GroupDifference(Record):
 
 
 class Evaluation(Record):
-    """All that is known about a fitted model: the gate judges it without a champion."""
+    """All that is known about a fitted model: the gate judges it without a champion.
+
+    ``threshold_rule`` is None in the files of older champions.
+    """
 
     family: Family
     threshold: float
+    threshold_rule: ThresholdRule | None = None
     metrics: dict[Metric, Estimate]
     slices: tuple[Group, ...]
     external: tuple[Group, ...]
@@ -74,10 +78,7 @@ class Evaluation(Record):
 
 
 class Ablation(Record):
-    """The gain by an engineered feature: a family with it minus without it, on equal folds.
-
-    Both decide at one half: no threshold is chosen for an ablation.
-    """
+    """The gain by an engineered feature: a family with it minus without it, on equal folds."""
 
     family: Family
     feature: str

@@ -6,7 +6,7 @@ from typing import Final
 
 import pandas as pd
 
-from pipeline.evaluation import cross_validation, metrics
+from pipeline.evaluation import cross_validation, metrics, threshold
 from pipeline.evaluation.cross_validation import Watch
 from pipeline.evaluation.metrics import Evaluation
 from pipeline.gate.decision import Comparison
@@ -53,15 +53,16 @@ class Examiner:
 
     def examine(self, model: TrainedModel, title: str) -> pd.DataFrame:
         """Return the out-of-fold predictions of a model's pipeline, cloned unfitted."""
-        if model.digest not in self.predictions:
-            self.predictions[model.digest] = cross_validation.cross_validate(
-                model.pipeline,
+        digest = model.digest
+        if digest not in self.predictions:
+            self.predictions |= cross_validation.cross_validate(
+                {digest: model.pipeline},
                 self.data.training,
                 self.plan.evaluation,
                 self.workers,
                 self.watch(title),
             )
-        return self.predictions[model.digest]
+        return threshold.decide(self.predictions[digest], model.threshold_rule)
 
     def evaluate(self, model: TrainedModel, title: str) -> Evaluation:
         """Return everything the gate asks about a fitted model, by today's data and plan.
@@ -70,7 +71,12 @@ class Examiner:
             ValueError: the model does not fit today's data.
 
         """
-        fitted = Fitted(self.examine(model, title), model.pipeline, model.evaluation.threshold)
+        fitted = Fitted(
+            self.examine(model, title),
+            model.pipeline,
+            model.evaluation.threshold,
+            model.threshold_rule,
+        )
         return fitting.evaluate(model.evaluation.family, fitted, self.data, self.plan)
 
     def challenge(self, challenger: TrainedModel, incumbent: Incumbent | None) -> Comparison | None:
@@ -84,7 +90,7 @@ class Examiner:
     def compare(self, challenger: TrainedModel, champion: TrainedModel, title: str) -> Comparison:
         """Return challenger minus champion; a champion that cannot be evaluated is the problem."""
         same_data = challenger.parameters.data_digest == champion.parameters.data_digest
-        if challenger.digest == champion.digest:
+        if challenger.same(champion):
             return Comparison(champion=title, identical=True)
         try:
             return self._differences(challenger, champion, title, same_data=same_data)

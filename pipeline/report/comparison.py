@@ -3,6 +3,7 @@
 Reads the registry and changes nothing in it.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.base import artifacts, cli, config, git
@@ -49,10 +50,11 @@ def run(settings: Settings, *, require_promotion: bool = False) -> None:
     plan, workers = workspace.plan(settings), settings.workers
     families.check(plan)
     kept = _current_models(plan, data)
-    models = {f: kept.get(f) or _train(f, data, plan, workers) for f in FAMILIES}
+    trained = tuple(family for family in FAMILIES if family not in kept)
+    known = kept | _train(trained, data, plan, workers)
+    models = {family: known[family] for family in FAMILIES}
     examiner = Examiner(data, plan, workers, cli.watch)
     examiner.know(models.values())
-    trained = tuple(family for family in FAMILIES if family not in kept)
     source = Source(commit=tree.commit, modified=tree.modified, trained=trained)
 
     standing = _standing(settings.registry)
@@ -80,9 +82,13 @@ def _current_models(plan: TrainingPlan, data: Data) -> dict[Family, TrainedModel
     return {f: model for f, model in models.items() if not today[f].differing(model.parameters)}
 
 
-def _train(family: Family, data: Data, plan: TrainingPlan, workers: int) -> TrainedModel:
-    fitted = fitting.fit(family, data, plan, workers, cli.watch(FAMILY_TITLES[family]))
-    return fitting.describe(family, fitted, data, plan)
+def _train(
+    chosen: Sequence[Family], data: Data, plan: TrainingPlan, workers: int
+) -> dict[Family, TrainedModel]:
+    if not chosen:
+        return {}
+    fitted = fitting.fit(chosen, data, plan, workers, cli.watch("Cross-validation"))
+    return {family: fitting.describe(family, fitted[family], data, plan) for family in chosen}
 
 
 def _standing(settings: RegistrySettings) -> Standing:

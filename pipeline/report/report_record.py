@@ -20,7 +20,7 @@ from pydantic import (
 
 from pipeline.base.errors import ArtifactError
 from pipeline.base.names import FAMILIES, SERVED, Family, Metric
-from pipeline.base.policies import EvaluationPlan, Probability, PromotionPolicy
+from pipeline.base.policies import EvaluationPlan, Probability, PromotionPolicy, ThresholdRule
 from pipeline.base.records import Identifier, Record
 from pipeline.gate.decision import Comparison
 from pipeline.gate.examiner import MISFIT
@@ -134,6 +134,7 @@ class Evaluation(Record):
 
     family: Family
     threshold: Probability
+    threshold_rule: ThresholdRule | None
     metrics: dict[Metric, Estimate]
     slices: Annotated[tuple[Group, ...], _FEW]
     external: Annotated[tuple[Group, ...], _FEW]
@@ -162,7 +163,7 @@ class Version(Record):
 class ReportRecord(Record):
     """All that a report is rendered from. ``comparisons`` has the families that were compared."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     evaluations: Annotated[dict[Family, Evaluation], Field(min_length=4)]
     comparisons: dict[Family, Differences]
     champion: Version
@@ -186,7 +187,7 @@ def record(shown: ModelReport) -> ReportRecord:
         "problem": _problem(champion),
         "evaluation": values["champion"]["evaluation"],
     }
-    changed = {"schema_version": 1, "comparisons": compared, "champion": version}
+    changed = {"schema_version": 2, "comparisons": compared, "champion": version}
     return ReportRecord.model_validate(values | changed)
 
 

@@ -1,5 +1,6 @@
 """Training: from the tables and a plan to a trained model and all that is known about it."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,11 +11,14 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from pipeline.base import arithmetic, manifest
-from pipeline.base.names import Family
-from pipeline.evaluation import behaviour, cross_validation, metrics
+from pipeline.base.names import Family, Metric
+from pipeline.base.policies import ThresholdRule
+from pipeline.base.records import Estimate
+from pipeline.evaluation import behaviour, cross_validation, metrics, threshold
 from pipeline.evaluation.cross_validation import Watch
 from pipeline.evaluation.metrics import Ablation, Evaluation
 from pipeline.table import expectations
+from pipeline.table.engineered import engineered
 from pipeline.training import conversion, families, persistence
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.trained_model import Parameters, TrainedModel
@@ -29,11 +33,12 @@ class Data(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """A fitted family: its out-of-fold predictions, the pipeline, the threshold."""
+    """A fitted family: its out-of-fold predictions, the pipeline, the threshold and its rule."""
 
     predictions: pd.DataFrame
     pipeline: Pipeline
     threshold: float
+    rule: ThresholdRule
 
 
 def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Parameters:
@@ -52,19 +57,27 @@ def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Paramete
         features=plan.features,
         exam=plan.evaluation,
         kernel=arithmetic.kernel(),
+        threshold=plan.threshold,
     )
 
 
-def fit(family: Family, data: Data, plan: TrainingPlan, workers: int, watch: Watch) -> Fitted:
-    """Cross-validate a family, then fit it to the whole training table."""
-    model = families.build(family, plan)
-    return Fitted(
-        predictions=cross_validation.cross_validate(
-            model, data.training, plan.evaluation, workers, watch
-        ),
-        pipeline=cross_validation.fit(model, data.training),
-        threshold=cross_validation.choose_threshold(model, data.training, plan.evaluation),
+def fit(
+    chosen: Sequence[Family], data: Data, plan: TrainingPlan, workers: int, watch: Watch
+) -> dict[Family, Fitted]:
+    """Cross-validate families side by side, then fit each to the whole training table."""
+    models = {family: families.build(family, plan) for family in chosen}
+    predictions = cross_validation.cross_validate(
+        models, data.training, plan.evaluation, workers, watch
     )
+    return {
+        family: Fitted(
+            predictions=threshold.decide(predictions[family], plan.threshold),
+            pipeline=cross_validation.fit(model, data.training),
+            threshold=threshold.choose(predictions[family], plan.threshold),
+            rule=plan.threshold,
+        )
+        for family, model in models.items()
+    }
 
 
 def describe(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> TrainedModel:
@@ -90,6 +103,7 @@ def evaluate(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> 
         return Evaluation(
             family=family,
             threshold=fitted.threshold,
+            threshold_rule=fitted.rule,
             metrics=metrics.summarise(fitted.predictions, plan.evaluation),
             slices=metrics.by_slice(fitted.predictions, slices, plan.evaluation),
             external=metrics.by_cohort(external, data.external, plan.evaluation),
@@ -98,27 +112,41 @@ def evaluate(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> 
         )
 
 
-def ablate(  # noqa: PLR0913
-    family: Family,
-    feature: str,
-    predictions: pd.DataFrame,
-    data: Data,
-    plan: TrainingPlan,
-    *,
-    repeats: int,
-    workers: int,
-    watch: Watch,
-) -> Ablation:
-    """Cross-validate fewer repeats without ``feature``, in the first folds of the whole plan.
+def shortened(plan: TrainingPlan, repeats: int) -> TrainingPlan:
+    """Return the plan with only the first ``repeats`` of its cross-validation."""
+    fewer = {"repeats": min(repeats, plan.evaluation.repeats)}
+    return plan.model_copy(update={"evaluation": plan.evaluation.model_copy(update=fewer)})
 
-    ``predictions`` are those of the whole family.
+
+def ablate(
+    fitted: Mapping[Family, Fitted], data: Data, plan: TrainingPlan, workers: int, watch: Watch
+) -> list[Ablation]:
+    """Cross-validate each family without each engineered feature, side by side.
+
+    The plan may be `shortened`: its folds are among those of ``fitted``, whose predictions are
+    their pair.
     """
-    shorter = {"repeats": min(repeats, plan.evaluation.repeats), "threshold_folds": None}
-    short = plan.evaluation.model_copy(update=shorter)
-    model = families.build(family, plan, without=[feature])
-    without = cross_validation.cross_validate(model, data.training, short, workers, watch)
-    complete = predictions[predictions["repeat"] < short.repeats]
-    differences = metrics.paired_differences(
-        complete.assign(threshold=cross_validation.UNCHOSEN_THRESHOLD), without, short
+    models = {
+        (feature.name, family): families.build(family, plan, without=[feature.name])
+        for feature in engineered(plan.features)
+        for family in fitted
+    }
+    predictions = cross_validation.cross_validate(
+        models, data.training, plan.evaluation, workers, watch
     )
-    return Ablation(family=family, feature=feature, differences=differences)
+    return [
+        Ablation(
+            family=family,
+            feature=feature,
+            differences=_gain(fitted[family].predictions, without, plan),
+        )
+        for (feature, family), without in predictions.items()
+    ]
+
+
+def _gain(
+    complete: pd.DataFrame, without: pd.DataFrame, plan: TrainingPlan
+) -> dict[Metric, Estimate]:
+    pair = complete[complete["repeat"] < plan.evaluation.repeats]
+    decided = threshold.decide(without, plan.threshold)
+    return metrics.paired_differences(pair, decided, plan.evaluation)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.base.policies import EvaluationPlan, ModelParameters
+from pipeline.base.policies import EvaluationPlan, ModelParameters, ThresholdRule
 from pipeline.base.records import Record
 from pipeline.table.engineered import FeatureRecipe
 
@@ -16,3 +16,4 @@ class TrainingPlan(Record):
     models: ModelParameters
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     evaluation: EvaluationPlan
+    threshold: ThresholdRule

@@ -6,11 +6,11 @@ default, or older champions can no longer be read.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import pandas as pd
 from pyarrow import ArrowInvalid
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
 from sklearn.pipeline import Pipeline
 
 from pipeline.base import arithmetic, manifest
@@ -18,7 +18,7 @@ from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import ArtifactError
 from pipeline.base.manifest import Files
 from pipeline.base.names import ONNX, SKOPS
-from pipeline.base.policies import EvaluationPlan
+from pipeline.base.policies import EvaluationPlan, ThresholdRule
 from pipeline.base.records import Record
 from pipeline.dataset.tables import read_table, table_bytes
 from pipeline.evaluation.metrics import Evaluation
@@ -31,6 +31,13 @@ PREDICTIONS: Final = "answers.parquet"
 
 # Raised by pyarrow over a damaged file, depending on the place.
 BROKEN_TABLE: Final = (ArrowInvalid, OSError)
+
+
+def _without_inner_folds(plan: Any) -> Any:
+    """Read a plan of an older champion, which had the folds of an inner cross-validation."""
+    if not isinstance(plan, dict):
+        return plan
+    return {name: value for name, value in plan.items() if name != "threshold_folds"}
 
 
 class Parameters(Record):
@@ -47,8 +54,10 @@ class Parameters(Record):
     hyperparameters: dict[str, Any]
     features: FeatureRecipe
     # Stored under this name since the first champion.
-    exam: EvaluationPlan
+    exam: Annotated[EvaluationPlan, BeforeValidator(_without_inner_folds)]
     kernel: str = arithmetic.UNPINNED
+    # Of older champions, whose threshold was chosen in an inner cross-validation.
+    threshold: ThresholdRule | None = None
 
     def differing(self, other: "Parameters") -> list[str]:
         """Name what differs between two trainings; nothing when they would give equal models."""
@@ -75,6 +84,16 @@ class TrainedModel:
     def digest(self) -> str:
         """Return the sha256 of the model file: equal for equal trainings."""
         return manifest.sha256(self.skops)
+
+    @property
+    def threshold_rule(self) -> ThresholdRule:
+        """Return the rule of the decision threshold; that of an older champion is fixed now."""
+        chosen = ThresholdRule(rule="fixed", value=self.evaluation.threshold)
+        return self.parameters.threshold or chosen
+
+    def same(self, other: "TrainedModel") -> bool:
+        """Say whether both predict the same: equal fits, with thresholds by the same rule."""
+        return self.digest == other.digest and self.threshold_rule == other.threshold_rule
 
     def files(self) -> dict[str, bytes]:
         """Return the model as files; `read` is the inverse."""

@@ -32,6 +32,7 @@ def plan(settings: Settings) -> TrainingPlan:
         models=settings.models,
         seed=settings.model_seed,
         evaluation=settings.evaluation,
+        threshold=settings.threshold,
     )
 
 

@@ -1,20 +1,15 @@
 """Cross-validation: every row is predicted once, by a model that learnt nothing from it."""
 
-from fractions import Fraction
-from itertools import pairwise
-
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.evaluation import cross_validation
-from pipeline.evaluation.metrics import fold_metrics
 from pipeline.table.contract import FEATURES, TARGET
 
 COLUMNS = ["repeat", "fold", "row", "outcome", "probability", "threshold"]
@@ -45,10 +40,8 @@ def spied(training, plan):
     Spy.fits.clear()
     Spy.asked.clear()
     named = training.assign(age=np.arange(len(training), dtype=float))
-    cross_validation.cross_validate(Pipeline([("classifier", Spy())]), named, plan, 1)
-    per_fold = 1 + plan.threshold_folds
-    chunks = [Spy.fits[i : i + per_fold] for i in range(0, len(Spy.fits), per_fold)]
-    return list(zip(cross_validation.fold_plan(named, plan), chunks, strict=True))
+    predictions_of(Pipeline([("classifier", Spy())]), named, plan)
+    return list(zip(cross_validation.fold_plan(named, plan), Spy.fits, Spy.asked, strict=True))
 
 
 @pytest.fixture
@@ -57,10 +50,9 @@ def logistic(build):
     return build("logistic_regression")
 
 
-@pytest.fixture
-def short(plan):
-    """Return a plan in which no threshold is chosen."""
-    return plan.model_copy(update={"threshold_folds": None})
+def predictions_of(model, table, plan, workers=1, **more):
+    """Return the out-of-fold predictions of one model."""
+    return cross_validation.cross_validate({"it": model}, table, plan, workers, **more)["it"]
 
 
 def twice(plan):
@@ -148,16 +140,12 @@ def test_repeats_and_seeds_shuffle_the_rows_anew(training, plan):
 @pytest.mark.parametrize("family", ["random_forest", "logistic_regression"])
 def test_the_number_of_workers_changes_no_answer(build, training, plan, family):
     """To the last bit."""
-    quicker = plan.model_copy(update={"threshold_folds": 2})
-
-    alone, together = (
-        cross_validation.cross_validate(build(family), training, quicker, count) for count in (1, 2)
-    )
+    alone, together = (predictions_of(build(family), training, plan, count) for count in (1, 2))
 
     pd.testing.assert_frame_equal(alone, together, check_exact=True)
 
 
-def test_a_watcher_sees_every_fold_and_changes_nothing(logistic, training, short):
+def test_a_watcher_sees_every_fold_and_changes_nothing(logistic, training, plan):
     """A progress bar changes no prediction."""
     seen = []
 
@@ -166,38 +154,33 @@ def test_a_watcher_sees_every_fold_and_changes_nothing(logistic, training, short
             seen.append((len(fold), total))
             yield fold
 
-    watched = cross_validation.cross_validate(logistic, training, short, 1, watch)
+    watched = predictions_of(logistic, training, plan, watch=watch)
 
     assert seen == [(count, 5) for count in watched.groupby("fold").size()]
-    pd.testing.assert_frame_equal(
-        watched, cross_validation.cross_validate(logistic, training, short, 1)
-    )
+    pd.testing.assert_frame_equal(watched, predictions_of(logistic, training, plan))
 
 
-def test_fit_never_sees_a_row_of_the_test_fold(spied):
-    """Neither the fit that answers nor those that choose the threshold."""
-    for fold, fits in spied:
-        assert all(fitted.isdisjoint(fold.test) for fitted in fits)
+def test_models_side_by_side_predict_what_each_predicts_alone(build, training, plan):
+    """They share the workers and the progress bar, nothing else."""
+    models = {family: build(family) for family in ("logistic_regression", "svm")}
+
+    together = cross_validation.cross_validate(models, training, plan, 2)
+
+    assert list(together) == list(models)
+    for family, model in models.items():
+        pd.testing.assert_frame_equal(
+            together[family], predictions_of(model, training, plan), check_exact=True
+        )
 
 
-def test_the_model_that_answers_is_fitted_to_the_whole_training_fold(spied):
-    """And the inner ones to parts of it that together leave each row out once."""
-    for fold, (whole, *inner) in spied:
-        assert whole == frozenset(fold.train)
-        left_out = [row for part in inner for row in whole - part]
-        assert sorted(left_out) == sorted(whole)
+def test_a_model_is_fitted_to_its_training_fold_and_asked_about_its_test_fold(spied):
+    """So no row of a test fold is learnt from."""
+    for fold, fitted, asked in spied:
+        assert fitted == frozenset(fold.train)
+        assert asked == frozenset(fold.test)
 
 
-def test_the_threshold_is_chosen_from_answers_to_rows_left_out(spied, plan):
-    """Every inner model is asked exactly about the training rows that it did not see."""
-    per_fold = 1 + plan.threshold_folds
-    asked = [Spy.asked[i : i + per_fold] for i in range(0, len(Spy.asked), per_fold)]
-    for (fold, (whole, *inner)), (tested, *held_out) in zip(spied, asked, strict=True):
-        assert tested == frozenset(fold.test)
-        assert held_out == [whole - part for part in inner]
-
-
-def test_values_of_the_test_fold_change_neither_threshold_nor_model(logistic, training, plan):
+def test_values_of_the_test_fold_do_not_change_its_model(logistic, training, plan):
     """Half of a test fold is made absurd: the answers about the other half stay."""
     fold = cross_validation.fold_plan(training, plan)[0]
     spoiled, kept = fold.test[::2], fold.test[1::2]
@@ -205,30 +188,31 @@ def test_values_of_the_test_fold_change_neither_threshold_nor_model(logistic, tr
     absurd.loc[spoiled, list(FEATURES)] = [110, 1, 4, 260, 700, 1, 2, 40, 1, 10, 3, 3, 7]
 
     before, after = (
-        cross_validation.cross_validate(logistic, table, plan, 1)
-        .query("fold == 0")
-        .set_index("row")
+        predictions_of(logistic, table, plan).query("fold == 0").set_index("row")
         for table in (training, absurd)
     )
 
-    assert (before["threshold"] == after["threshold"]).all()
     assert (before.loc[kept, "probability"] == after.loc[kept, "probability"]).all()
     assert (before.loc[spoiled, "probability"] != after.loc[spoiled, "probability"]).all()
 
 
-def test_a_shuffled_target_cannot_be_learnt(logistic, training, short):
+def test_a_shuffled_target_cannot_be_learnt(logistic, training, plan):
     """An AUC away from one half would mean that answers leak from a test fold."""
     shuffled = training.assign(disease=training[TARGET].sample(frac=1, random_state=1).to_numpy())
-    thrice = short.model_copy(update={"repeats": 3})
+    thrice = plan.model_copy(update={"repeats": 3})
 
-    found = fold_metrics(cross_validation.cross_validate(logistic, shuffled, thrice, 1))
+    found = predictions_of(logistic, shuffled, thrice)
 
-    assert found["roc_auc"].mean() == pytest.approx(0.5, abs=0.1)
+    aucs = [
+        roc_auc_score(fold["outcome"], fold["probability"])
+        for _, fold in found.groupby(["repeat", "fold"])
+    ]
+    assert np.mean(aucs) == pytest.approx(0.5, abs=0.1)
 
 
-def test_the_exam_leaves_the_given_model_unfitted(logistic, training, short):
+def test_the_exam_leaves_the_given_model_unfitted(logistic, training, plan):
     """What is fitted in a fold is a clone."""
-    cross_validation.cross_validate(logistic, training, short, 1)
+    predictions_of(logistic, training, plan)
 
     with pytest.raises(NotFittedError):
         check_is_fitted(logistic)
@@ -244,78 +228,11 @@ def test_fit_leaves_a_fitted_model_as_it_was(fitted, training):
     assert (cross_validation.probability(champion, training) == before).all()
 
 
-def test_the_order_of_the_table_s_columns_changes_no_answer(logistic, training, short):
+def test_the_order_of_the_table_s_columns_changes_no_answer(logistic, training, plan):
     """Fields are found by name."""
     turned = training[training.columns[::-1]]
 
     pd.testing.assert_frame_equal(
-        cross_validation.cross_validate(logistic, turned, short, 1),
-        cross_validation.cross_validate(logistic, training, short, 1),
+        predictions_of(logistic, turned, plan),
+        predictions_of(logistic, training, plan),
     )
-
-
-def test_each_fold_has_one_threshold_within_its_range(answers):
-    """Chosen once, from the training rows, and rounded to three decimals."""
-    for found in answers.values():
-        by_fold = found.groupby(["repeat", "fold"])["threshold"]
-        assert by_fold.min().equals(by_fold.max())
-        assert found["threshold"].between(0, 1).all()
-        assert (found["threshold"] == found["threshold"].round(3)).all()
-
-
-def test_an_exam_without_threshold_folds_decides_at_one_half(logistic, training, short):
-    """The ablation needs no threshold and saves its fits."""
-    found = cross_validation.cross_validate(logistic, training, short, 1)
-
-    assert (found["threshold"] == 0.5).all()
-
-
-def best_by_hand(outcome, probability):
-    """Return Youden's threshold the slow way: exact fractions, every candidate tried."""
-    values = sorted(set(probability))
-    candidates = [(low + high) / 2 for low, high in pairwise(values)] or values
-    ill = [p for o, p in zip(outcome, probability, strict=True) if o == 1]
-    healthy = [p for o, p in zip(outcome, probability, strict=True) if o == 0]
-
-    def youden(threshold):
-        hits = Fraction(sum(p >= threshold for p in ill), len(ill))
-        return hits + Fraction(sum(p < threshold for p in healthy), len(healthy)) - 1
-
-    greatest = max(map(youden, candidates))
-    best = [candidate for candidate in candidates if youden(candidate) == greatest]
-    return round(best[len(best) // 2], 3)
-
-
-coarse = st.integers(0, 8).map(lambda eighths: eighths / 8)
-answer_lists = st.lists(st.tuples(st.integers(0, 1), coarse | st.floats(0, 1)), min_size=2).filter(
-    lambda pairs: {outcome for outcome, _ in pairs} == {0, 1}
-)
-
-
-@given(answer_lists)
-@example([(0, 0.25), (1, 0.25)])
-@example([(0, 0.2), (1, 0.8)])
-@example([(1, 0.2), (0, 0.8)])
-@example([(0, 0.1), (1, 0.1), (0, 0.9), (1, 0.9)])
-def test_the_threshold_is_the_one_that_trying_them_all_finds(pairs):
-    """With ties, equal answers and answers that rank everybody wrongly."""
-    outcome, probability = map(np.array, zip(*pairs, strict=True))
-
-    found = cross_validation.youden_threshold(outcome, probability.astype(float))
-
-    assert found == best_by_hand(outcome.tolist(), probability.astype(float).tolist())
-
-
-@pytest.mark.parametrize(
-    ("outcome", "probability", "expected"),
-    [
-        ([0, 0, 1, 1], [0.1, 0.2, 0.6, 0.9], 0.4),
-        ([0, 1, 0, 1], [0.1, 0.3, 0.5, 0.7], 0.6),
-        ([0, 1, 1], [0.5, 0.5, 0.5], 0.5),
-        ([0, 1], [0.1234, 0.5678], 0.346),
-    ],
-    ids=["separable", "middle of equally good ones", "always the same answer", "three decimals"],
-)
-def test_the_threshold_of_a_small_example(outcome, probability, expected):
-    """Midway between the answers on its two sides."""
-    assert cross_validation.youden_threshold(np.array(outcome), np.array(probability)) == expected

@@ -21,7 +21,6 @@ PLAN = EvaluationPlan(
     folds=5,
     repeats=2,
     seed=1,
-    threshold_folds=None,
     calibration_bins=10,
     bootstrap_samples=200,
     confidence=0.95,

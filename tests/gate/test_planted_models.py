@@ -8,7 +8,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
 
 from pipeline.base import config
-from pipeline.evaluation import behaviour, cross_validation
+from pipeline.evaluation import behaviour, cross_validation, threshold
 from pipeline.evaluation.metrics import (
     Evaluation,
     by_cohort,
@@ -28,7 +28,6 @@ pytestmark = pytest.mark.once
 
 SMALL = {
     "EVALUATION__REPEATS": "1",
-    "EVALUATION__THRESHOLD_FOLDS": "2",
     "EVALUATION__BOOTSTRAP_SAMPLES": "100",
 }
 RESAMPLES = 1000
@@ -97,7 +96,8 @@ def examine(settings, tables):
     slices = expectations.slices(known, workspace.plan(settings).features)
 
     def examined(model):
-        answers = cross_validation.cross_validate(model, known, plan, workers=1)
+        found = cross_validation.cross_validate({"it": model}, known, plan, workers=1)
+        answers = threshold.decide(found["it"], settings.threshold)
         fitted = cross_validation.fit(model, known)
         return answers, Evaluation(
             family="svm",

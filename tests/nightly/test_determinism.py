@@ -15,7 +15,6 @@ pytestmark = pytest.mark.once
 TINY = {
     **QUICK,
     "EVALUATION__FOLDS": "2",
-    "EVALUATION__THRESHOLD_FOLDS": "2",
     "MODELS__RANDOM_FOREST__N_ESTIMATORS": "5",
     "MODELS__GRADIENT_BOOSTING__N_ESTIMATORS": "5",
 }

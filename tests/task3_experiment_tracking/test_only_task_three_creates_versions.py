@@ -11,7 +11,6 @@ from tests.registries import counts
 # The shortest training there is.
 SHORTEST = {
     "EVALUATION__FOLDS": "2",
-    "EVALUATION__THRESHOLD_FOLDS": "2",
 }
 
 

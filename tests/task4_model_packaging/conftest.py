@@ -19,7 +19,7 @@ from pipeline.table.contract import FEATURES
 from pipeline.training import trained_model
 from tests.conftest import QUICK, ROOT, lay_out
 
-QUICKER = {**QUICK, "EVALUATION__FOLDS": "3", "EVALUATION__THRESHOLD_FOLDS": "2"}
+QUICKER = {**QUICK, "EVALUATION__FOLDS": "3"}
 # Every file of a package, as the guide lists them.
 TREE = (
     "MODEL_CARD.md",

@@ -75,7 +75,7 @@ def test_the_card_names_the_model_and_where_it_came_from(card, about):
     assert rows["Commit"] == f"`{about.git_commit}`"
     assert rows["Data digest"] == f"`{about.data_digest}`"
     assert rows["Model digest"] == f"`{about.model_digest}`"
-    assert rows["Decision threshold"] == f"{about.threshold:.3f}"
+    assert rows["Decision threshold"] == f"{about.threshold:.3f}: fixed"
     assert rows["ONNX against scikit-learn"] == (
         f"at most {about.greatest_difference:.1e} apart on 920 patients"
     )

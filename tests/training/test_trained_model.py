@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.base import manifest
 from pipeline.base.errors import ArtifactError
+from pipeline.base.policies import ThresholdRule
 from pipeline.evaluation import cross_validation
 from pipeline.training import trained_model, workspace
 from pipeline.training.fitting import Data, Fitted, describe
@@ -20,7 +21,7 @@ def model(fitted, answers, training, external, quick):
     family = "logistic_regression"
     return describe(
         family,
-        Fitted(predictions=answers[family], pipeline=fitted[family], threshold=0.4),
+        Fitted(answers[family], fitted[family], 0.4, ThresholdRule(rule="fixed", value=0.4)),
         Data(training=training, external=external, digest="abc"),
         workspace.plan(quick),
     )
@@ -118,4 +119,5 @@ def test_flat_parameters_have_dotted_names_and_texts(model):
     assert all(isinstance(text, str) for text in flat.values())
     assert flat["libraries.numpy"]
     assert len(flat["recipe_digest"]) == 64
-    assert len(flat) == 3 + 1 + 2 + 4 + 1 + len(type(model.parameters.exam).model_fields)
+    assert flat["threshold.rule"] == "fixed"
+    assert len(flat) == 3 + 1 + 2 + 4 + 1 + 2 + len(type(model.parameters.exam).model_fields)

@@ -21,7 +21,6 @@ COMMIT = "378a99fb670461776616314abebef858ad1fbe34"
 ARCHIVE = Path(__file__).with_name("champion.tar.gz")
 # Other parameters than the tests train with: today's models must not be the same, byte for byte.
 SMALL = QUICK | {
-    "EVALUATION__THRESHOLD_FOLDS": "2",
     "MODELS__RANDOM_FOREST__N_ESTIMATORS": "5",
     "MODELS__GRADIENT_BOOSTING__N_ESTIMATORS": "15",
     "MODELS__GRADIENT_BOOSTING__LEARNING_RATE": "0.2",

@@ -22,7 +22,6 @@ PLAN = EvaluationPlan(
     folds=10,
     repeats=5,
     seed=1,
-    threshold_folds=3,
     calibration_bins=10,
     bootstrap_samples=100,
     confidence=0.95,

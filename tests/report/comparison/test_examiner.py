@@ -1,8 +1,13 @@
 """The examiner: the champion is asked the same as a challenger."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
+from pipeline.base.policies import ThresholdRule
 from pipeline.gate.examiner import Examiner, Incumbent
+from pipeline.training import trained_model
 
 
 def unwatched(title):
@@ -73,3 +78,44 @@ def test_an_incumbent_is_compared(beaten):
         beaten.models["svm"].evaluation.metrics["roc_auc"].mean
         - beaten.models["random_forest"].evaluation.metrics["roc_auc"].mean
     )
+
+
+def test_each_model_is_shown_at_its_own_threshold(beaten):
+    """The champion's rule is not the challenger's, and neither is its sensitivity."""
+    model = beaten.models["svm"]
+    rule = ThresholdRule(rule="fixed", value=0.9)
+    champion = replace(model, parameters=model.parameters.model_copy(update={"threshold": rule}))
+
+    found = beaten.examiner.evaluate(champion, "known")
+
+    assert found.threshold_rule == rule
+    assert found.metrics["sensitivity"].mean < model.evaluation.metrics["sensitivity"].mean
+    assert found.metrics["roc_auc"] == model.evaluation.metrics["roc_auc"]
+
+
+def test_the_same_fit_by_another_rule_is_another_model(beaten):
+    """It is compared, and ties."""
+    model = beaten.models["svm"]
+    rule = ThresholdRule(rule="cost", value=4)
+    other = replace(model, parameters=model.parameters.model_copy(update={"threshold": rule}))
+
+    comparison = beaten.examiner.compare(model, other, "heart_disease/7")
+
+    assert beaten.examiner.compare(model, model, "heart_disease/7").identical
+    assert not comparison.identical
+    assert comparison.differences["roc_auc"].mean == 0
+
+
+def test_the_threshold_of_an_older_champion_is_fixed(beaten):
+    """It was chosen in an inner cross-validation, of which its files still tell."""
+    model = beaten.models["svm"]
+    files = dict(model.files())
+    parameters = json.loads(files["parameters.json"])
+    del parameters["threshold"]
+    parameters["exam"]["threshold_folds"] = 2
+    files["parameters.json"] = json.dumps(parameters).encode()
+
+    older = trained_model.read(files, "heart_disease/7")
+
+    assert older.threshold_rule == ThresholdRule(rule="fixed", value=model.evaluation.threshold)
+    assert model.parameters.differing(older.parameters) == ["threshold"]
