@@ -59,10 +59,14 @@ bench: setup ## measure everything beside what others use; ARGS=serving one part
 bench-quick: setup ## the same in a few rounds; writes nothing
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
-test: setup ## run every test, with the coverage floor; ARGS=--task2 those of one task
+test: setup ## run the fast tests and the integration tests this machine can run; ARGS=--task2 those of one task
 	$(BIN)/python run_tests.py $(ARGS)
 test-fast: setup ## the tests that need no server, engine or browser
 	$(BIN)/python run_tests.py --fast $(ARGS)
+test-nightly: setup ## faults, races, benchmarks, documentation: what takes long
+	$(BIN)/python run_tests.py --nightly $(ARGS)
+affected: ## list the integration tests that a change reaches; ARGS=main
+	$(PYTHON) -m tests.affected $(ARGS)
 test-pythons: setup ## the tests on each supported Python this machine has; PYTHONS="3.12" chooses
 	$(BIN)/nox $(if $(PYTHONS),--pythons $(PYTHONS)) $(if $(ARGS),-- $(ARGS))
 check: setup ## format, lint, types, docstrings of the tests
@@ -100,4 +104,4 @@ lock: setup ## write requirements*.txt again from requirements*.in
 clean: ## remove what the commands made, except the registry
 	rm -rf data/processed figures reports models packages environments images .bench .bentoml .nox .coverage .coverage.* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image verify serve contract report doctor history rollback branch transfer release bench bench-quick test test-fast test-pythons check workflow-lint workflows faults mlflow-ui mlflow-secrets mlflow-accounts lock clean
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image verify serve contract report doctor history rollback branch transfer release bench bench-quick test test-fast test-nightly affected test-pythons check workflow-lint workflows faults mlflow-ui mlflow-secrets mlflow-accounts lock clean

@@ -51,6 +51,7 @@ class State:
 
     pulls: list[dict[str, Any]] = field(default_factory=list)
     comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    issues: list[dict[str, Any]] = field(default_factory=list)
     releases: list[dict[str, Any]] = field(default_factory=list)
     assets: dict[int, bytes] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
@@ -80,6 +81,22 @@ class State:
             }
         )
         self.pulls.sort(key=lambda one: one["number"])
+
+    def issue(
+        self, repository: str, title: str, body: str, login: str | None = BOT
+    ) -> dict[str, Any]:
+        """Open an issue as somebody."""
+        number = self.new_id()
+        made = {
+            "number": number,
+            "state": "open",
+            "title": title,
+            "user": login and {"login": login},
+            "body": body,
+            "html_url": f"https://github.com/{repository}/issues/{number}",
+        }
+        self.issues.append(made)
+        return made
 
     def comment(self, number: int, body: str, login: str | None = BOT) -> dict[str, Any]:
         """Comment on a pull request as somebody; None is who was deleted."""
@@ -166,7 +183,9 @@ class Handler(stand_ins.Handler):
             state.pull(**call.body)
             return 201, {}
         if (call.method, call.path) == ("GET", "/-/state"):
-            held = {name: getattr(state, name) for name in ("pulls", "comments", "releases")}
+            held = {
+                name: getattr(state, name) for name in ("pulls", "comments", "issues", "releases")
+            }
             return 200, held
         return NOT_FOUND
 
@@ -231,6 +250,30 @@ def _delete(state: State, _call: Call, number: int, **_: Any) -> Answer:
         for one in [one for one in found if one["id"] == number]:
             found.remove(one)
             return 204, None
+    return NOT_FOUND
+
+
+@on("GET", "issues")
+def _issues(state: State, call: Call, **_: Any) -> Answer:
+    kind = call.query.get("state", "open")
+    return 200, [one for one in state.issues if kind in {"all", one["state"]}]
+
+
+@on("POST", "issues")
+def _open_issue(state: State, call: Call, repository: str, **_: Any) -> Answer:
+    if refused := refuse_body(call):
+        return refused
+    return 201, state.issue(repository, **call.body)
+
+
+@on("PATCH", r"issues/(?P<number>\d+)")
+def _edit_issue(state: State, call: Call, number: int, **_: Any) -> Answer:
+    if "body" in call.body and (refused := refuse_body(call)):
+        return refused
+    for one in state.issues:
+        if one["number"] == number:
+            one.update(call.body)
+            return 200, one
     return NOT_FOUND
 
 

@@ -1,4 +1,4 @@
-"""GitHub's REST API, as far as comments on pull requests and releases need it."""
+"""GitHub's REST API, as far as comments, issues and releases need it."""
 
 from collections.abc import Iterator
 from typing import Any, Final, TypeVar
@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline.base.addresses import shown, takes_uploads_of
 from pipeline.base.config import CiRun
 from pipeline.base.errors import GitHubError
-from pipeline.base.records import Asset, Comment, Draft, PullRequest, Release
+from pipeline.base.records import Asset, Comment, Draft, Issue, PullRequest, Release
 from pipeline.base.rest import Bearer, Response, Server
 
 Value = TypeVar("Value")
@@ -22,6 +22,7 @@ HEADERS: Final = {
 
 _PULLS: Final = TypeAdapter(list[PullRequest])
 _COMMENTS: Final = TypeAdapter(list[Comment])
+_ISSUES: Final = TypeAdapter(list[Issue])
 _RELEASES: Final = TypeAdapter(list[Release])
 _RELEASE: Final = TypeAdapter(Release)
 
@@ -65,6 +66,18 @@ class GitHub:
     def delete_comment(self, comment: Comment) -> None:
         """Take a comment away."""
         self._ask("DELETE", f"issues/comments/{comment.id}", expected=[404])
+
+    def open_issues(self) -> Iterator[Issue]:
+        """Yield the open issues, oldest first."""
+        return self._pages(_ISSUES, "issues", state="open", sort="created", direction="asc")
+
+    def create_issue(self, title: str, body: str) -> None:
+        """Open an issue."""
+        self._ask("POST", "issues", json={"title": title, "body": body})
+
+    def edit_issue(self, issue: Issue, **content: str) -> None:
+        """Give an issue another ``body`` or ``state``."""
+        self._ask("PATCH", f"issues/{issue.number}", json=content)
 
     def find_release(self, tag: str) -> Release | None:
         """Return the release of a tag, the published one if there are several.

@@ -79,6 +79,15 @@ class Comment(Foreign):
     body: Text
 
 
+class Issue(Foreign):
+    """An open issue as GitHub has it, or a pull request, which it counts as one."""
+
+    number: int
+    author: str = Field(default="", validation_alias=AliasPath("user", "login"))
+    body: Text
+    url: str = Field(validation_alias="html_url")
+
+
 class Asset(Foreign):
     """A file of a release on GitHub."""
 

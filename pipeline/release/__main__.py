@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pipeline.base import cli, config
-from pipeline.release import announce, build, mark, prepare, publish
+from pipeline.release import announce, build, issue, mark, prepare, publish
 
 
 def main(context: typer.Context) -> None:
@@ -23,6 +23,7 @@ def main(context: typer.Context) -> None:
     - `python -m pipeline.release publish` pushes it, and verifies what was pushed
     - `python -m pipeline.release announce` publishes the GitHub Release
     - `python -m pipeline.release mark` sets the alias `staging` or `production`
+    - `python -m pipeline.release issue main success` closes the issue that holds releases back
 
     """
     if context.invoked_subcommand is None:
@@ -34,7 +35,8 @@ def prepare_command(
 ) -> None:
     """Resolve the champion once, and write the plan and the package into `release/`.
 
-    Refuses a tag that is not SemVer, not on main, or released already. A release that was
+    Refuses a tag that is not SemVer, not on main, or released already, and any while an issue says
+    that the tests of main fail. A release that was
     interrupted after its push is taken up again, with the model that was pushed.
 
     Exit codes: 0 done; 1 something is wrong; 2 a setting or an option does not exist; 4 the
@@ -131,6 +133,26 @@ def mark_command() -> None:
     mark.run(config.load())
 
 
+def issue_command(
+    tests: Annotated[issue.Suite, typer.Argument(help="The tests that the issue is about.")],
+    results: Annotated[
+        str, typer.Argument(help="The results of their jobs: `success`, `failure`, `cancelled`.")
+    ],
+) -> None:
+    """Say in one issue whether tests pass: opens it, edits it, or closes it.
+
+    While the one about main is open, no release begins.
+
+    Exit codes: 0 done; 1 something is wrong; 2 an option does not exist.
+
+    Examples:
+    - `python -m pipeline.release issue main "success failure"`
+    - `python -m pipeline.release issue nightly success`
+
+    """
+    issue.run(tests, results)
+
+
 if __name__ == "__main__":
     cli.run(
         main,
@@ -139,4 +161,5 @@ if __name__ == "__main__":
         publish=publish_command,
         announce=announce_command,
         mark=mark_command,
+        issue=issue_command,
     )

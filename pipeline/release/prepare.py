@@ -14,7 +14,7 @@ from pipeline.base.names import SERVED
 from pipeline.packaging import package
 from pipeline.packaging.packager import ModelPackager
 from pipeline.registry.client import connect
-from pipeline.release import folder
+from pipeline.release import folder, issue
 from pipeline.release.images import Repository, login
 from pipeline.release.plan import RELEASED_AS, Plan, Shipped, begin, image_name, read_tag
 
@@ -25,7 +25,8 @@ def run(settings: Settings, tag: str) -> None:
     """Decide what a tag ships, and write it and its package into ``release/``.
 
     Raises:
-        ReleaseError: the tag is none of a release, lies not on main, or is released already.
+        ReleaseError: the tag is none of a release, lies not on main, or is released already; or
+            the tests of main fail.
         NoChampionError: nothing was promoted yet.
 
     """
@@ -33,6 +34,8 @@ def run(settings: Settings, tag: str) -> None:
     image = image_name(config.image_registry(), config.CiRun().repository)
     versioned = f"{image}:{version}"
     shipped = _shipped(settings, github, tag, revision, versioned)
+    if not shipped:
+        _refuse_while_main_fails(github)
     packager = ModelPackager(settings)
     # Asked once: what a promotion changes from here on is for the next release.
     number = shipped.model_version if shipped else _champion(packager, tag)
@@ -89,6 +92,14 @@ def _shipped(
         pushed=pushed,
         released_as={v.version: v.tags.get(RELEASED_AS, "") for v in marked},
     )
+
+
+def _refuse_while_main_fails(github: GitHub) -> None:
+    if found := issue.find(github, issue.Suite.MAIN):
+        raise ReleaseError(
+            f"the tests of main fail, says {found.url}: mend main, or close the issue if the "
+            "release does not need them; then run this again"
+        )
 
 
 def _champion(packager: ModelPackager, tag: str) -> int:

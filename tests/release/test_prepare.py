@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.base.errors import NoChampionError, PipelineError, ReleaseError, SettingsError
 from pipeline.model_packaging import ModelPackager
-from pipeline.release import announce, build, mark, prepare, publish
+from pipeline.release import announce, build, issue, mark, prepare, publish
 from pipeline.release.plan import Plan
 from tests import github_api
 from tests.conftest import ROOT
@@ -74,6 +74,21 @@ def test_the_deployment_files_name_the_image_that_is_released(settings, github, 
         assert f"image: {shelf.image}:1.2.3\n" in text
     assert "name: heart\n" in text
     assert github.changes == 0
+
+
+def test_no_release_begins_while_the_tests_of_main_fail(settings, github, shelf):
+    """The issue of CI says so; one of the nightly tests, or by somebody else, does not."""
+    issue.run(issue.Suite.NIGHTLY, "failure")
+    issue.run(issue.Suite.MAIN, "failure")
+    (nightly, red) = github.issues
+    github.issues = [red]
+
+    with pytest.raises(ReleaseError, match=red["html_url"]):
+        prepare.run(settings, TAG)
+
+    github.issues = [nightly, red | {"user": {"login": "somebody"}}]
+    prepare.run(settings, TAG)
+    assert shelf.digests() == {}
 
 
 def test_preparing_again_writes_the_same(settings, github, shelf):

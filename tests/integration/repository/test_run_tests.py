@@ -1,4 +1,4 @@
-"""`run_tests.py`: every test, or those of single tasks, and pytest's own arguments."""
+"""`run_tests.py`: tiers, single tasks, and pytest's own arguments."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from run_tests import SLOWER
+from run_tests import INTEGRATION, NIGHTLY
 from tests import conftest
 from tests.conftest import LONG, ROOT
 
@@ -78,25 +78,36 @@ def test_tasks_combine(clone):
     assert collected(clone, "--task3", "--task1") == FOLDERS["--task1"] | FOLDERS["--task3"]
 
 
-def test_without_a_task_every_test_runs(clone):
-    """Those of the repository itself too."""
-    assert collected(clone) == EVERY
-
-
-def test_the_fast_tests_are_those_of_every_other_folder(clone):
-    """No server, engine or browser is needed for them."""
-    for tier in SLOWER:
+@pytest.mark.parametrize(
+    ("option", "further"),
+    [
+        ([], {f"{INTEGRATION}/repository/"}),
+        (["--fast"], set()),
+        (["--all"], {f"{INTEGRATION}/repository/", f"{NIGHTLY}/repository/"}),
+    ],
+    ids=["without", "fast", "all"],
+)
+def test_a_tier_is_a_folder(clone, option, further):
+    """The fast tests lie beside them; without an option, nothing runs that belongs to the night."""
+    for tier in (INTEGRATION, NIGHTLY):
         (clone / tier / "repository").mkdir(parents=True)
         (clone / tier / "repository/test_it.py").write_text("def test_slow(): pass\n")
 
-    assert collected(clone, "--fast") == EVERY
-    assert len(collected(clone)) == len(EVERY) + 2
+    assert collected(clone, *option) == EVERY | further
+    assert collected(clone, "--nightly") == {f"{NIGHTLY}/repository/"}
+
+
+def test_the_slowest_tests_are_named_at_the_end(clone):
+    """With what was prepared for them."""
+    (clone / "tests/repository/test_it.py").write_text(SLOW.replace("0.2", "0.6"))
+
+    assert "0.60s setup    tests/repository/test_it.py::test_prepared" in run(clone).stdout
 
 
 def test_further_arguments_go_to_pytest(clone):
     """With a task or without."""
-    assert "3 passed, 3 deselected" in run(clone, "--task2", "-k", "leak").stdout
-    assert "11 passed, 11 deselected" in run(clone, "-k", "leak").stdout
+    assert "3 passed" in run(clone, "--task2", "-k", "leak").stdout
+    assert "11 passed" in run(clone, "-k", "leak").stdout
 
 
 def test_a_path_goes_to_pytest(clone):

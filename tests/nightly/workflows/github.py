@@ -40,6 +40,8 @@ FEW_TESTS = (
     "tests/base/test_manifest.py",
     "tests/dataset/test_profile.py",
 )
+# Of each matrix, one.
+FEW = ("python:3.11", "group:comparison")
 FOREIGN = ("GITHUB_", "PIPELINE_", "MLFLOW_", "MAKE", "MFLAGS", "PYTEST_", "COV", "GIT_")
 
 
@@ -205,6 +207,11 @@ class GitHub:
         commit = self.ref("refs/heads/main")
         return self.run("train", "push", "refs/heads/main", commit, {"after": commit})
 
+    def tested_main(self):
+        """Return the run of the tests that a push to main starts beside it."""
+        commit = self.ref("refs/heads/main")
+        return self.run("main", "push", "refs/heads/main", commit, {"after": commit})
+
     def pushed_tag(self, tag):
         """Return the run of a push of a tag."""
         return self.run("release", "push", f"refs/tags/{tag}", self.ref(f"refs/tags/{tag}"))
@@ -273,7 +280,8 @@ class GitHub:
         clone = place / NAME
         clone.mkdir(parents=True)
         text = git(self.remote, "show", f"{commit}:.github/workflows/{workflow}.yml")
-        self._check_out(clone, ref, commit, whole="fetch-depth: 0" in text)
+        depths = map(int, re.findall(r"fetch-depth: (\d+)", text))
+        self._check_out(clone, ref, commit, next(depths, 1))
         file = place / f"{workflow}.yml"
         file.write_text(translate(text))
         repository = {"full_name": REPOSITORY, "private": False, "default_branch": "main"}
@@ -290,22 +298,23 @@ class GitHub:
         shutil.rmtree(place)
         return run
 
-    def _check_out(self, clone, ref, commit, *, whole):
-        """Make a clone as `actions/checkout` does: one commit, or everything."""
+    def _check_out(self, clone, ref, commit, depth):
+        """Make a clone as `actions/checkout` does: so many commits, or everything."""
         git(clone, "init", "--quiet")
         git(clone, "remote", "add", "origin", self.remote.as_uri())
         heads_and_tags = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
-        if whole:
+        if not depth:
             git(clone, "fetch", "--quiet", "origin", *heads_and_tags)
         else:
             one = f"+{commit}:refs/remotes/runner/{ref}"
-            git(clone, "fetch", "--quiet", "--no-tags", "--depth=1", "origin", one)
+            git(clone, "fetch", "--quiet", "--no-tags", f"--depth={depth}", "origin", one)
         git(clone, "checkout", "--quiet", "--detach", commit)
 
     def _command(self, event, file, payload, pinned):
         command = [str(Path(sys.executable).parent / "act"), event, "--json"]
         command += ["--workflows", str(file), "--eventpath", str(payload), "--actor", OWNER]
-        command += ["--platform", "ubuntu-latest=-self-hosted", "--matrix", "python:3.11"]
+        command += ["--platform", "ubuntu-latest=-self-hosted"]
+        command += [part for one in FEW for part in ("--matrix", one)]
         command += ["--action-cache-path", str(self.folder / "act"), "--no-cache-server"]
         command += ["--secret", f"GITHUB_TOKEN={github_api.TOKEN}"]
         command += _options("--var", self.variables)

@@ -35,6 +35,8 @@ WAIT_SECONDS = 60
 FEATURES = "pipeline/training/features.py"
 ENGINEERED = "pipeline/table/engineered.py"
 PROFILE = "pipeline/dataset/profile.py"
+# All stand on it.
+PAGES = "pipeline/base/pages.py"
 CONTRACT = "pipeline/table/contract.py"
 CLEVELAND = "data/raw/processed.cleveland.data"
 # The fork begins with a model that does without the three fields that hardly anybody but Cleveland
@@ -85,6 +87,7 @@ class Story:
 
     runs: dict[str, Run] = field(default_factory=dict)
     moments: dict[str, Moment] = field(default_factory=dict)
+    issues: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     comments: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     reports: dict[str, str] = field(default_factory=dict)
     refs: dict[str, list[str]] = field(default_factory=dict)
@@ -184,12 +187,26 @@ def a_first_push(stage: Stage) -> None:
 def a_better_feature(stage: Stage) -> None:
     """A pull request from a fork with a better feature, which breaks a test, and mends it."""
     bob = bring_fields(stage)
+    replace(bob / PAGES, "Pages and texts", "Texts and pages")
     replace(bob / PROFILE, "positives / rows, 1 + z**2 / rows", "positives / rows, 1.0")
     stage.commit(bob, "Use every field, and simplify the interval")
     stage.discuss("broken test", stage.gh.pull(1, bob, "all-fields"), "opened")
     git(bob, "checkout", "--quiet", "origin/main", "--", PROFILE)
     stage.commit(bob, "Leave the interval as it was")
     stage.discuss("better", stage.gh.pull(1, bob, "all-fields"), "synchronize")
+
+
+def small_changes(stage: Stage) -> None:
+    """A pull request that changes a page, and one that changes a hyper-parameter."""
+    eve = stage.gh.clone("eve")
+    git(eve, "switch", "--quiet", "--create", "page")
+    replace(eve / "README.md", "You need Linux", "You need a Linux")
+    stage.commit(eve, "Say it better")
+    stage.discuss("docs", stage.gh.pull(3, eve, "page"), "opened")
+    git(eve, "switch", "--quiet", "--create", "penalty", "origin/main")
+    replace(eve / "config.yaml", "C: 0.3", "C: 0.2")
+    stage.commit(eve, "Penalise more")
+    stage.discuss("hyper-parameter", stage.gh.pull(4, eve, "penalty"), "opened")
 
 
 def bad_data(stage: Stage) -> None:
@@ -212,6 +229,23 @@ def a_merge(stage: Stage) -> None:
     stage.look("merged")
     stage.keep("merged again", stage.gh.pushed_main())
     stage.look("merged again")
+
+
+def a_red_main(stage: Stage) -> None:
+    """A push to main that breaks a test, a tag meanwhile, and the push that mends it."""
+    git(stage.ann, "checkout", "--quiet", "-B", "main")
+    replace(stage.ann / PROFILE, "positives / rows, 1 + z**2 / rows", "positives / rows, 1.0")
+    stage.commit(stage.ann, "Simplify the interval")
+    git(stage.ann, "push", "--quiet", "origin", "HEAD:main")
+    stage.keep("red", stage.gh.tested_main())
+    stage.story.issues["red"] = [dict(one) for one in stage.gh.api.state.issues]
+    git(stage.ann, "tag", "v0.9.0")
+    git(stage.ann, "push", "--quiet", "origin", "v0.9.0")
+    stage.keep("held back", stage.gh.pushed_tag("v0.9.0"))
+    git(stage.ann, "revert", "--no-edit", "HEAD")
+    git(stage.ann, "push", "--quiet", "origin", "HEAD:main")
+    stage.keep("green", stage.gh.tested_main())
+    stage.story.issues["green"] = [dict(one) for one in stage.gh.api.state.issues]
 
 
 def a_release(stage: Stage) -> None:
@@ -249,8 +283,10 @@ CHAPTERS = (
     a_tag_too_early,
     a_first_push,
     a_better_feature,
+    small_changes,
     bad_data,
     a_merge,
+    a_red_main,
     a_release,
     a_bad_model,
     a_rollback,

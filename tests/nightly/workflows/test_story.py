@@ -16,13 +16,20 @@ pytestmark = pytest.mark.once
 
 NAMES = tuple(map(registered_name, FAMILIES))
 REGISTRY = "refs/heads/mlflow-registry"
-JOBS = {"check", "test", "workflow-lint", "report", "image", "required-checks-pass"}
+# Of each pull request, and those that only some changes reach.
+ALWAYS = {"affected", "check", "fast", "report", "required-checks-pass"}
+REACHED = {"integration", "image", "workflows"}
 TOLERANCE = 1e-5
 
 
 def results(run):
     """Return how each job of a run ended."""
     return {name: job.result for name, job in run.jobs.items()}
+
+
+def ran(run):
+    """Return how each job of a run ended that was not skipped."""
+    return {name: result for name, result in results(run).items() if result != "skipped"}
 
 
 def failed_steps(run):
@@ -56,7 +63,7 @@ def test_a_tag_before_any_champion_publishes_nothing(story):
 
 def test_a_first_push_makes_the_registry_four_versions_and_a_champion(story):
     """With nothing configured."""
-    assert results(story.runs["first"]) == {"test": "success", "train": "success"}
+    assert results(story.runs["first"]) == {"train": "success"}
     assert story.moments["first"].counts == dict.fromkeys(NAMES, 1) | {"heart_disease": 1}
     assert story.moments["first"].served == {"champion": 1}
 
@@ -84,7 +91,24 @@ def test_the_first_training_shows_its_verdict(story):
 
 def test_a_good_pull_request_passes_every_check(story):
     """Also the one that branch protection asks for."""
-    assert results(story.runs["better"]) == dict.fromkeys(JOBS, "success")
+    assert ran(story.runs["better"]) == dict.fromkeys(ALWAYS | {"integration", "image"}, "success")
+
+
+@pytest.mark.parametrize(
+    ("name", "reached"),
+    [("docs", set()), ("hyper-parameter", {"image"}), ("better", {"integration", "image"})],
+    ids=["a page", "a hyper-parameter", "base"],
+)
+def test_only_those_jobs_run_that_a_change_reaches(story, name, reached):
+    """One that is skipped counts as passed, and the page of the run says why."""
+    run = story.runs[name]
+
+    assert ran(run) == dict.fromkeys(ALWAYS | reached, "success")
+    assert results(run).keys() == ALWAYS | REACHED
+    shown = (
+        "yes: `pipeline/base/pages.py` reaches it" if name == "better" else "no: nothing it uses"
+    )
+    assert f"| comparison | {shown}" in run.summary
 
 
 def test_a_broken_test_makes_the_pull_request_red(story):
@@ -92,7 +116,7 @@ def test_a_broken_test_makes_the_pull_request_red(story):
     found = results(story.runs["broken test"])
 
     assert {name for name, result in found.items() if result == "failure"} == {
-        "test",
+        "fast",
         "required-checks-pass",
     }
 
@@ -191,7 +215,33 @@ def test_the_same_run_again_changes_nothing(story):
     assert story.moments["merged again"] == story.moments["merged"]
 
 
-# 5. The release
+# 5. A red main, and the release
+
+
+def test_failing_tests_of_main_open_one_issue(story):
+    """It leads to the run."""
+    run = story.runs["red"]
+    (opened,) = story.issues["red"]
+
+    assert results(run) == {"test": "failure", "issue": "success"}
+    assert opened["state"] == "open"
+    assert f"/actions/runs/{run.number}" in opened["body"]
+
+
+def test_no_release_begins_while_the_tests_of_main_fail(story):
+    """It names the issue."""
+    run = story.runs["held back"]
+
+    assert results(run) == {"build": "failure", "publish": "skipped"}
+    assert story.issues["red"][0]["html_url"] in run.summary
+
+
+def test_passing_tests_of_main_close_the_issue(story):
+    """By themselves."""
+    (closed,) = story.issues["green"]
+
+    assert results(story.runs["green"]) == {"test": "success", "issue": "success"}
+    assert closed["state"] == "closed"
 
 
 def test_a_tag_is_released(story):
