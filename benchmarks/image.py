@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,15 +25,13 @@ from benchmarks.measuring import MEGABYTE, in_turns
 from benchmarks.recipes import containers, contexts
 from benchmarks.recipes.containers import Contained
 from benchmarks.recipes.contexts import BASE, OURS, OURS_IMAGE, OURS_PYTHON, Recipe
-from benchmarks.rivals import servers
-from pipeline.base import artifacts, cli, config
+from benchmarks.rivals import dialects, starting
+from benchmarks.subject import Subject
+from pipeline.base import cli, config
 from pipeline.base.errors import ImageError
 from pipeline.base.manifest import Files
 from pipeline.image import build
 from pipeline.image.docker import Engine, Image
-from pipeline.packaging import package
-from pipeline.packaging.package import GoldenPatient, Manifest
-from pipeline.packaging.packager import ModelPackager
 from pipeline.report import drawing
 
 BARE: Final = "bare endpoint"
@@ -96,17 +95,8 @@ class Effort(NamedTuple):
 THOROUGH: Final = Effort(warm_builds=3, starts=3, more_starts=4, requests=300)
 QUICK: Final = Effort(warm_builds=0, starts=3, more_starts=0, requests=100)
 
-Starts = Mapping[str, Callable[[], AbstractContextManager[Contained]]]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A package, where it is, its files, and the answers that every container must give."""
-
-    folder: Path
-    files: Files
-    about: Manifest
-    golden: tuple[GoldenPatient, ...]
+Start = Callable[[], AbstractContextManager[Contained]]
+Starts = Mapping[str, Start]
 
 
 @dataclass(frozen=True)
@@ -150,7 +140,7 @@ def measure(*, quick: bool) -> Section:
         engine = Engine()
     except ImageError as error:
         raise BenchmarkError(f"no image is measured: {error}") from error
-    subject, measured = _subject(), Measured()
+    subject, measured = Subject.of(contract.newest(), config.load()), Measured()
     with Ending() as ended, tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         client = ended.enter(containers.cleared())
         recipes = _recipes(subject, Path(scratch), quick=quick)
@@ -158,13 +148,6 @@ def measure(*, quick: bool) -> Section:
         starts = _starts(engine, client, rivals)
         _start_all(starts, subject, QUICK if quick else THOROUGH, measured)
     return _section(measured)
-
-
-def _subject() -> Subject:
-    folder = contract.newest()
-    about = ModelPackager(config.load()).validate_package(folder)
-    files = artifacts.files_below(folder)
-    return Subject(folder, files, about, package.read_golden(files))
 
 
 def _build_all(
@@ -226,10 +209,10 @@ def _weigh(name: str, image: Image, base: Image, measured: Measured) -> None:
 
 
 def _starts(engine: Engine, client: DockerClient, rivals: Sequence[Recipe]) -> Starts:
-    bare = servers.build_bare_image(engine, OURS_IMAGE)
+    bare = starting.build_bare_image(engine, OURS_IMAGE)
     return {
-        OURS: partial(containers.hardened, engine, OURS_IMAGE, servers.OURS, OURS_PYTHON),
-        BARE: partial(containers.hardened, engine, bare, servers.BARE, OURS_PYTHON),
+        OURS: partial(containers.hardened, engine, OURS_IMAGE, dialects.OURS, OURS_PYTHON),
+        BARE: partial(containers.hardened, engine, bare, dialects.BARE, OURS_PYTHON),
         **{recipe.name: partial(containers.plain, client, recipe) for recipe in rivals},
     }
 
@@ -238,23 +221,26 @@ def _start_all(starts: Starts, subject: Subject, effort: Effort, measured: Measu
     plan = in_turns([*starts], effort.starts) + in_turns((OURS, BARE), effort.more_starts)
     with closing(cli.track(plan, "Starts", len(plan))) as watched:
         for turn, name in enumerate(watched, start=1):
-            with Ending() as started:
-                began = time.perf_counter()
-                contained = started.enter(starts[name]())
-                contained.server.expect(subject.golden[0], subject.about.tolerance)
-                measured.samples[name, START].append(time.perf_counter() - began)
-                measured.samples[name, IDLE].append(contained.memory())
-                # The first container of an image also counts the files that it reads into memory.
-                if name not in plan[turn:]:
-                    _load(contained, subject, effort.requests)
-                    measured.samples[name, LOADED].append(contained.memory())
-                    measured.samples[name, PACKAGES].append(contained.packages())
+            # The first container of an image also counts the files that it reads into memory.
+            requests = 0 if name in plan[turn:] else effort.requests
+            found = _start(starts[name], subject, requests)
+            for what, value in found.items():
+                measured.samples[name, what].append(value)
 
 
-def _load(contained: Contained, subject: Subject, requests: int) -> None:
-    golden = subject.golden
-    for n in range(requests):
-        contained.server.expect(golden[n % len(golden)], subject.about.tolerance)
+def _start(start: Start, subject: Subject, requests: int) -> dict[str, float]:
+    """Return what a start took, and after so many requests, if there are any, what it holds."""
+    tolerance = subject.about.tolerance
+    with Ending() as started:
+        began = time.perf_counter()
+        contained = started.enter(start())
+        contained.server.expect(subject.golden[:1], tolerance)
+        found = {START: time.perf_counter() - began, IDLE: contained.memory()}
+        for patient in islice(cycle(subject.golden), requests):
+            contained.server.expect([patient], tolerance)
+        if requests:
+            found |= {LOADED: contained.memory(), PACKAGES: contained.packages()}
+    return found
 
 
 def _section(measured: Measured) -> Section:

@@ -6,51 +6,38 @@ what else the machine does meets all of them.
 
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import partial
-from itertools import cycle, islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from benchmarks import ending
 from benchmarks.ending import Ending
 from benchmarks.findings import BenchmarkError, Section
-from benchmarks.measuring import in_turns, last_line
-from benchmarks.rivals import environment, load, servers
+from benchmarks.measuring import in_turns
+from benchmarks.rivals import contenders, load
 from benchmarks.rivals.bare import Model
+from benchmarks.rivals.contenders import Contender
 from benchmarks.rivals.load import Cell, Sample
 from benchmarks.rivals.results import (
     BARE,
-    BENTO_ONNX,
-    BENTO_SKLEARN,
     FASTAPI,
     HEADLINE,
     IDLE,
-    IN_CONTAINER,
     LOADED,
     LOADED_ALL,
     MANY,
-    MLFLOW,
-    MLSERVER,
     NO_HTTP,
-    OURS,
     WANTED,
     Measured,
 )
 from benchmarks.rivals.servers import Server
-from pipeline.base import artifacts, cli, config
+from benchmarks.subject import Subject
+from pipeline.base import cli, config
 from pipeline.base.config import Settings
-from pipeline.base.errors import ImageError
 from pipeline.base.names import SERVED, registered_name
-from pipeline.image.docker import Engine
-from pipeline.packaging import package
-from pipeline.packaging.package import SERVED_MODEL, GoldenPatient, Manifest
-from pipeline.packaging.packager import ModelPackager
-from pipeline.registry.client import connect
+from pipeline.packaging.package import SERVED_MODEL
 
 FOREST: Final = "random_forest"
 CORES: Final = os.cpu_count() or 1
@@ -97,41 +84,6 @@ PATIENTLY: Final = frozenset(
 CROWDED_SECONDS: Final = {FASTAPI: 3}
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A package, where it is, and the questions and answers that every server is proven with."""
-
-    folder: Path
-    about: Manifest
-    golden: tuple[GoldenPatient, ...]
-
-    @property
-    def title(self) -> str:
-        """Say which model it is."""
-        family = self.about.family.replace("_", " ")
-        return f"the champion, {family}" if self.about.model_name == SERVED else family
-
-    def asked(self, patients: int) -> list[list[GoldenPatient]]:
-        """Return requests about so many patients each, as many as there are golden ones."""
-        golden = self.golden
-        turned = ([*golden[n:], *golden[:n]] for n in range(len(golden)))
-        return [list(islice(cycle(turn), patients)) for turn in turned]
-
-
-@dataclass(frozen=True)
-class Contender:
-    """Who is measured: how a server with so many workers is started, or how one replica is."""
-
-    start: Callable[[int], AbstractContextManager[Server]]
-    by_replicas: bool = False
-
-    def begin(self, ended: Ending, workers: int) -> list[Server]:
-        """Start it; ``ended`` ends it."""
-        if self.by_replicas:
-            return [ended.enter(self.start(1)) for _ in range(workers)]
-        return [ended.enter(self.start(workers))]
-
-
 class Turn(NamedTuple):
     """Who is loaded next, how, and for how long."""
 
@@ -173,102 +125,24 @@ def measure(*, quick: bool) -> Section:
 
 def _the_few(settings: Settings, model: str, effort: Effort, scratch: Path) -> Measured:
     """Measure what the goals are about, without containers, in the headline cell."""
-    subject = _subject(settings, model)
-    return _measured(_few(subject, scratch), subject, [HEADLINE], effort, scratch)
-
-
-def _subject(settings: Settings, model: str) -> Subject:
-    version = _version(settings, model)
-    packager, folder = ModelPackager(settings), artifacts.PACKAGES / f"{model}_model_v{version}"
-    if not folder.is_dir():
-        packager.create_package(model, version)
-    about = packager.validate_package(folder)
-    return Subject(folder, about, package.read_golden(artifacts.files_below(folder)))
-
-
-def _version(settings: Settings, model: str) -> int:
-    """Return which version is measured: the champion, or the newest of a family."""
-    _, _, file = settings.registry.tracking_uri.partition("sqlite:///")
-    # MLflow would make it.
-    if file and not Path(file).exists():
-        raise BenchmarkError(f"there is no registry at {file} yet: run `make pipeline`")
-    registry = connect(settings.registry)
-    if model == SERVED:
-        return registry.champion(model).version
-    if (newest := registry.newest(model)) is None:
-        raise BenchmarkError(f"the registry holds no version of {model}: run `make pipeline`")
-    return newest.version
-
-
-def _few(subject: Subject, scratch: Path) -> dict[str, Contender]:
-    folder = subject.folder
-    return {
-        OURS: Contender(lambda _: servers.ours(folder, scratch), by_replicas=True),
-        BARE: Contender(lambda _: servers.bare(folder, scratch), by_replicas=True),
-        MLFLOW: Contender(partial(servers.mlflow, folder, scratch)),
-    }
-
-
-def _rivals(subject: Subject, scratch: Path) -> dict[str, Contender]:
-    where = (subject.folder, scratch)
-    return {
-        BENTO_SKLEARN: Contender(partial(servers.bento_sklearn, *where)),
-        BENTO_ONNX: Contender(partial(servers.bento_onnx, *where)),
-        FASTAPI: Contender(partial(servers.fastapi_sklearn, *where)),
-        MLSERVER: Contender(partial(servers.mlserver_onnx, environment.programs(), *where)),
-    }
-
-
-def _containers(
-    settings: Settings, subject: Subject, scratch: Path, notes: list[str]
-) -> dict[str, Contender]:
-    image = f"{settings.packaging.image}:{subject.about.folder}"
-    try:
-        engine = Engine()
-    except ImageError as error:
-        notes.append(f"no container was measured: {error}")
-        return {}
-    _build_image(subject, scratch / "image.log")
-    built = {
-        OURS: (image, servers.OURS),
-        BARE: (servers.build_bare_image(engine, image), servers.BARE),
-    }
-    return {
-        name + IN_CONTAINER: Contender(partial(_contained, engine, *arguments), by_replicas=True)
-        for name, arguments in built.items()
-    }
-
-
-def _build_image(subject: Subject, log: Path) -> None:
-    cli.say(f"image         {subject.about.folder} is built")
-    command = [sys.executable, "-m", "pipeline.image", "--package", str(subject.folder)]
-    code, _ = ending.complete(command, log)
-    if code:
-        raise BenchmarkError(f"the image was not built: {last_line(log)}")
-
-
-@contextmanager
-def _contained(
-    engine: Engine, image: str, dialect: servers.Dialect, workers: int
-) -> Iterator[Server]:
-    del workers  # a container has one
-    with servers.container(engine, image, dialect) as (server, _):
-        yield server
+    subject = Subject.registered(model, settings)
+    return _measured(contenders.few(subject, scratch), subject, [HEADLINE], effort, scratch)
 
 
 def _whole_grid(settings: Settings, scratch: Path, notes: list[str]) -> Measured:
-    subject = _subject(settings, registered_name(FOREST))
-    contenders = {
-        **_few(subject, scratch),
-        **_containers(settings, subject, scratch, notes),
-        **_rivals(subject, scratch),
+    subject = Subject.registered(registered_name(FOREST), settings)
+    image = f"{settings.packaging.image}:{subject.about.folder}"
+    everybody = {
+        **contenders.few(subject, scratch),
+        **contenders.in_containers(subject, image, scratch, notes),
+        **contenders.others(subject, scratch),
     }
     cells = [Cell(n, all_cores=False, patients=p) for p in (1, MANY) for n in CONNECTIONS]
-    measured = _measured(contenders, subject, cells, THOROUGH, scratch)
+    measured = _measured(everybody, subject, cells, THOROUGH, scratch)
     if CORES > 1:
         # One connection keeps one core busy.
         wide = [cell._replace(all_cores=True) for cell in cells if cell.connections > 1]
-        more = _measured(contenders, subject, wide, THOROUGH, scratch)
+        more = _measured(everybody, subject, wide, THOROUGH, scratch)
         measured.samples |= more.samples
         measured.memory |= {
             (name, LOADED_ALL): value
@@ -279,7 +153,7 @@ def _whole_grid(settings: Settings, scratch: Path, notes: list[str]) -> Measured
 
 
 def _measured(
-    contenders: Mapping[str, Contender],
+    everybody: Mapping[str, Contender],
     subject: Subject,
     cells: Sequence[Cell],
     effort: Effort,
@@ -288,7 +162,7 @@ def _measured(
     """Start everybody with the workers that the cells want, and load them in turns."""
     measured, workers = Measured(subject.title), CORES if cells[0].all_cores else 1
     with Ending() as ended:
-        fleets = {name: one.begin(ended, workers) for name, one in contenders.items()}
+        fleets = {name: one.begin(ended, workers) for name, one in everybody.items()}
         for name, fleet in fleets.items():
             _prove(fleet, subject)
             measured.memory[name, IDLE] = _memory(fleet)
@@ -322,8 +196,8 @@ def _prove(fleet: Sequence[Server], subject: Subject) -> None:
     (batch, *_), tolerance = subject.asked(MANY), subject.about.tolerance
     for server in fleet:
         for patient in subject.golden:
-            server.expect(patient, tolerance)
-        server.expect_all(batch, tolerance)
+            server.expect([patient], tolerance)
+        server.expect(batch, tolerance)
 
 
 def _write_bodies(name: Path, server: Server, cells: Sequence[Cell], subject: Subject) -> None:

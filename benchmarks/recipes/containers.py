@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final, NamedTuple
 
 import docker
@@ -12,8 +13,9 @@ from docker.models.containers import Container
 from benchmarks.findings import BenchmarkError
 from benchmarks.measuring import MEGABYTE
 from benchmarks.recipes.contexts import REPOSITORY, Recipe
-from benchmarks.rivals import servers
-from benchmarks.rivals.servers import Dialect, Server
+from benchmarks.rivals import starting
+from benchmarks.rivals.dialects import Dialect
+from benchmarks.rivals.servers import Server
 from pipeline.image.docker import Engine, Running
 
 COUNT: Final = "from importlib import metadata; print(len([*metadata.distributions()]))"
@@ -53,7 +55,7 @@ class Contained(NamedTuple):
 @contextmanager
 def hardened(engine: Engine, image: str, dialect: Dialect, python: str) -> Iterator[Contained]:
     """Run one of our images as its users are told to."""
-    with servers.container(engine, image, dialect) as (server, running):
+    with starting.container(engine, image, dialect) as (server, running):
         yield Contained(server, running.container, python)
 
 
@@ -61,18 +63,13 @@ def hardened(engine: Engine, image: str, dialect: Dialect, python: str) -> Itera
 def plain(client: DockerClient, recipe: Recipe) -> Iterator[Contained]:
     """Run an image as its recipe tells to: with a published port, and no other flag."""
     door = f"{recipe.port}/tcp"
-    container = client.containers.create(recipe.image, ports={door: (servers.HOST, None)})
+    container = client.containers.create(recipe.image, ports={door: (starting.HOST, None)})
     try:
         container.start()
         container.reload()
         port = int(container.ports[door][0]["HostPort"])
-        running = Running(container, servers.HOST, port)
-
-        def why_gone() -> str:
-            code = running.exit_code
-            return "" if code is None else f"exit code {code}: {running.logs.strip()[-300:]}"
-
-        server = Server(recipe.dialect, servers.HOST, port, None, why_gone)
+        why_gone = partial(starting.why_gone, Running(container, starting.HOST, port))
+        server = Server(recipe.dialect, starting.HOST, port, None, why_gone)
         yield Contained(server, container, "python")
     finally:
         container.remove(force=True, v=True)

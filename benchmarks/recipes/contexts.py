@@ -16,8 +16,8 @@ from typing import Final
 import joblib
 
 from benchmarks import measuring
-from benchmarks.rivals import mlflow_sklearn, servers
-from benchmarks.rivals.servers import Dialect
+from benchmarks.rivals import dialects, mlflow_sklearn, starting
+from benchmarks.rivals.dialects import Dialect
 from pipeline.base import artifacts
 from pipeline.base.manifest import Files
 from pipeline.base.names import SKOPS
@@ -71,7 +71,7 @@ def ours(files: Files) -> Recipe:
     bento = artifacts.files_below(build.build_bento(files))
     return Recipe(
         name=OURS,
-        dialect=servers.OURS,
+        dialect=dialects.OURS,
         port=build.PORT,
         context={**bento, DOCKERFILE: build.DOCKERFILE.read_bytes()},
         code="src/pipeline/serving/app.py",
@@ -84,13 +84,13 @@ def fastapi(files: Files) -> Recipe:
     app = "fastapi_sklearn.py"
     return Recipe(
         name="FastAPI",
-        dialect=servers.FASTAPI,
+        dialect=dialects.FASTAPI,
         port=8000,
         context={
             **_sklearn(files),
             DOCKERFILE: _over_base((HERE / "FastAPI.Dockerfile").read_bytes()),
             "requirements.txt": _pins("fastapi", "uvicorn", *ON_SKLEARN),
-            app: (servers.HERE / app).read_bytes(),
+            app: (starting.HERE / app).read_bytes(),
         },
         code=app,
     )
@@ -103,7 +103,7 @@ def bentoml(files: Files, scratch: Path) -> Recipe:
         **_sklearn(files),
         "bentofile.yaml": (HERE / "bentofile.yaml").read_bytes(),
         "requirements.txt": _pins(*ON_SKLEARN),
-        app: (servers.HERE / app).read_bytes(),
+        app: (starting.HERE / app).read_bytes(),
     }
     for name, content in sources.items():
         artifacts.write_file(scratch / "bentoml" / name, content)
@@ -120,7 +120,7 @@ def bentoml(files: Files, scratch: Path) -> Recipe:
     bento = artifacts.files_below(home / "bentos" / "heart_disease" / "bench")
     return Recipe(
         name="BentoML",
-        dialect=servers.BENTOML,
+        dialect=dialects.BENTOML,
         port=3000,
         context={**bento, DOCKERFILE: _over_base(bento["env/docker/Dockerfile"])},
         code=f"src/{app}",
@@ -139,7 +139,7 @@ def mlflow(folder: Path, scratch: Path) -> Recipe:
     context = artifacts.files_below(made)
     return Recipe(
         name="MLflow",
-        dialect=servers.MLFLOW,
+        dialect=dialects.MLFLOW,
         port=8080,
         context={**context, DOCKERFILE: _over_base(context[DOCKERFILE])},
         code="model_dir/mlflow/code/pipeline/training/blocks.py",
