@@ -39,19 +39,17 @@ MEASURE: Final[Mapping[str, Callable[..., Section]]] = {
 }
 
 
-def main(
-    parts: Annotated[
-        list[Part] | None, typer.Argument(help="what to measure; nothing: all")
-    ] = None,
-    *,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="few rounds, nothing is written; under 3 minutes")
-    ] = False,
-    against: Annotated[
-        Path | None,
-        typer.Option(metavar="RESULTS.json", help="compare with the results of another commit"),
-    ] = None,
-) -> None:
+Parts = Annotated[list[Part] | None, typer.Argument(help="what to measure; nothing: all")]
+Quick = Annotated[
+    bool, typer.Option("--quick", help="few rounds, nothing is written; under 3 minutes")
+]
+Against = Annotated[
+    Path | None,
+    typer.Option(metavar="RESULTS.json", help="compare with the results of another commit"),
+]
+
+
+def main(parts: Parts = None, *, quick: Quick = False, against: Against = None) -> None:
     """Measure this repository beside what its users would otherwise use.
 
     The results go to benchmarks/results.md, results.json and plots/; a part that is measured
@@ -84,9 +82,7 @@ def main(
                 failed.append(f"{part}: {error}")
                 cli.say(f"not measured  {error}")
                 continue
-            _show(section, before.get(part))
-            if busy > measuring.CALM_PERCENT:
-                cli.say(f"note          something else took {busy:.0f} % of the cores before it")
+            _show(section, before.get(part), busy)
             if not quick:
                 ran = {"what else ran": f"{busy:.0f} % of the cores, just before"}
                 _write(section, {**where, **ran})
@@ -97,7 +93,7 @@ def main(
         raise BenchmarkError(f"not measured: {'; '.join(failed)}")
 
 
-def _show(section: Section, before: Mapping[str, Any] | None) -> None:
+def _show(section: Section, before: Mapping[str, Any] | None, busy: float) -> None:
     for table in section.tables:
         cli.show_table(table.title, table.columns, table.rows)
     if section.goals:
@@ -108,6 +104,8 @@ def _show(section: Section, before: Mapping[str, Any] | None) -> None:
         rows = compared(before["section"]["figures"], section.figures)
         columns = ("figure", "before", "now", "now / before", "")
         cli.show_table("Compared with before", columns, rows)
+    if busy > measuring.CALM_PERCENT:
+        cli.say(f"note          something else took {busy:.0f} % of the cores before it")
 
 
 def _write(section: Section, measured: Mapping[str, str]) -> None:

@@ -25,6 +25,7 @@ SHORT_SECONDS: Final = 0.5
 # What comes after all other jobs, in this order.
 AFTER: Final = ("required-checks-pass", "comment")
 SUITE: Final = ("test", "Test, with the coverage floor")
+AS_PLAYED: Final = "with two files of tests"
 ABOUT: Final = """\
 A pull request is opened on a repository that has a champion, and the real workflow files are
 executed by `act` on this machine, from the push to the comment. The checks, the candidate's
@@ -138,37 +139,35 @@ def chain(steps: Sequence[Step]) -> list[Step]:
 
 def section(played: Played | None, tests: Tests | None) -> Section:
     """Return the figures and tables of what was executed, and of the tests."""
-    figures: dict[str, float] = {}
-    tables: list[Table] = []
-    notes: list[str] = []
-    drawn: dict[str, bytes] = {}
-    if tests is None:
-        notes.append(f"there is no {RECORD}: `make test` makes it, with how long each test takes")
+    chains = _chains(played, tests) if played else {}
+    figures = {f"seconds {what}": _sum(steps) for what, steps in chains.items()}
+    tables = [_chain_table(f"The longest chain, {what}", steps) for what, steps in chains.items()]
     if played:
-        chains = {"with two files of tests": chain(played.steps)}
-        if tests:
-            chains["with every test"] = chain(_with_suite(played.steps, tests.seconds))
         figures["seconds of everything, on these cores"] = played.seconds
-        figures |= {f"seconds {what}": _sum(steps) for what, steps in chains.items()}
         figures |= {f"seconds of {step.job}: {step.name}": step.seconds for step in played.steps}
-        tables += [
-            _chain_table(f"The longest chain, {what}", steps) for what, steps in chains.items()
-        ]
         tables.append(_steps_table(played))
-        drawn["feedback"] = _drawn(played, chains["with two files of tests"])
     if tests:
         figures["seconds of every test"] = tests.seconds
         figures |= {f"seconds of {file}": seconds for file, seconds in tests.files.items()}
         tables += _tests_tables(tests)
+    missing = f"there is no {RECORD}: `make test` makes it, with how long each test takes"
     return Section(
         name="feedback",
         title="From a push to the verdict",
         about=ABOUT,
         figures={name: [value] for name, value in figures.items()},
         tables=tables,
-        plots=drawn,
-        notes=notes,
+        plots={"feedback": _drawn(played, chains[AS_PLAYED])} if played else {},
+        notes=[] if tests else [missing],
     )
+
+
+def _chains(played: Played, tests: Tests | None) -> dict[str, list[Step]]:
+    """Return the longest chain as it was executed, and as it is with the whole suite."""
+    chains = {AS_PLAYED: chain(played.steps)}
+    if tests:
+        chains["with every test"] = chain(_with_suite(played.steps, tests.seconds))
+    return chains
 
 
 def _with_suite(steps: Sequence[Step], seconds: float) -> list[Step]:

@@ -110,13 +110,7 @@ def clone(database: Path, lineage: Lineage, distances: Iterable[int], *, pruned:
         "key": version.tags[KEY],
     }
     with closing(sqlite3.connect(database)) as connection, connection:
-        made = [f"lower(hex(randomblob({size})))" for size in (16, 16, *NOISE.values())]
-        connection.execute(f"CREATE TEMP TABLE clones (n INTEGER, run, model, {', '.join(NOISE)})")
-        connection.executemany(
-            f"INSERT INTO clones VALUES (?, {', '.join(made)})",  # noqa: S608 (our own words)
-            ((n,) for n in distances),
-        )
-        connection.execute("UPDATE clones SET model = 'm-' || model")
+        models = _draw(connection, distances)
         for table, owned in OWNED.items():
             _insert(connection, table, owned, known, _Making(pruned))
         for row in lineage.rows:
@@ -130,7 +124,19 @@ def clone(database: Path, lineage: Lineage, distances: Iterable[int], *, pruned:
                 " SELECT :name, :number + n, :pruned, 'true' FROM clones",
                 {**known, "pruned": PRUNED},
             )
-        return [model for (model,) in connection.execute("SELECT model FROM clones")]
+    return models
+
+
+def _draw(connection: sqlite3.Connection, distances: Iterable[int]) -> list[str]:
+    """Make the table of the clones, with ids and noise of their own; return their models' ids."""
+    made = [f"lower(hex(randomblob({size})))" for size in (16, 16, *NOISE.values())]
+    connection.execute(f"CREATE TEMP TABLE clones (n INTEGER, run, model, {', '.join(NOISE)})")
+    connection.executemany(
+        f"INSERT INTO clones VALUES (?, {', '.join(made)})",  # noqa: S608 (our own words)
+        ((n,) for n in distances),
+    )
+    connection.execute("UPDATE clones SET model = 'm-' || model")
+    return [model for (model,) in connection.execute("SELECT model FROM clones")]
 
 
 def _insert(

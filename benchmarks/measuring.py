@@ -95,14 +95,18 @@ class Watch:
 
     def _look(self) -> None:
         while not self._over.wait(LOOK_SECONDS):
-            memory = 0
             with suppress(psutil.NoSuchProcess):
-                for process in [self._root, *self._root.children(recursive=True)]:
-                    with suppress(psutil.Error, FileNotFoundError):
-                        memory += process.memory_full_info().pss
-                        times = process.cpu_times()
-                        self._cpu[process.pid, process.create_time()] = times.user + times.system
-            self._peak = max(self._peak, memory)
+                family = [self._root, *self._root.children(recursive=True)]
+                self._peak = max(self._peak, sum(map(self._memory, family)))
+
+    def _memory(self, process: psutil.Process) -> int:
+        """Return the memory of a process, 0 once it is gone, and keep its time of the cores."""
+        with suppress(psutil.Error, FileNotFoundError):
+            memory = int(process.memory_full_info().pss)
+            times = process.cpu_times()
+            self._cpu[process.pid, process.create_time()] = times.user + times.system
+            return memory
+        return 0
 
 
 def copy_of_work_tree(below: Path) -> Path:
