@@ -59,6 +59,11 @@ def free_port():
         return door.getsockname()[1]
 
 
+def _is_open(port):
+    with socket.socket() as door:
+        return door.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def registry_of_images(folder):
     """Run an empty registry, which keeps its images in ``folder``, and return its address."""
@@ -75,9 +80,8 @@ def registry_of_images(folder):
         process = subprocess.Popen([program, "serve", settings], stdout=log, stderr=log)
     try:
         for _ in range(200):
-            with socket.socket() as door:
-                if door.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+            if _is_open(port):
+                break
             time.sleep(0.05)
         yield f"127.0.0.1:{port}"
     finally:

@@ -6,6 +6,7 @@ caught it, and ends with 1 when one survives.
 
 import ast
 import copy
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,12 +54,12 @@ def _deciding(tree: ast.Module) -> Iterator[ast.expr | ast.stmt]:
             yield from (n for n in ast.walk(top) if isinstance(n, ast.expr | ast.stmt))
 
 
-def _changes(node):  # noqa: C901 (one branch for each kind of change)
+def _changes(node):
     if isinstance(node, ast.Compare):
         for index, operator in enumerate(node.ops):
-            for table in (OPPOSITE, BOUNDARY):
-                if new := table.get(type(operator)):
-                    yield f"{ast.unparse(node)}: {new.__name__}", _set_operator(index, new)
+            for table in (t for t in (OPPOSITE, BOUNDARY) if type(operator) in t):
+                new = table[type(operator)]
+                yield f"{ast.unparse(node)}: {new.__name__}", _set_operator(index, new)
     if isinstance(node, ast.BoolOp):
         yield f"{ast.unparse(node)}: and <-> or", _flip_bool
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
@@ -67,10 +68,10 @@ def _changes(node):  # noqa: C901 (one branch for each kind of change)
         swapped = SWAPPED[node.attr]
         yield f"{ast.unparse(node)}: {swapped}", lambda n: setattr(n, "attr", swapped)
     if isinstance(node, ast.Call):
-        for index, given in enumerate([*node.args, *(k.value for k in node.keywords)]):
-            if isinstance(given, ast.Attribute) and given.attr.startswith(LIMITS):
-                for factor in (0.95, 1.05):
-                    yield f"{ast.unparse(given)} times {factor}", _scale(index, factor)
+        given = enumerate([*node.args, *(k.value for k in node.keywords)])
+        limits = ((n, g) for n, g in given if getattr(g, "attr", "").startswith(LIMITS))
+        for (index, limit), factor in itertools.product(limits, (0.95, 1.05)):
+            yield f"{ast.unparse(limit)} times {factor}", _scale(index, factor)
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield | ast.YieldFrom):
         yield f"{ast.unparse(node)}: dropped", lambda n: setattr(n, "value", ast.Constant(None))
 

@@ -6,7 +6,9 @@ import pytest
 
 from tests.conftest import ROOT
 
-MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
+CODE = ("*.py", "benchmarks/**/*.py", "data/**/*.py", "docker/**/*.py", "pipeline/**/*.py")
+MODULES = sorted(path for pattern in CODE for path in ROOT.glob(pattern))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LINES_OF_A_MODULE = 300
 # Without the docstring: a command's is its help page.
 LINES_OF_A_FUNCTION = 30
@@ -34,10 +36,20 @@ def levels(node):
     return max(inner, default=0)
 
 
+def functions(source):
+    """Return all functions in the source of a module, those inside others too."""
+    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, FUNCTIONS)]
+
+
+def too_deep(source):
+    """Name each function whose blocks are nested deeper than they may be."""
+    return [f.name for f in functions(source) if levels(f) > LEVELS]
+
+
 def too_large(source):
     """Name everything in the source of a module that is larger than it may be."""
-    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, FUNCTIONS)]
-    yield from (f.name for f in functions if lines(f) > LINES_OF_A_FUNCTION or levels(f) > LEVELS)
+    yield from too_deep(source)
+    yield from (f.name for f in functions(source) if lines(f) > LINES_OF_A_FUNCTION)
     if source.count("\n") > LINES_OF_A_MODULE:
         yield "the module"
 
@@ -46,6 +58,12 @@ def too_large(source):
 def test_a_module_is_no_larger_than_it_may_be(path):
     """In lines, in lines of each function, and in levels of nesting."""
     assert list(too_large(path.read_text())) == []
+
+
+def test_no_function_of_the_tests_is_nested_deeper():
+    """They may be long: a table of cases has as many lines as it has cases."""
+    deep = {str(path.relative_to(ROOT)): too_deep(path.read_text()) for path in TESTS}
+    assert {path: names for path, names in deep.items() if names} == {}
 
 
 @pytest.mark.parametrize(

@@ -455,10 +455,11 @@ def trickle(server, first, then):
         connection.sendall(first)
         while time.monotonic() < started + GIVEN_UP:
             connection.sendall(then)
-            if select.select([connection], [], [], 0.05)[0]:
-                if not (part := connection.recv(65_536)):
-                    break
-                received += part
+            if not select.select([connection], [], [], 0.05)[0]:
+                continue
+            if not (part := connection.recv(65_536)):
+                break
+            received += part
     return statuses(received), time.monotonic() - started
 
 

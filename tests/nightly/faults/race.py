@@ -250,11 +250,11 @@ class Readers:
                 answer = server.getresponse()
                 version = json.loads(answer.read()).get("model_version", {})
                 tags = {tag["key"]: tag["value"] for tag in version.get("tags", ())}
+                right = answer.status == http.client.OK and tags.get("complete") == "true"
                 with self._moved:
                     self._read += 1
                     self._seen.add(version.get("version"))
-                    if answer.status != http.client.OK or tags.get("complete") != "true":
-                        self._wrong.append(f"{answer.status} {version}")
+                    self._wrong += [] if right else [f"{answer.status} {version}"]
                     self._moved.notify_all()
 
     def _keep_promoting(self, promotions):

@@ -49,9 +49,9 @@ def play(kind, plan, tell):
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             server, database = stack.enter_context(running(kind, folder))
-            for part, results in _parts(server, database, folder, plan, stack):
-                for result in results:
-                    tell((kind, part, result))
+            parts = _parts(server, database, folder, plan, stack)
+            for part, result in ((part, one) for part, results in parts for one in results):
+                tell((kind, part, result))
     except BaseException:  # noqa: BLE001 (it is told by the parent)
         tell((kind, "error", traceback.format_exc()))
     tell((kind, "end", None))
@@ -94,18 +94,9 @@ def watch(kinds, plan):
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        bars, left = {}, len(players)
-        while left:
-            try:
-                kind, part, result = told.get(timeout=SECONDS_BETWEEN_LOOKS)
-            except queue.Empty:
-                if codes := [player.exitcode for player in players if player.exitcode]:
-                    found["a process", "error"] = [f"it ended with {codes[0]}"]
-                    break
-                continue
-            if part == "end":
-                left -= 1
-            elif part == "error":
+        bars = {}
+        for kind, part, result in _heard(told, players):
+            if part == "error":
                 found.setdefault((kind, part), []).append(result)
             elif isinstance(result, int):
                 found[kind, part] = []
@@ -118,6 +109,23 @@ def watch(kinds, plan):
     for player in players:
         player.join()
     return found
+
+
+def _heard(told, players):
+    """Return what the players tell until all have ended, or until one dies."""
+    left = len(players)
+    while left:
+        try:
+            kind, part, result = told.get(timeout=SECONDS_BETWEEN_LOOKS)
+        except queue.Empty:
+            if codes := [player.exitcode for player in players if player.exitcode]:
+                yield "a process", "error", f"it ended with {codes[0]}"
+                return
+            continue
+        if part == "end":
+            left -= 1
+        else:
+            yield kind, part, result
 
 
 def table(kind, results):

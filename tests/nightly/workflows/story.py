@@ -395,6 +395,12 @@ def digests(registry: str, name: str) -> dict[str, str]:
     return found
 
 
+def _answers(address: str) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(ask(f"{address}/info"))
+    return False
+
+
 @contextlib.contextmanager
 def running(image: str) -> Iterator[str]:
     """Run an image that nobody here has, and yield the address of its service."""
@@ -408,9 +414,8 @@ def running(image: str) -> Iterator[str]:
             container.reload()
             (door,) = container.ports.get("3000/tcp") or [None]
             address = f"http://127.0.0.1:{door['HostPort']}" if door else ""
-            with contextlib.suppress(OSError):
-                if address and ask(f"{address}/info"):
-                    break
+            if address and _answers(address):
+                break
             time.sleep(0.1)
         yield address
     finally:
