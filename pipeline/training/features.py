@@ -12,6 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from pipeline.base.errors import SettingsError
 from pipeline.dataset.contract import Kind
 from pipeline.table.contract import FIELDS
 from pipeline.table.engineered import FeatureRecipe, engineered
@@ -36,6 +37,7 @@ def preprocessing(
 
     Raises:
         ValueError: ``without`` names something else.
+        SettingsError: a feature names a block that does not exist; the message names both.
 
     """
     scale = [StandardScaler()] if scaled else []
@@ -56,6 +58,11 @@ def preprocessing(
 def _engineered(recipe: FeatureRecipe, scale: list[StandardScaler]) -> Steps:
     steps: Steps = []
     for feature in engineered(recipe):
+        if feature.block not in _BY_NAME:
+            raise SettingsError(
+                f"the engineered feature {feature.name}: no block is named {feature.block}; "
+                f"known: {', '.join(_BY_NAME)} (a new one needs its place in BLOCKS)"
+            )
         block = _BY_NAME[feature.block](**feature.parameters)
         if feature.measured:
             block = make_pipeline(_impute("median"), block, *scale)

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.base.errors import SettingsError
 from pipeline.dataset.contract import Kind
 from pipeline.table.contract import BY_NAME, FEATURES, FIELDS
+from pipeline.table.engineered import Engineered, engineered
 from pipeline.training import features, workspace
 
 MEASURED = ["age", "trestbps", "chol", "thalach", "oldpeak", "ca"]
@@ -172,6 +174,20 @@ def test_leaving_out_what_is_no_engineered_feature_is_refused(quick, unknown):
     """A misspelt name would otherwise show a feature that adds nothing."""
     with pytest.raises(ValueError, match=f"no engineered feature is named {unknown}"):
         features.preprocessing(workspace.plan(quick).features, scaled=False, without=[unknown])
+
+
+def test_a_feature_of_an_unknown_block_is_named_with_the_blocks_that_there_are(quick, monkeypatch):
+    """A new block that was not given its place among them is the likeliest one."""
+    added = Engineered(name="rate_pressure", block="Product", columns=("thalach", "trestbps"))
+    monkeypatch.setattr(features, "engineered", lambda recipe: (*engineered(recipe), added))
+
+    with pytest.raises(
+        SettingsError,
+        match="rate_pressure: no block is named Product; known: Bands, MissingFlags, ",
+    ) as caught:
+        features.preprocessing(workspace.plan(quick).features, scaled=False)
+
+    assert "\n" not in str(caught.value)
 
 
 def test_each_code_has_a_column_of_its_own(columns, table):
