@@ -13,16 +13,9 @@ from statistics import median
 from time import perf_counter
 from typing import Final, Literal
 
-from benchmarks import (
-    contract,
-    growth_branch,
-    growth_process,
-    growth_registry,
-    growth_training,
-    plots,
-)
+from benchmarks import contract, growth_branch, growth_process, growth_training, plots
 from benchmarks.findings import NOT_SEEN, Curve, Goal, Samples, Section, Table, ratios, spread
-from benchmarks.growth_registry import RESOLVE
+from benchmarks.growth_registry import CALLING, LOOKING, RESOLVE
 from benchmarks.growth_training import Trained
 from pipeline.base import cli
 from pipeline.base.errors import PipelineError
@@ -110,13 +103,13 @@ def measure(*, quick: bool) -> Section:
     with tempfile.TemporaryDirectory(prefix="bench-growth-") as folder:
         scratch = Path(folder)
         trained = list(_train(scratch, quick=quick))
-        calls = _calls(QUICK_VERSIONS if quick else VERSIONS, scratch)
-        looks = _looks(QUICK_VERSIONS if quick else LOOKED_AT, scratch)
+        calls = _registry(CALLING, QUICK_VERSIONS if quick else VERSIONS, scratch)
+        looks = _registry(LOOKING, QUICK_VERSIONS if quick else LOOKED_AT, scratch)
         size, time = _branch(QUICK_MERGES if quick else MERGES, scratch)
     grown = {
         "Training, time": _curves_of("seconds", trained),
         "Training, memory": _curves_of("megabytes", trained),
-        "The registry": Growth("ms", "versions", {**calls.found, **looks.found}),
+        "The registry": Growth("ms", "versions", {**calls, **looks}),
         "The registry's branch, size": size,
         "The registry's branch, time": time,
     }
@@ -127,7 +120,7 @@ def measure(*, quick: bool) -> Section:
         about=ABOUT,
         figures={name: seen for growth in figures for name, seen in growth.items()},
         tables=[growth.table(title) for title, growth in grown.items()],
-        goals=[steady(calls.found[RESOLVE])],
+        goals=[steady(calls[RESOLVE])],
         plots={_file(title): growth.plot(title) for title, growth in grown.items()},
         notes=[*_left_out(trained), *_validation()],
     )
@@ -140,32 +133,18 @@ def _train(scratch: Path, *, quick: bool) -> Iterator[Trained]:
         yield growth_training.measure(family, sizes, scratch)
 
 
-def _calls(sizes: Sequence[int], scratch: Path) -> Growth:
-    cli.say("registry      to register, resolve, promote")
-    return _milliseconds(growth_registry.CALLING, sizes, scratch)
-
-
-def _looks(sizes: Sequence[int], scratch: Path) -> Growth:
-    cli.say("registry      the doctor's look")
-    return _milliseconds(growth_registry.LOOKING, sizes, scratch)
-
-
-def _milliseconds(what: str, sizes: Sequence[int], scratch: Path) -> Growth:
+def _registry(what: str, sizes: Sequence[int], scratch: Path) -> dict[str, dict[int, Samples]]:
+    """Return the milliseconds of each call, by its name and the number of versions."""
+    cli.say(f"registry      {what}")
     folder = scratch / what
     folder.mkdir()
     samples = growth_process.measured(
         "growth_registry", what, str(folder), *map(str, sizes), scratch=scratch
     )
-    return Growth(
-        "ms",
-        "versions",
-        {
-            name: {
-                int(size): [1_000 * seconds for seconds in seen] for size, seen in by_size.items()
-            }
-            for name, by_size in samples.items()
-        },
-    )
+    return {
+        name: {int(size): [1_000 * seconds for seconds in seen] for size, seen in by_size.items()}
+        for name, by_size in samples.items()
+    }
 
 
 def _branch(moments: Sequence[int], scratch: Path) -> tuple[Growth, Growth]:

@@ -65,15 +65,14 @@ class Growing:
         self._noise = random.Random(20260101)  # noqa: S311 (files of noise, not secrets)
         self._merges = self._entries = 0
 
-    def grow(self, moment: int, *, real: bool) -> dict[str, float]:
+    def grow(self, moment: int) -> dict[str, float]:
         """Merge until there were so many merges, prune, and measure the branch."""
         seconds = []
         while self._merges < moment:
             started = time.perf_counter()
             made = self._merge()
             seconds.append(time.perf_counter() - started)
-            if not real:
-                self._clone(made, moment)
+            self._clone(made, moment)
         self._prune()
         return {**self._measure(), MERGE: median(seconds)}
 
@@ -152,18 +151,12 @@ class Growing:
     def _cloned(self, branch: GitBranch) -> tuple[int, float]:
         """Return the bytes of a clone, and the median of the seconds that it takes."""
         clone, times, here = self._scratch / "clone", [], git_settings.reading(os.environ)
-        command = [
-            "git",
-            "clone",
-            "--quiet",
-            "--branch",
-            branch.name,
-            f"file://{branch.remote.shown}",
-        ]
+        command = ["git", "clone", "--quiet", "--branch", branch.name]
+        command += [f"file://{branch.remote.shown}", str(clone)]
         for _ in range(CLONINGS):
             shutil.rmtree(clone, ignore_errors=True)
             started = time.perf_counter()
-            subprocess.run([*command, clone], env=here, check=True)
+            subprocess.run(command, env=here, check=True)
             times.append(time.perf_counter() - started)
         files = (path for path in (clone / ".git").rglob("*") if path.is_file())
         size = sum(path.stat().st_size for path in files)
@@ -176,10 +169,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="See the module.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("merges", type=int, nargs="+")
-    parser.add_argument("--real", action="store_true", help="clone nothing")
     asked = parser.parse_args()
     growing = Growing(asked.folder, config.load().registry_branch.keep)
-    growth = {moment: growing.grow(moment, real=asked.real) for moment in asked.merges}
+    growth = {moment: growing.grow(moment) for moment in asked.merges}
     print(json.dumps(growth))  # noqa: T201 (what whoever started it reads)
 
 

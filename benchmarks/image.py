@@ -31,7 +31,7 @@ from pipeline.base import cli, config
 from pipeline.base.errors import ImageError
 from pipeline.base.manifest import Files
 from pipeline.image import build
-from pipeline.image.docker import Engine, Image
+from pipeline.image.docker import Engine
 from pipeline.report import drawing
 
 BARE: Final = "bare endpoint"
@@ -156,7 +156,7 @@ def _build_all(
     """Build everything, ours first, and return the rivals that could be built."""
     run = uuid.uuid4().hex
     context, arguments = contexts.base(run, build.python_image(subject.folder))
-    base = engine.build(context, BASE, arguments, {}, _say_nothing)
+    base = engine.build(context, BASE, arguments, {}, lambda _: None)
     built = []
     for recipe in recipes:
         try:
@@ -167,7 +167,8 @@ def _build_all(
             measured.notes.append(f"{recipe.name} was not built: {error}")
             continue
         measured.samples[recipe.name, COLD].append(seconds)
-        _weigh(recipe.name, engine.image(recipe.image), base, measured)
+        over_base = engine.image(recipe.image).size - base.size
+        measured.samples[recipe.name, SIZE].append(over_base / MEGABYTE)
         built.append(recipe)
     rivals = [recipe for recipe in built if recipe.name != OURS]
     if rivals:
@@ -194,18 +195,10 @@ def _build_again(engine: Engine, built: Mapping[str, Recipe], run: str, measured
 
 def _build(engine: Engine, recipe: Recipe, context: Files) -> float:
     began = time.perf_counter()
-    engine.build(context, recipe.image, recipe.arguments, {}, _say_nothing)
+    engine.build(context, recipe.image, recipe.arguments, {}, lambda _: None)
     seconds = time.perf_counter() - began
     cli.say(f"built         {recipe.name} in {seconds:.1f} s")
     return seconds
-
-
-def _say_nothing(line: str) -> None:
-    del line
-
-
-def _weigh(name: str, image: Image, base: Image, measured: Measured) -> None:
-    measured.samples[name, SIZE].append((image.size - base.size) / MEGABYTE)
 
 
 def _starts(engine: Engine, client: DockerClient, rivals: Sequence[Recipe]) -> Starts:

@@ -52,7 +52,7 @@ def test_merges_that_are_cloned_go_on_from_real_ones(workspace, monkeypatch):
     """Each family has as many versions as there were merges, and each was its champion."""
     monkeypatch.setattr(growth_branch, "MODEL", dict.fromkeys(growth_branch.MODEL, 1_000))
     policy = config.load().registry_branch.keep.model_copy(update={"versions": 1, "runs": 1})
-    growth_branch.Growing(workspace, policy).grow(8, real=False)
+    growth_branch.Growing(workspace, policy).grow(8)
     registry = Registry(f"sqlite:///{workspace}/registry/mlflow.db", "heart-disease")
     versions = registry.versions(FAMILY_MODEL)
     assert [version.version for version in versions] == list(range(1, 9))
