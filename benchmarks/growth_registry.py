@@ -11,14 +11,14 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from benchmarks import growth_store, measuring
 from benchmarks.growth_store import PROMOTION, Lineage, Row
-from pipeline.base import config
-from pipeline.base.config import Settings
+from pipeline.base.context import RunContext
 from pipeline.base.names import HISTORY, SERVED, Family, registered_name
 from pipeline.registry.client import Registry, connect
 from pipeline.registry.doctor import run
@@ -54,9 +54,9 @@ class Grown:
     as entries of the log.
     """
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, context: RunContext) -> None:
         """Make the registry that all others begin with."""
-        self._folder, self._settings = folder, settings
+        self._folder, self._context = folder, context
         self.noise = random.Random(20260101)  # noqa: S311 (files of noise, not secrets)
         registry = self.open("seed")
         version = registry.publish(self.submission("seed"))
@@ -66,15 +66,16 @@ class Grown:
         rows = (Row(FAMILY_MODEL, 1), Row(SERVED, 1), Row(HISTORY, 1))
         self._lineage = Lineage(version, rows)
 
-    def settings(self, name: str) -> Settings:
-        """Return the settings by which a registry of this folder is opened."""
+    def context(self, name: str) -> RunContext:
+        """Return what a command is given to work with a registry of this folder."""
+        settings = self._context.settings
         update = {"tracking_uri": f"sqlite:///{self._folder / name}.db"}
-        registry = self._settings.registry.model_copy(update=update)
-        return self._settings.model_copy(update={"registry": registry})
+        registry = settings.registry.model_copy(update=update)
+        return replace(self._context, settings=settings.model_copy(update={"registry": registry}))
 
     def open(self, name: str) -> Registry:
         """Return a registry of this folder."""
-        return connect(self.settings(name).registry)
+        return connect(self.context(name).settings.registry)
 
     def submission(self, key: str) -> Submission:
         """Return what is published with a key."""
@@ -130,8 +131,8 @@ def doctor(grown: Grown, sizes: list[int]) -> Figures:
         grown.grow(size // 2, files=size // 2)
     samples: Figures = {DOCTOR: {size: [] for size in sizes}}
     for turn in measuring.in_turns([str(size) for size in sizes], DOCTOR_ROUNDS):
-        settings = grown.settings(str(int(turn) // 2))
-        samples[DOCTOR][int(turn)].append(_seconds(partial(run, settings)))
+        context = grown.context(str(int(turn) // 2))
+        samples[DOCTOR][int(turn)].append(_seconds(partial(run, context)))
     return samples
 
 
@@ -149,11 +150,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("sizes", type=int, nargs="+")
     asked = parser.parse_args()
-    settings = config.load()
+    context = RunContext.read()
     # An embedded registry keeps its files below the current folder.
     os.chdir(asked.folder)
     measure = calls if asked.what == CALLING else doctor
-    samples = measure(Grown(asked.folder, settings), asked.sizes)
+    samples = measure(Grown(asked.folder, context), asked.sizes)
     print(json.dumps(samples))  # noqa: T201 (what whoever started it reads)
 
 

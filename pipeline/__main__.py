@@ -5,10 +5,10 @@ from time import perf_counter
 from typing import NamedTuple
 
 from pipeline import data_acquisition_eda, experiment_tracking, feature_engineering, model_packaging
-from pipeline.base import cli, config
-from pipeline.base.config import Settings
+from pipeline.base import cli
+from pipeline.base.context import RunContext
 
-TASKS: tuple[Callable[[Settings], float | None], ...] = (
+TASKS: tuple[Callable[[RunContext], float | None], ...] = (
     data_acquisition_eda.run,
     feature_engineering.run,
     experiment_tracking.run,
@@ -42,18 +42,18 @@ def main() -> None:
     - `PIPELINE__EVALUATION__REPEATS=1 python -m pipeline` is a quick look
 
     """
-    settings = config.load()
-    timings = [_timed(task, settings) for task in TASKS]
+    context = RunContext.read()
+    timings = [_timed(task, context) for task in TASKS]
     total = Timing("all", sum(t.seconds for t in timings), sum(t.fitting for t in timings))
     columns = ("task", "seconds", "of these fitting", "all else")
     cli.show_table("Time", columns, (timing.row() for timing in (*timings, total)))
 
 
-def _timed(task: Callable[[Settings], float | None], settings: Settings) -> Timing:
+def _timed(task: Callable[[RunContext], float | None], context: RunContext) -> Timing:
     name = task.__module__.removeprefix("pipeline.")
     cli.say(f"\n== {name}")
     started = perf_counter()
-    fitting = task(settings) or 0.0
+    fitting = task(context) or 0.0
     return Timing(name, perf_counter() - started, fitting)
 
 

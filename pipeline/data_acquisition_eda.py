@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.base import artifacts, cli, config, manifest
+from pipeline.base import artifacts, cli, manifest
 from pipeline.base.config import Settings
+from pipeline.base.context import RunContext
 from pipeline.base.manifest import Files
 from pipeline.base.pages import percent, render
 from pipeline.dataset import profile, tables
@@ -20,9 +21,9 @@ FIGURES = artifacts.FIGURES / "data"
 PAGES = ("data-quality.md", "data-quality.html")
 
 
-def run(settings: Settings, *, refresh: bool = False) -> None:
+def run(context: RunContext, *, refresh: bool = False) -> None:
     """Read ``data/raw/``; write ``data/processed/``, ``figures/data/`` and the report."""
-    parsed = parsing.parse(_raw(settings, refresh=refresh))
+    parsed = parsing.parse(_raw(context.settings, refresh=refresh))
     processed = {
         "training.parquet": tables.table_bytes(parsing.training_table(parsed)),
         "external.parquet": tables.table_bytes(parsing.external_table(parsed)),
@@ -104,7 +105,7 @@ def main(
     - `python -m pipeline.data_acquisition_eda --refresh` replaces them first
 
     """
-    run(config.load(), refresh=refresh)
+    run(RunContext.read(), refresh=refresh)
 
 
 if __name__ == "__main__":

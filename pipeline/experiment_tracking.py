@@ -5,18 +5,18 @@ The only command that creates model versions.
 
 import re
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
 
-from pipeline.base import artifacts, cli, config, environment, git, pages
+from pipeline.base import artifacts, cli, environment, pages
 from pipeline.base.arithmetic import reproducible
-from pipeline.base.config import Settings
+from pipeline.base.context import RunContext
 from pipeline.base.errors import ArtifactError, NotPromotedError, RegistryError
+from pipeline.base.git import WorkTree
 from pipeline.base.manifest import Files
 from pipeline.base.names import (
     METRIC_TITLES,
@@ -29,7 +29,7 @@ from pipeline.gate.examiner import Examiner
 from pipeline.registry import mlflow_model, provenance
 from pipeline.registry.client import Registry, connect
 from pipeline.registry.history import CHAMPION
-from pipeline.registry.promotion import Decision, Gate, promote, rehearse
+from pipeline.registry.promotion import Decision, Gate, Versions, promote, rehearse
 from pipeline.registry.publishing import Submission
 from pipeline.registry.version import Version
 from pipeline.table import wording
@@ -41,13 +41,12 @@ from pipeline.training.plan import TrainingPlan
 from pipeline.training.trained_model import TrainedModel
 
 Models = Mapping[Family, TrainedModel]
-Versions = Mapping[Family, Version]
 TAGGED_METRICS: tuple[Metric, ...] = ("roc_auc", "brier", "log_loss", "calibration_error")
 
 
 @reproducible()
 def run(
-    settings: Settings,
+    context: RunContext,
     *,
     dry_run: bool = False,
     once_per: str = "",
@@ -65,6 +64,7 @@ def run(
         NotPromotedError: ``require_promotion`` is set and the champion stays.
 
     """
+    settings = context.settings
     data, models = workspace.read_data(), workspace.read_models()
     plan = workspace.plan(settings)
     _refuse_stale(models, plan, data)
@@ -74,13 +74,14 @@ def run(
 
     key = once_per or uuid.uuid4().hex
     known = _unchanged(models, registry) if reuse else {}
-    versions = {} if dry_run else {**known, **_publish(models, data, registry, key, set(known))}
+    new = {family: model for family, model in models.items() if family not in known}
+    versions = {} if dry_run else {**known, **_publish(new, data, registry, key, context)}
     gate = Gate(models, registry, examiner, settings.promotion)
-    decision = rehearse(gate) if dry_run else promote(gate, versions, cli.say)
+    decision = rehearse(gate) if dry_run else promote(gate, versions, context, cli.say)
     _show(models, versions, decision)
     _show_effect(registry, known, dry_run=dry_run)
     summary = _summary(models, versions, known, decision)
-    artifacts.add_to(config.CiRun().step_summary, summary)
+    artifacts.add_to(context.ci.step_summary, summary)
     if require_promotion and not decision.served.moves_alias:
         raise NotPromotedError(f"the champion stays: {decision.served.reason}")
     return decision.seconds
@@ -97,15 +98,14 @@ def _refuse_stale(models: Models, plan: TrainingPlan, data: Data) -> None:
             )
 
 
-def _key_of_commit() -> str:
+def _key_of_commit(tree: WorkTree) -> str:
     """Return the key that every run of this commit and its data has in common."""
-    data, tree = workspace.read_data(), git.work_tree(Path.cwd())
     if tree.modified or tree.commit == "unknown":
         raise RegistryError(
             "--once-per-commit needs a commit that holds everything: commit your changes, or give "
             "a key with --once-per"
         )
-    return f"{tree.commit}-{data.digest[:12]}"
+    return f"{tree.commit}-{workspace.read_data().digest[:12]}"
 
 
 def _unchanged(models: Models, registry: Registry) -> dict[Family, Version]:
@@ -119,12 +119,11 @@ def _unchanged(models: Models, registry: Registry) -> dict[Family, Version]:
 
 
 def _publish(
-    models: Models, data: Data, registry: Registry, key: str, known: Collection[Family]
+    models: Models, data: Data, registry: Registry, key: str, context: RunContext
 ) -> dict[Family, Version]:
     figures = artifacts.read_folder(artifacts.MODEL_FIGURES, made_by="feature_engineering")
     example = data.training[list(FEATURES)].head(2)
-    tags = provenance.lineage_tags()
-    models = {family: model for family, model in models.items() if family not in known}
+    tags = provenance.lineage_tags(context)
     submissions = (_submission(model, example, figures, tags, key) for model in models.values())
     # Closed before an error is printed, so that the error is the last line.
     with closing(cli.track(submissions, "Registering", len(models))) as tracked:
@@ -276,10 +275,11 @@ def main(
         raise typer.BadParameter("letters, digits and . _ : @ / + - only", param_hint="--once-per")
     if once_per and once_per_commit:
         raise typer.BadParameter("give one of them", param_hint="--once-per, --once-per-commit")
+    context = RunContext.read()
     run(
-        config.load(),
+        context,
         dry_run=dry_run,
-        once_per=_key_of_commit() if once_per_commit else once_per,
+        once_per=_key_of_commit(context.tree) if once_per_commit else once_per,
         reuse=reuse,
         require_promotion=require_promotion,
     )

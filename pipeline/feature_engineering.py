@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
-from pipeline.base import artifacts, cli, config, kernel
+from pipeline.base import artifacts, cli, kernel
 from pipeline.base.arithmetic import reproducible
 from pipeline.base.config import Settings
+from pipeline.base.context import RunContext
 from pipeline.base.encoding import json_bytes
 from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, METRIC_TITLES, Family, Metric
@@ -27,24 +28,25 @@ Models = Mapping[Family, TrainedModel]
 
 
 @reproducible()
-def run(settings: Settings) -> float:
+def run(context: RunContext) -> float:
     """Train, evaluate and convert the four families; write ``models/`` and their figures.
 
     Returns:
         The seconds spent on fitting.
 
     """
-    data, plan = workspace.read_data(), workspace.plan(settings)
+    data, plan = workspace.read_data(), workspace.plan(context.settings)
     families.check(plan)
     started = perf_counter()
-    fitted = fitting.fit(FAMILIES, data, plan, settings.workers, cli.watch("Cross-validation"))
-    short = fitting.shortened(plan, settings.ablation_repeats)
-    ablations = fitting.ablate(fitted, data, short, settings.workers, cli.watch("Ablation"))
+    workers = context.settings.workers
+    fitted = fitting.fit(FAMILIES, data, plan, workers, cli.watch("Cross-validation"))
+    short = fitting.shortened(plan, context.settings.ablation_repeats)
+    ablations = fitting.ablate(fitted, data, short, workers, cli.watch("Ablation"))
     seconds = perf_counter() - started
 
     models = {family: fitting.describe(family, fitted[family], data, plan) for family in FAMILIES}
-    figures = _figures(models, settings.evaluation.calibration_bins)
-    pages = _pages(models, ablations, figures, settings)
+    figures = _figures(models, context.settings.evaluation.calibration_bins)
+    pages = _pages(models, ablations, figures, context.settings)
     artifacts.write_folder(artifacts.MODELS, _files(models, ablations))
     artifacts.write_folder(artifacts.MODEL_FIGURES, figures)
     for name, text in pages.items():
@@ -126,7 +128,7 @@ def main() -> None:
     - `PIPELINE__EVALUATION__REPEATS=2 python -m pipeline.feature_engineering` is a quick look
 
     """
-    run(config.load())
+    run(RunContext.read())
 
 
 if __name__ == "__main__":

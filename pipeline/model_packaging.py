@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.base import cli, config
-from pipeline.base.config import Settings
+from pipeline.base import cli
+from pipeline.base.context import RunContext
 from pipeline.base.names import SERVED
 from pipeline.packaging.package import Manifest
 from pipeline.packaging.packager import ModelPackager
@@ -14,9 +14,9 @@ from pipeline.packaging.packager import ModelPackager
 __all__ = ["ModelPackager", "run"]
 
 
-def run(settings: Settings, model_name: str = SERVED, version: int | None = None) -> None:
+def run(context: RunContext, model_name: str = SERVED, version: int | None = None) -> None:
     """Package a version, by default the champion, and validate what was written."""
-    packager = ModelPackager(settings)
+    packager = ModelPackager(context.settings)
     folder = packager.create_package(model_name, version)
     _show(packager.validate_package(folder))
     cli.fact("package", f"{folder}/")
@@ -62,11 +62,11 @@ def main(
     - `python -m pipeline.model_packaging --validate packages/heart_disease_model_v1` only checks
 
     """
-    settings = config.load()
+    context = RunContext.read()
     if validate is None:
-        run(settings, model, version)
+        run(context, model, version)
     else:
-        _show(ModelPackager(settings).validate_package(validate))
+        _show(ModelPackager(context.settings).validate_package(validate))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.ending import STOPPING
 from pipeline.base import config, git_settings, pages
+from pipeline.base.context import RunContext
 from pipeline.table import parsing, source
 
 ROOT = Path(__file__).parents[1]
@@ -164,7 +165,7 @@ def parsed(raw_files):
 
 
 @pytest.fixture
-def settings(workspace):
-    """Return the settings of the workspace."""
+def context(workspace):
+    """Return what a command reads in the workspace."""
     assert workspace.is_dir()
-    return config.load()
+    return RunContext.read()

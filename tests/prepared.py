@@ -13,9 +13,10 @@ import pytest
 
 from pipeline import data_acquisition_eda, experiment_tracking, feature_engineering
 from pipeline.base import config
+from pipeline.base.context import RunContext
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.model_packaging import ModelPackager
-from pipeline.registry.client import Registry
+from pipeline.registry.client import connect
 from tests.conftest import QUICK, lay_out
 
 QUICKER = QUICK | {"MODELS__RANDOM_FOREST__N_ESTIMATORS": "10"}
@@ -72,18 +73,18 @@ def _train(folder):
     lay_out(folder)
     with pytest.MonkeyPatch.context() as patch:
         be_in(folder, patch)
-        settings = config.load()
-        data_acquisition_eda.run(settings)
-        feature_engineering.run(settings)
+        context = RunContext.read()
+        data_acquisition_eda.run(context)
+        feature_engineering.run(context)
         # To make a registry takes MLflow seconds.
-        Registry(settings.registry.tracking_uri, settings.registry.experiment)
+        connect(context.settings.registry)
 
 
 def _register(before, folder):
     shutil.copytree(before, folder)
     with pytest.MonkeyPatch.context() as patch:
         be_in(folder, patch)
-        experiment_tracking.run(config.load())
+        experiment_tracking.run(RunContext.read())
 
 
 def _package(before, folder):

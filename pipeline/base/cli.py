@@ -19,7 +19,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.base import artifacts, config, pages
+from pipeline.base import artifacts, pages
+from pipeline.base.config import CiRun
 from pipeline.base.errors import PipelineError
 
 Item = TypeVar("Item")
@@ -53,7 +54,7 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
         except PipelineError as error:
             line = " ".join(str(error).split())
             sys.stderr.write(f"error: {line}\n")
-            artifacts.add_to(config.CiRun().step_summary, f"**Error:** {pages.cell(line)}\n\n")
+            artifacts.add_to(CiRun().step_summary, f"**Error:** {pages.cell(line)}\n\n")
             raise typer.Exit(error.exit_code) from None
 
     return explained

@@ -230,7 +230,9 @@ def vulnerabilities_url() -> str:
 
 def _content_of_file() -> dict[str, Any]:
     if not FILE.is_file():
-        raise SettingsError(f"no {FILE} in {Path.cwd()}: run from the root of the repository")
+        raise SettingsError(
+            f"no {FILE} in {FILE.absolute().parent}: run from the root of the repository"
+        )
     try:
         with FILE.open("rb") as file:
             content = yaml.safe_load(file)

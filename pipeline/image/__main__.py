@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.base import cli, config
+from pipeline.base import cli
+from pipeline.base.context import RunContext
 from pipeline.image.build import build
 from pipeline.image.verify import verify
 
@@ -43,7 +44,7 @@ def build_command(  # noqa: PLR0913 (each is an option)
     """
     if context.invoked_subcommand is None:
         build(
-            config.load(),
+            RunContext.read(),
             chosen=chosen,
             tag=tag,
             base_image=base_image,
@@ -73,7 +74,7 @@ def verify_command(
     - `python -m pipeline.image verify heart-disease:test --package packages/heart_disease_model_v1`
 
     """
-    verify(config.load(), image, chosen)
+    verify(RunContext.read().settings, image, chosen)
 
 
 if __name__ == "__main__":

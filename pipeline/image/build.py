@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from pipeline.base import artifacts, cli, config, git, manifest
-from pipeline.base.config import Settings
+from pipeline.base import artifacts, cli, manifest
+from pipeline.base.context import RunContext
 from pipeline.base.manifest import Files
 from pipeline.image import bento, sbom
 from pipeline.image.checks import model_labels
@@ -47,15 +47,15 @@ def python_image(folder: Path) -> str:
 
 
 def build_image(  # noqa: PLR0913 (an image is made of these)
-    engine: Engine, bento_folder: Path, about: Manifest, *, tag: str, base: str, written: Path
+    engine: Engine, folder: Path, labels: dict[str, str], *, tag: str, base: str, written: Path
 ) -> Image:
-    """Build the image over a Bento; ``written`` gets the build's log and the SBOM.
+    """Build the image over the Bento in ``folder``; ``written`` gets the build's log and the SBOM.
 
     Raises:
         ImageError: the engine or syft refused; the message says why.
 
     """
-    context = {**artifacts.files_below(bento_folder), "Dockerfile": DOCKERFILE.read_bytes()}
+    context = {**artifacts.files_below(folder), "Dockerfile": DOCKERFILE.read_bytes()}
     lines: list[str] = []
 
     def log(line: str) -> None:
@@ -63,7 +63,7 @@ def build_image(  # noqa: PLR0913 (an image is made of these)
         cli.say(line)
 
     try:
-        built = engine.build(context, tag, {"BASE_IMAGE": base}, _labels(about, tag), log)
+        built = engine.build(context, tag, {"BASE_IMAGE": base}, labels, log)
     finally:
         content = "".join(f"{line}\n" for line in lines).encode()
         artifacts.write_file(written / "build.log", content)
@@ -71,13 +71,13 @@ def build_image(  # noqa: PLR0913 (an image is made of these)
     return built
 
 
-def _labels(about: Manifest, tag: str) -> dict[str, str]:
-    tree, ci = git.work_tree(Path.cwd()), config.CiRun()
+def image_labels(context: RunContext, about: Manifest, tag: str) -> dict[str, str]:
+    """Return the labels of the image of a package: its version, its source and its model."""
     opencontainers = {
         "version": tag.rpartition(":")[2],
-        "revision": tree.commit,
+        "revision": context.tree.commit,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "source": ci.source or tree.origin,
+        "source": context.ci.source or context.tree.origin,
     }
     return {
         **{f"org.opencontainers.image.{k}": value for k, value in opencontainers.items() if value},
@@ -86,7 +86,7 @@ def _labels(about: Manifest, tag: str) -> dict[str, str]:
 
 
 def build(  # noqa: PLR0913 (each is an option of the command)
-    settings: Settings,
+    context: RunContext,
     *,
     chosen: Path | None = None,
     tag: str = "",
@@ -101,7 +101,7 @@ def build(  # noqa: PLR0913 (each is an option of the command)
         ImageError: BentoML, the engine or the registry refused; the message says why.
 
     """
-    packager = ModelPackager(settings)
+    packager = ModelPackager(context.settings)
     folder = chosen or packager.create_package()
     about = packager.validate_package(folder)
     bento_folder = build_bento(artifacts.files_below(folder))
@@ -109,10 +109,11 @@ def build(  # noqa: PLR0913 (each is an option of the command)
     if only_bento:
         return
     engine = Engine()
-    tag = tag or f"{settings.packaging.image}:{about.folder}"
+    tag = tag or f"{context.settings.packaging.image}:{about.folder}"
     base = base_image or python_image(folder)
     written = _written(about)
-    built = build_image(engine, bento_folder, about, tag=tag, base=base, written=written)
+    labels = image_labels(context, about, tag)
+    built = build_image(engine, bento_folder, labels, tag=tag, base=base, written=written)
     if push:
         cli.fact("pushed", f"{tag}@{engine.push(tag, cli.say)}")
     _show(built, engine.image(base), about)

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from pipeline.base import cli, config
+from pipeline.base import cli
 from pipeline.base.config import TRACKING_URI
+from pipeline.base.context import RunContext
 from pipeline.base.names import SERVED
 from pipeline.registry import branch, doctor, rollback, transfer
 
@@ -62,7 +63,7 @@ def doctor_command(
     - `python -m pipeline.registry doctor --repair --grace 0` when nothing is under way
 
     """
-    doctor.run(config.load(), repair=repair, grace=grace * 60)
+    doctor.run(RunContext.read(), repair=repair, grace=grace * 60)
 
 
 def history_command() -> None:
@@ -75,7 +76,7 @@ def history_command() -> None:
     - `python -m pipeline.registry history`
 
     """
-    rollback.show(config.load())
+    rollback.show(RunContext.read().settings)
 
 
 def rollback_command(
@@ -104,7 +105,7 @@ def rollback_command(
     """
     if not reason.strip():
         raise typer.BadParameter("a rollback needs a reason", param_hint="--reason")
-    rollback.run(config.load(), reason.strip(), to, force=force)
+    rollback.run(RunContext.read(), reason.strip(), to, force=force)
 
 
 def branch_command(
@@ -134,7 +135,7 @@ def branch_command(
     - `python -m pipeline.registry branch -- python -m pipeline.registry rollback --reason "WHY"`
 
     """
-    raise typer.Exit(branch.run(config.load(), asked, read_only=read_only))
+    raise typer.Exit(branch.run(RunContext.read(), asked, read_only=read_only))
 
 
 def transfer_command(
@@ -170,13 +171,12 @@ def transfer_command(
       --psql "psql postgresql://mlflow@db.example.org/mlflow"` moves to a server elsewhere
 
     """
-    settings = config.load()
-    there = settings.registry.model_copy(
-        update={"tracking_uri": destination or settings.registry.tracking_uri}
-    )
+    context = RunContext.read()
+    registry = context.settings.registry
+    there = registry.model_copy(update={"tracking_uri": destination or registry.tracking_uri})
     if not there.is_server:
         raise typer.BadParameter("name a server", param_hint="--to")
-    transfer.run(settings.model_copy(update={"registry": there}), source, psql)
+    transfer.run(context, source, there, psql)
 
 
 if __name__ == "__main__":

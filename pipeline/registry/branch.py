@@ -10,8 +10,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from pipeline.base import artifacts, cli, command, config, git, git_settings
-from pipeline.base.config import TRACKING_URI, Settings
+from pipeline.base import artifacts, cli, command, git, git_settings
+from pipeline.base.config import TRACKING_URI, CiRun, Settings
+from pipeline.base.context import RunContext
 from pipeline.base.errors import RegistryError
 from pipeline.base.git import Remote
 from pipeline.base.names import FAMILIES, SERVED, registered_name
@@ -36,7 +37,7 @@ begin a new registry, delete it.
 """
 
 
-def run(settings: Settings, asked: list[str], *, read_only: bool = False) -> int:
+def run(context: RunContext, asked: list[str], *, read_only: bool = False) -> int:
     """Run a command with the registry, publish what it did, and return its exit code.
 
     A command that fails publishes nothing. One that finds the branch changed meanwhile is run again
@@ -48,16 +49,17 @@ def run(settings: Settings, asked: list[str], *, read_only: bool = False) -> int
         RegistryUnavailableError: the remote or the server does not answer.
 
     """
+    settings, plan = context.settings, context.settings.registry_branch
     if settings.registry.is_server:
         return command.run(asked)
-    tree, plan, branch = git.work_tree(Path.cwd()), settings.registry_branch, of_clone(settings)
+    branch = of_clone(context)
     for _ in range(plan.attempts):
         commit = branch.read()
         code = _with_server(settings, branch.folder, asked, read_only=read_only)
         if code or read_only:
             return code
         pack(branch.folder)
-        if branch.replace(commit, f"Registry after {tree.commit[:12]}"):
+        if branch.replace(commit, f"Registry after {context.tree.commit[:12]}"):
             cli.fact("registry", f"{plan.name} of {branch.remote.shown}")
             return 0
         cli.fact("registry", f"{plan.name} changed meanwhile: once more, on what is there now")
@@ -67,24 +69,24 @@ def run(settings: Settings, asked: list[str], *, read_only: bool = False) -> int
     )
 
 
-def of_clone(settings: Settings) -> GitBranch:
+def of_clone(context: RunContext) -> GitBranch:
     """Return the branch of the remote that this clone was made from.
 
     Raises:
         RegistryError: there is no such remote.
 
     """
-    if (remote := git.remote(Path.cwd())) is None:
+    if (remote := git.remote(context.folder)) is None:
         raise RegistryError(
             "this clone has no remote named origin, whose branch could hold the registry: add one, "
             f"or name a server in {TRACKING_URI}"
         )
-    return GitBranch(authorized(remote), settings.registry_branch.name, artifacts.REGISTRY)
+    name = context.settings.registry_branch.name
+    return GitBranch(authorized(remote, context.ci), name, artifacts.REGISTRY)
 
 
-def authorized(remote: Remote) -> Remote:
+def authorized(remote: Remote, ci: CiRun) -> Remote:
     """Return the remote with the token of the CI run, for the server that issued it alone."""
-    ci = config.CiRun()
     settings = git_settings.authorized(remote.settings, ci.server_url, ci.token)
     return replace(remote, settings=settings)
 

@@ -5,7 +5,7 @@ from contextlib import closing
 
 from pipeline.base import cli
 from pipeline.base.addresses import shown
-from pipeline.base.config import Settings
+from pipeline.base.context import RunContext
 from pipeline.base.errors import RegistryError
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.registry import diagnosis, mlflow_calls, provenance
@@ -18,17 +18,18 @@ COLUMNS = ("what", "is wrong", "repaired by", "otherwise")
 ROUNDS = 3
 
 
-def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> None:
+def run(context: RunContext, *, repair: bool = False, grace: float = 3600) -> None:
     """Show the faults of the registry, and repair them with ``repair``.
 
     Raises:
         RegistryError: something is left.
 
     """
-    if not mlflow_calls.is_made(settings.registry.tracking_uri):
+    settings = context.settings.registry
+    if not mlflow_calls.is_made(settings.tracking_uri):
         cli.fact("healthy", "there is no registry yet: `make pipeline` makes one")
         return
-    registry = RegistryCare(**dict(settings.registry))
+    registry = RegistryCare(**dict(settings))
     findings = _look(registry, grace)
     _show("The registry", findings)
     for _ in range(ROUNDS if repair else 0):
@@ -36,7 +37,7 @@ def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> Non
         if not repairable:
             break
         for finding in repairable:
-            _repair(registry, finding)
+            _repair(registry, finding, context)
         findings = _look(registry, grace)
     if not findings:
         cli.fact("healthy", "nothing is wrong with the registry")
@@ -47,15 +48,15 @@ def run(settings: Settings, *, repair: bool = False, grace: float = 3600) -> Non
         repairs = sum(bool(finding.repair) for finding in findings)
         hint = f"; `--repair` repairs {repairs} of them" if repairs and not repair else ""
         raise RegistryError(
-            f"{count} wrong with the registry at {shown(settings.registry.tracking_uri)}, in the "
+            f"{count} wrong with the registry at {shown(settings.tracking_uri)}, in the "
             f"table above{hint}"
         )
 
 
-def _repair(registry: RegistryCare, finding: Finding) -> None:
+def _repair(registry: RegistryCare, finding: Finding, context: RunContext) -> None:
     reason = f"registry doctor: {finding.problem}"
     try:
-        registry.repair(finding, provenance.promotion("restored", reason))
+        registry.repair(finding, provenance.promotion(context, "restored", reason))
     except RegistryError as error:
         cli.fact("not repaired", f"{finding.subject}: {error}")
     else:

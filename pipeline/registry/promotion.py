@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
+from pipeline.base.context import RunContext
 from pipeline.base.errors import OvertakenError
 from pipeline.base.names import SERVED, Family, registered_name
 from pipeline.base.policies import PromotionPolicy
@@ -18,6 +19,7 @@ from pipeline.training.trained_model import TrainedModel
 
 # By the name of the registered model.
 Champions = Mapping[str, Version | None]
+Versions = Mapping[Family, Version]
 # Times that others may be faster before a promoter gives up.
 DECISIONS: Final = 10
 
@@ -72,7 +74,9 @@ def rehearse(gate: Gate) -> Decision:
     return gate.decide({name: gate.registry.find_alias(name, CHAMPION) for name in gate.names})
 
 
-def promote(gate: Gate, versions: Mapping[Family, Version], say: Callable[[str], None]) -> Decision:
+def promote(
+    gate: Gate, versions: Versions, context: RunContext, say: Callable[[str], None]
+) -> Decision:
     """Decide about the published ``versions`` and apply it, as often as others move the alias.
 
     A promotion that an earlier promoter left unfinished is finished first.
@@ -85,7 +89,7 @@ def promote(gate: Gate, versions: Mapping[Family, Version], say: Callable[[str],
         champions = {name: gate.registry.settle(name) for name in gate.names}
         decision = gate.decide(champions)
         try:
-            _apply(versions, decision, champions, gate.registry)
+            _apply(versions, decision, champions, gate.registry, context)
         except OvertakenError as error:
             if not left:
                 raise
@@ -96,7 +100,11 @@ def promote(gate: Gate, versions: Mapping[Family, Version], say: Callable[[str],
 
 
 def _apply(
-    versions: Mapping[Family, Version], decision: Decision, champions: Champions, registry: Registry
+    versions: Versions,
+    decision: Decision,
+    champions: Champions,
+    registry: Registry,
+    context: RunContext,
 ) -> None:
     for family, verdict in decision.families.items():
         version = versions[family]
@@ -105,20 +113,23 @@ def _apply(
             version, {k: v for k, v in _gate_tags(verdict).items() if k not in version.tags}
         )
         if verdict.moves_alias:
-            name = version.model_name
-            registry.promote(
-                version, provenance.promotion("promoted", verdict.reason), over=champions[name]
-            )
+            promotion = provenance.promotion(context, "promoted", verdict.reason)
+            registry.promote(version, promotion, over=champions[version.model_name])
     if decision.served.moves_alias:
-        _promote(versions[decision.winner], decision.served, champions[SERVED], registry)
+        winner = versions[decision.winner]
+        _promote(winner, decision.served, champions[SERVED], registry, context)
 
 
 def _promote(
-    version: Version, verdict: Verdict, champion: Version | None, registry: Registry
+    version: Version,
+    verdict: Verdict,
+    champion: Version | None,
+    registry: Registry,
+    context: RunContext,
 ) -> None:
     """Copy ``version`` into the served model, say why, and make it champion there."""
     registry.ensure_registered(SERVED, "The model that is served; its versions are its champions")
-    promotion = provenance.promotion("promoted", verdict.reason)
+    promotion = provenance.promotion(context, "promoted", verdict.reason)
     promoted = {
         "promoted_from": version.title,
         "promoted_by": promotion.by,

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from pipeline.base import artifacts, cli, config, pages
+from pipeline.base import artifacts, cli, pages
 from pipeline.base.config import Settings
+from pipeline.base.context import RunContext
 from pipeline.base.errors import RegistryError
 from pipeline.base.names import SERVED
 from pipeline.gate.decision import Outcome
@@ -16,7 +17,7 @@ from pipeline.registry.version import Version
 COLUMNS = ("version", "family", "ROC-AUC", "from (UTC)", "until", "commit", "why")
 
 
-def run(settings: Settings, reason: str, to: int | None = None, *, force: bool = False) -> None:
+def run(context: RunContext, reason: str, to: int | None = None, *, force: bool = False) -> None:
     """Make version ``to`` of the served model champion again, by default the one before.
 
     Raises:
@@ -25,7 +26,7 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
         OvertakenError: another promoter moved the alias at the same time.
 
     """
-    registry = connect(settings.registry)
+    registry = connect(context.settings.registry)
     champion = registry.settle(SERVED) or registry.champion(SERVED)
     promotions = [entry.promotion for entry in registry.valid_entries(SERVED)][-1:]
     # A command that was interrupted and is repeated must not go back once more.
@@ -43,12 +44,12 @@ def run(settings: Settings, reason: str, to: int | None = None, *, force: bool =
             "choose another with --to (`make history` shows them), or insist with --force"
         )
     registry.promote(
-        version, provenance.promotion("restored", reason, forced=refused), over=champion
+        version, provenance.promotion(context, "restored", reason, forced=refused), over=champion
     )
     change = f"{version.title}, was {champion.title}"
     cli.fact("champion", change)
     summary = f"## Rollback\n\n**Champion: {change}.** {pages.cell(reason)}\n"
-    artifacts.add_to(config.CiRun().step_summary, summary)
+    artifacts.add_to(context.ci.step_summary, summary)
 
 
 def _target(registry: Registry, to: int | None) -> Version:

@@ -11,7 +11,8 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from pipeline.base import cli, command, manifest
 from pipeline.base.addresses import redacted, shown
-from pipeline.base.config import Settings
+from pipeline.base.config import RegistrySettings
+from pipeline.base.context import RunContext
 from pipeline.base.errors import RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
@@ -27,8 +28,8 @@ MODELS: Final = (*map(registered_name, FAMILIES), SERVED, HISTORY)
 Contents = dict[str, tuple[list[Version], dict[str, int]]]
 
 
-def run(settings: Settings, source: str, psql: str) -> None:
-    """Make the server that the settings name hold what the registry at ``source`` holds.
+def run(context: RunContext, source: str, there: RegistrySettings, psql: str) -> None:
+    """Make the server ``there`` hold what the registry at ``source`` holds.
 
     The files go first, by HTTP; then all rows go to the server's database in one transaction, by
     the command ``psql``. The source is only read, and a server that holds everything is left alone.
@@ -39,29 +40,29 @@ def run(settings: Settings, source: str, psql: str) -> None:
         RegistryUnavailableError: the server does not answer.
 
     """
-    server = shown(settings.registry.tracking_uri)
+    server = shown(there.tracking_uri)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / DATABASE
-        snapshot.take(_database(settings, source), copy)
-        here = _checked(settings, copy, source)
-        there = connect(settings.registry)
-        if _contents(there) != here:
+        snapshot.take(_database(context, source), copy)
+        here = _checked(there.model_copy(update={"tracking_uri": f"sqlite:///{copy}"}), source)
+        registry = connect(there)
+        if _contents(registry) != here:
             command.feed(shlex.split(psql), snapshot.refusal(copy))
-            _send(settings, snapshot.folders(copy))
+            _send(there, snapshot.folders(copy))
             command.feed(shlex.split(psql), snapshot.rows(copy))
-    if _contents(there) != here:
+    if _contents(registry) != here:
         raise RegistryError(
             f"{server} does not hold what was moved: is {redacted(psql)} its database?"
         )
-    branch.check(there, cli.watch("Checking what arrived"))
+    branch.check(registry, cli.watch("Checking what arrived"))
     count = sum(len(versions) for versions, _ in here.values())
     cli.fact("registry", f"{count} versions are at {server}: all digests equal")
 
 
-def _database(settings: Settings, source: str) -> Path:
+def _database(context: RunContext, source: str) -> Path:
     """Return the file of the registry at ``source``: the branch has one, too."""
     if source == BRANCH:
-        kept = branch.of_clone(settings)
+        kept = branch.of_clone(context)
         kept.read()
         branch.unpack(kept.folder)
         source = f"sqlite:///{kept.folder / DATABASE}"
@@ -72,10 +73,9 @@ def _database(settings: Settings, source: str) -> Path:
     return path
 
 
-def _checked(settings: Settings, copy: Path, source: str) -> Contents:
+def _checked(copy: RegistrySettings, source: str) -> Contents:
     """Return what a copy of the registry holds, whose files are all as they were published."""
-    here = settings.registry.model_copy(update={"tracking_uri": f"sqlite:///{copy}"})
-    registry = connect(here)
+    registry = connect(copy)
     try:
         branch.check(registry, cli.watch("Checking what leaves"))
     except RegistryError as error:
@@ -90,14 +90,14 @@ def _contents(registry: Registry) -> Contents:
     return {name: (registry.versions(name), registry.aliases(name)) for name in MODELS}
 
 
-def _send(settings: Settings, folders: Mapping[Path, str]) -> None:
+def _send(there: RegistrySettings, folders: Mapping[Path, str]) -> None:
     """Store the files of every run and model at the server; ``folders`` are the experiments'.
 
     Raises:
         RegistryError: one has not arrived as it left.
 
     """
-    calls = MlflowCalls(settings.registry.tracking_uri, settings.registry.retry)
+    calls = MlflowCalls(there.tracking_uri, there.retry)
     moves = [
         (path, f"{address}/{path.relative_to(folder).as_posix()}")
         for folder, address in folders.items()

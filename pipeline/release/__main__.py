@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.base import cli, config
+from pipeline.base import cli
+from pipeline.base.context import RunContext
 from pipeline.release import announce, build, issue, mark, prepare, publish
 
 
@@ -46,7 +47,7 @@ def prepare_command(
     - `python -m pipeline.release prepare v1.2.3`
 
     """
-    prepare.run(config.load(), tag)
+    prepare.run(RunContext.read(), tag)
 
 
 def build_command(
@@ -81,7 +82,7 @@ def build_command(
 
     """
     build.run(
-        config.load(),
+        RunContext.read(),
         base_image=base_image,
         accepted=tuple(accept or ()),
         allow_unscanned=allow_unscanned,
@@ -100,7 +101,7 @@ def publish_command() -> None:
     - `python -m pipeline.release publish`
 
     """
-    publish.run(config.load())
+    publish.run(RunContext.read())
 
 
 def announce_command() -> None:
@@ -108,13 +109,13 @@ def announce_command() -> None:
 
     It is a draft until all of them are there.
 
-    Exit codes: 0 done; 1 something is wrong.
+    Exit codes: 0 done; 1 something is wrong; 2 a setting does not exist.
 
     Examples:
     - `python -m pipeline.release announce`
 
     """
-    announce.run()
+    announce.run(RunContext.read().ci)
 
 
 def mark_command() -> None:
@@ -130,7 +131,7 @@ def mark_command() -> None:
     - `python -m pipeline.release mark`
 
     """
-    mark.run(config.load())
+    mark.run(RunContext.read().settings)
 
 
 def issue_command(
@@ -143,14 +144,14 @@ def issue_command(
 
     While the one about main is open, no release begins.
 
-    Exit codes: 0 done; 1 something is wrong; 2 an option does not exist.
+    Exit codes: 0 done; 1 something is wrong; 2 a setting or an option does not exist.
 
     Examples:
     - `python -m pipeline.release issue main "success failure"`
     - `python -m pipeline.release issue nightly success`
 
     """
-    issue.run(tests, results)
+    issue.run(RunContext.read(), tests, results)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from pipeline.base import artifacts, cli, config
+from pipeline.base import artifacts, cli
+from pipeline.base.config import CiRun
 from pipeline.base.github import GitHub
 from pipeline.base.names import METRIC_TITLES
 from pipeline.base.pages import render
@@ -17,7 +18,7 @@ from pipeline.training.families import FAMILY_TITLES
 WORKFLOW: Final = ".github/workflows/release.yml"
 
 
-def run() -> None:
+def run(ci: CiRun) -> None:
     """Publish the GitHub Release with its files, all of them or none.
 
     Raises:
@@ -25,8 +26,8 @@ def run() -> None:
         GitHubError: GitHub refuses or does not answer.
 
     """
-    plan, ci = folder.read_plan("publish"), config.CiRun()
-    github, files = GitHub(ci), folder.assets(plan) | {SUMS.name: SUMS.read_bytes()}
+    plan, github = folder.read_plan("publish"), GitHub(ci)
+    files = folder.assets(plan) | {SUMS.name: SUMS.read_bytes()}
     release = github.find_release(plan.tag)
     if release is None or release.draft:
         release = github.save_draft(_draft(plan, ci.repository), release)

@@ -1,16 +1,14 @@
 """The image of a release: built or taken again, verified and scanned."""
 
-from pathlib import Path
-
-from pipeline.base import artifacts, cli, git, manifest
+from pipeline.base import artifacts, cli, manifest
 from pipeline.base.artifacts import RELEASE
-from pipeline.base.config import Settings
+from pipeline.base.context import RunContext
 from pipeline.base.errors import ImageError, ReleaseError
+from pipeline.base.git import WorkTree
 from pipeline.image import saved, sbom
-from pipeline.image.build import build_bento, build_image, python_image
+from pipeline.image.build import build_bento, build_image, image_labels, python_image
 from pipeline.image.docker import Engine
 from pipeline.image.verify import verify
-from pipeline.packaging.package import Manifest
 from pipeline.packaging.packager import ModelPackager
 from pipeline.release import folder, scan
 from pipeline.release.folder import IMAGE, PACKAGE, SBOM, SUMS
@@ -18,7 +16,7 @@ from pipeline.release.plan import Plan, check_package
 
 
 def run(
-    settings: Settings,
+    context: RunContext,
     *,
     base_image: str = "",
     accepted: tuple[str, ...] = (),
@@ -36,13 +34,14 @@ def run(
 
     """
     plan = folder.read_plan("prepare")
-    about = ModelPackager(settings).validate_package(PACKAGE)
+    about = ModelPackager(context.settings).validate_package(PACKAGE)
     check_package(plan, about)
     if not plan.digest:
-        _check_tree(plan)
+        _check_tree(plan, context.tree)
     engine = Engine()
-    base = _take(engine, plan) if plan.digest else _make(engine, plan, about, base_image)
-    verify(settings, plan.versioned, PACKAGE)
+    labels = image_labels(context, about, plan.versioned)
+    base = _take(engine, plan) if plan.digest else _make(engine, plan, labels, base_image)
+    verify(context.settings, plan.versioned, PACKAGE)
     scan.run(SBOM.read_bytes(), accepted, allow_unscanned=allow_unscanned)
     engine.save(plan.versioned, IMAGE)
     sums = manifest.checksum_lines(manifest.digests(folder.assets(plan)))
@@ -51,8 +50,7 @@ def run(
     cli.fact("built", f"{plan.versioned} over {base or 'the base that it was pushed with'}")
 
 
-def _check_tree(plan: Plan) -> None:
-    tree = git.work_tree(Path.cwd())
+def _check_tree(plan: Plan, tree: WorkTree) -> None:
     if tree.commit != plan.revision or tree.modified:
         raise ReleaseError(f"the work tree is not {plan.tag} any more: prepare the release again")
 
@@ -64,10 +62,10 @@ def _take(engine: Engine, plan: Plan) -> str:
     return plan.base
 
 
-def _make(engine: Engine, plan: Plan, about: Manifest, base_image: str) -> str:
+def _make(engine: Engine, plan: Plan, labels: dict[str, str], base_image: str) -> str:
     bento_folder = build_bento(artifacts.files_below(PACKAGE))
     base = _base(engine, base_image or python_image(PACKAGE))
-    build_image(engine, bento_folder, about, tag=plan.versioned, base=base, written=RELEASE)
+    build_image(engine, bento_folder, labels, tag=plan.versioned, base=base, written=RELEASE)
     return base
 
 

@@ -1,10 +1,10 @@
 """The one issue that says that tests fail: the runs of CI open it, edit it and close it."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Final
 
-from pipeline.base import cli, config, git
+from pipeline.base import cli
+from pipeline.base.context import RunContext
 from pipeline.base.github import GitHub
 from pipeline.base.records import Issue
 from pipeline.report.comment import AUTHOR
@@ -24,7 +24,7 @@ TITLES: Final = {
 EFFECTS: Final = {Suite.MAIN: "No release begins while this issue is open. ", Suite.NIGHTLY: ""}
 
 
-def run(tests: Suite, results: str) -> None:
+def run(context: RunContext, tests: Suite, results: str) -> None:
     """Open the issue or edit it where one of the ``results`` of jobs is a failure, else close it.
 
     A run that was cancelled shows neither.
@@ -34,11 +34,10 @@ def run(tests: Suite, results: str) -> None:
         GitHubError: GitHub refuses or does not answer.
 
     """
-    ci, commit, ended = config.CiRun(), git.work_tree(Path.cwd()).commit, set(results.split())
-    github = GitHub(ci)
+    ended, github = set(results.split()), GitHub(context.ci)
     issue = find(github, tests)
     if "failure" in ended:
-        body = _body(tests, commit, ci.url)
+        body = _body(tests, context.tree.commit, context.ci.url)
         if issue:
             github.edit_issue(issue, body=body)
         else:

@@ -1,11 +1,11 @@
 """From a tag to a plan: what the tag ships, decided once."""
 
-from pathlib import Path
 from typing import Final
 
 from pipeline.base import archives, artifacts, cli, config, git
 from pipeline.base.artifacts import RELEASE
 from pipeline.base.config import Settings
+from pipeline.base.context import RunContext
 from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import NoChampionError, ReleaseError
 from pipeline.base.github import GitHub
@@ -21,7 +21,7 @@ from pipeline.release.plan import RELEASED_AS, Plan, Shipped, begin, image_name,
 MAIN: Final = "refs/remotes/origin/main"
 
 
-def run(settings: Settings, tag: str) -> None:
+def run(context: RunContext, tag: str) -> None:
     """Decide what a tag ships, and write it and its package into ``release/``.
 
     Raises:
@@ -30,8 +30,9 @@ def run(settings: Settings, tag: str) -> None:
         NoChampionError: nothing was promoted yet.
 
     """
-    version, revision, github = read_tag(tag), _tagged(tag), GitHub(config.CiRun())
-    image = image_name(config.image_registry(), config.CiRun().repository)
+    settings, ci = context.settings, context.ci
+    version, revision, github = read_tag(tag), _tagged(context, tag), GitHub(ci)
+    image = image_name(config.image_registry(), ci.repository)
     versioned = f"{image}:{version}"
     shipped = _shipped(settings, github, tag, revision, versioned)
     if not shipped:
@@ -60,10 +61,10 @@ def run(settings: Settings, tag: str) -> None:
     cli.fact("model", f"{plan.model_name}/{plan.model_version}, {about.family}")
 
 
-def _tagged(tag: str) -> str:
+def _tagged(context: RunContext, tag: str) -> str:
     """Return the commit of a tag, which is checked out, unchanged, and on main."""
-    here = Path.cwd()
-    revision, tree = git.commit_of(here, f"refs/tags/{tag}"), git.work_tree(here)
+    here, tree = context.folder, context.tree
+    revision = git.commit_of(here, f"refs/tags/{tag}")
     if not revision:
         raise ReleaseError(f"this clone has no tag {tag}: `git fetch --tags`, or make it")
     if tree.commit != revision or tree.modified:

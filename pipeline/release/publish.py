@@ -1,7 +1,7 @@
 """The image in its registry: pushed once, pulled and verified, and the tags that follow it."""
 
-from pipeline.base import artifacts, cli, config
-from pipeline.base.config import Settings
+from pipeline.base import artifacts, cli
+from pipeline.base.context import RunContext
 from pipeline.base.errors import ReleaseError
 from pipeline.image import saved
 from pipeline.image.docker import Engine
@@ -12,7 +12,7 @@ from pipeline.release.images import Repository, login
 from pipeline.release.plan import Plan, is_highest, moving_tags, read_tag
 
 
-def run(settings: Settings) -> None:
+def run(context: RunContext) -> None:
     """Push the image unless it is there already, prove what was pushed, and move the short tags.
 
     Raises:
@@ -25,11 +25,11 @@ def run(settings: Settings) -> None:
     repository = Repository(plan.image, login(plan.image))
     plan = _pushed(plan, repository, engine)
     folder.write_plan(plan)
-    artifacts.add_to(config.CiRun().output, f"image={plan.image}\ndigest={plan.digest}\n")
+    artifacts.add_to(context.ci.output, f"image={plan.image}\ndigest={plan.digest}\n")
     # Without the local image, the pull brings the one that was pushed.
     engine.remove(plan.versioned)
     engine.pull(plan.pinned)
-    verify(settings, plan.pinned, PACKAGE)
+    verify(context.settings, plan.pinned, PACKAGE)
     tags = repository.tags()
     moving = moving_tags(version, tags)
     for tag in moving:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.base import cli, config
+from pipeline.base import cli
+from pipeline.base.context import RunContext
 from pipeline.report import comment, comparison, posting
 
 
@@ -33,7 +34,7 @@ def main(
 
     """
     if context.invoked_subcommand is None:
-        comparison.run(config.load(), require_promotion=require_promotion)
+        comparison.run(RunContext.read(), require_promotion=require_promotion)
 
 
 def comment_command(
@@ -62,7 +63,7 @@ def comment_command(
         raise typer.BadParameter("is no commit in full", param_hint="--head-sha")
     if run_id and not run_id.isdecimal():
         raise typer.BadParameter("is no number", param_hint="--run-id")
-    posting.run(folder, head_sha, run_id, author)
+    posting.run(RunContext.read().ci, folder, head_sha, run_id, author)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ Reads the registry and changes nothing in it.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from pipeline.base import artifacts, cli, config, git
+from pipeline.base import artifacts, cli
 from pipeline.base.arithmetic import reproducible
-from pipeline.base.config import RegistrySettings, Settings
+from pipeline.base.config import RegistrySettings
+from pipeline.base.context import RunContext
 from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import (
     ArtifactError,
@@ -39,14 +39,14 @@ MARKDOWN, PAGE = "model-report.md", "model-report.html"
 
 
 @reproducible()
-def run(settings: Settings, *, require_promotion: bool = False) -> None:
+def run(context: RunContext, *, require_promotion: bool = False) -> None:
     """Hold the best family against the live champion and write ``reports/model-report.*``.
 
     Raises:
         NotPromotedError: ``require_promotion`` is set and the verdict moves no alias.
 
     """
-    data, tree = workspace.read_data(), git.work_tree(Path.cwd())
+    settings, data, tree = context.settings, workspace.read_data(), context.tree
     plan, workers = workspace.plan(settings), settings.workers
     families.check(plan)
     kept = _current_models(plan, data)
@@ -66,7 +66,7 @@ def run(settings: Settings, *, require_promotion: bool = False) -> None:
     files[report_record.FILE] = json_bytes(report_record.record(report))
     for name, content in files.items():
         artifacts.write_file(artifacts.REPORTS / name, content)
-    artifacts.add_to(config.CiRun().step_summary, texts[MARKDOWN])
+    artifacts.add_to(context.ci.step_summary, texts[MARKDOWN])
     _show(report)
     if require_promotion and not report.verdict.moves_alias:
         raise NotPromotedError(f"the champion stays: {report.verdict.reason}")

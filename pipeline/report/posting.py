@@ -6,14 +6,17 @@ record of values; every word of the comment is from this branch.
 
 from pathlib import Path
 
-from pipeline.base import cli, config
+from pipeline.base import cli
+from pipeline.base.config import CiRun
 from pipeline.base.errors import ArtifactError
 from pipeline.base.github import GitHub
 from pipeline.report import comment, report_record
 from pipeline.report.rows import markdown
 
 
-def run(folder: Path, head_sha: str, run_id: str = "", author: str = comment.AUTHOR) -> None:
+def run(
+    ci: CiRun, folder: Path, head_sha: str, run_id: str = "", author: str = comment.AUTHOR
+) -> None:
     """Put the report of ``folder`` on the open pull request whose head is ``head_sha``.
 
     Without a report that can be shown, the comment says so. Without such a pull request nothing
@@ -24,7 +27,6 @@ def run(folder: Path, head_sha: str, run_id: str = "", author: str = comment.AUT
         GitHubError: GitHub refuses or does not answer.
 
     """
-    ci = config.CiRun()
     github = GitHub(ci)
     pull = comment.choose(github.open_pulls(), ci.repository, head_sha)
     if pull is None:

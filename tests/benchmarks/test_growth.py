@@ -6,6 +6,7 @@ from benchmarks import growth, growth_branch, growth_process, growth_training
 from benchmarks.growth import Growth
 from benchmarks.growth_registry import FAMILY_MODEL, Grown
 from pipeline.base import config
+from pipeline.base.context import RunContext
 from pipeline.base.names import SERVED
 from pipeline.dataset import rules
 from pipeline.registry import doctor
@@ -16,13 +17,13 @@ from pipeline.table.contract import CONTRACT, TRAINING
 @pytest.fixture
 def grown(workspace):
     """Return the folder of registries that grow."""
-    return Grown(workspace, config.load())
+    return Grown(workspace, RunContext.read())
 
 
 def test_a_grown_registry_is_one_that_its_own_code_could_have_made(grown, capsys):
     """The doctor reads every file of it and finds nothing."""
     grown.grow(5, files=5)
-    doctor.run(grown.settings("5"), grace=0)
+    doctor.run(grown.context("5"), grace=0)
     assert "healthy" in capsys.readouterr().out
 
 

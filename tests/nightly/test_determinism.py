@@ -24,9 +24,9 @@ import sys, time
 now, later = time.time, float(sys.argv[1])
 time.time = lambda: now() + later
 from pipeline import data_acquisition_eda, feature_engineering
-from pipeline.base import config
-data_acquisition_eda.run(config.load())
-feature_engineering.run(config.load())
+from pipeline.base.context import RunContext
+data_acquisition_eda.run(RunContext.read())
+feature_engineering.run(RunContext.read())
 """
 HERE = {
     "folder": "here",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.base import config
+from pipeline.base.config import CiRun
 from pipeline.base.errors import GitHubError
 from pipeline.base.github import GitHub
 from pipeline.release import announce
@@ -14,6 +14,8 @@ from tests.release.conftest import REPOSITORY, TAG
 from tests.report.comment.conftest import tags
 
 NAMES = ["MODEL_CARD.md", "SHA256SUMS", "heart_disease_model_v1.tar.gz", "sbom.cdx.json"]
+
+pytestmark = pytest.mark.usefixtures("pushed")
 
 
 def assets(github, number=0):
@@ -42,11 +44,9 @@ def changes(github):
     ]
 
 
-def test_a_release_is_a_draft_until_all_of_it_is_there(github, pushed):
+def test_a_release_is_a_draft_until_all_of_it_is_there(github):
     """The last call publishes it; nobody sees less than all."""
-    assert pushed.plan.digest
-
-    announce.run()
+    announce.run(CiRun())
 
     check_whole(github)
     number = str(github.releases[0]["id"])
@@ -59,7 +59,7 @@ def test_a_release_is_a_draft_until_all_of_it_is_there(github, pushed):
 
 def test_the_release_says_where_it_comes_from(github, pushed):
     """The tag, the commit, the image by its digest, and how to check that."""
-    announce.run()
+    announce.run(CiRun())
 
     (found,) = github.releases
     plan, body = pushed.plan, found["body"]
@@ -72,19 +72,17 @@ def test_the_release_says_where_it_comes_from(github, pushed):
     assert plan.base in body
 
 
-def test_the_notes_are_what_they_look_like(github, pushed):
+def test_the_notes_are_what_they_look_like(github):
     """Two commands to copy and one table."""
-    assert pushed.plan.digest
-    announce.run()
+    announce.run(CiRun())
 
     shown = [tag.strip("<>").partition(" ")[0] for tag in tags(github.releases[0]["body"])]
     assert (shown.count("pre"), shown.count("table"), shown.count("a")) == (2, 1, 0)
 
 
-def test_the_files_fit_their_checksums(github, pushed, tmp_path):
+def test_the_files_fit_their_checksums(github, tmp_path):
     """As a person checks them after a download."""
-    assert pushed.plan.digest
-    announce.run()
+    announce.run(CiRun())
     folder = tmp_path / "download"
     folder.mkdir()
     for name, content in assets(github).items():
@@ -105,7 +103,7 @@ def test_only_the_highest_stable_release_is_the_latest(github, pushed, prereleas
     """GitHub would take the newest one."""
     pushed.change(prerelease=prerelease, highest=highest)
 
-    announce.run()
+    announce.run(CiRun())
 
     (found,) = github.releases
     assert found["prerelease"] is prerelease
@@ -114,7 +112,7 @@ def test_only_the_highest_stable_release_is_the_latest(github, pushed, prereleas
 
 def test_the_summary_leads_to_the_release(github, pushed, tmp_path, capsys):
     """And the log does."""
-    announce.run()
+    announce.run(CiRun())
 
     url = github.releases[0]["html_url"]
     assert pushed.plan.pinned in (tmp_path / "summary.md").read_text()
@@ -124,11 +122,11 @@ def test_the_summary_leads_to_the_release(github, pushed, tmp_path, capsys):
 
 def test_announcing_again_changes_nothing(github, pushed):
     """A published release is never touched."""
-    announce.run()
+    announce.run(CiRun())
     before = github.changes
     pushed.change(digest="sha256:" + "e" * 64)
 
-    announce.run()
+    announce.run(CiRun())
 
     assert github.changes == before
     check_whole(github)
@@ -139,51 +137,48 @@ CALLS = 2 + len(NAMES)
 
 @pytest.mark.parametrize("done_before", [False, True], ids=["not done", "done, answer lost"])
 @pytest.mark.parametrize("number", range(1, CALLS + 1))
-def test_a_crash_at_any_call_is_made_good_by_the_next_run(github, pushed, number, done_before):
+def test_a_crash_at_any_call_is_made_good_by_the_next_run(github, number, done_before):
     """Nothing is public before all is there, nothing is double, nothing is lost."""
-    assert pushed.plan.digest
     github.fail_at, github.done_before = number, done_before
 
     with pytest.raises(GitHubError, match="injected by the test"):
-        announce.run()
+        announce.run(CiRun())
 
     public = [one for one in github.releases if not one["draft"]]
     assert bool(public) == (done_before and number == CALLS)
     if public:
         check_whole(github)
     github.fail_at = 0
-    announce.run()
+    announce.run(CiRun())
     check_whole(github)
     assert github_api.TOKEN not in str(vars(github))
 
 
 @pytest.mark.parametrize(("first", "second"), [(1, 1), (2, 2), (3, 1), (3, 2), (5, 2)])
-def test_two_crashes_in_a_row_are_made_good_as_well(github, pushed, first, second):
+def test_two_crashes_in_a_row_are_made_good_as_well(github, first, second):
     """The second one in the middle of making good."""
-    assert pushed.plan.digest
     github.fail_at, github.done_before = first, True
     with pytest.raises(GitHubError):
-        announce.run()
+        announce.run(CiRun())
     github.fail_at, github.done_before = github.changes + second, False
     with pytest.raises(GitHubError):
-        announce.run()
+        announce.run(CiRun())
 
     github.fail_at = 0
-    announce.run()
+    announce.run(CiRun())
 
     check_whole(github)
 
 
-def test_a_half_uploaded_file_is_uploaded_again(github, pushed):
+def test_a_half_uploaded_file_is_uploaded_again(github):
     """GitHub keeps the name of an upload that broke off."""
-    assert pushed.plan.digest
     github.fail_at, github.done_before = 3, True
     with pytest.raises(GitHubError):
-        announce.run()
+        announce.run(CiRun())
     github.releases[0]["assets"][1]["state"] = "starter"
     github.fail_at = 0
 
-    announce.run()
+    announce.run(CiRun())
 
     check_whole(github)
     assert ("DELETE", "4") not in changes(github)[:3]
@@ -196,7 +191,7 @@ def test_a_draft_of_another_attempt_is_brought_up_to_date(github, pushed):
     for name in ("heart_disease_model_v7.tar.gz", "SHA256SUMS"):
         by_hand(github, f"releases/{made['id']}/assets", b"old", name=name)
 
-    announce.run()
+    announce.run(CiRun())
 
     check_whole(github)
     assert pushed.plan.digest in github.releases[0]["body"]
@@ -206,8 +201,8 @@ def test_a_draft_of_another_attempt_is_brought_up_to_date(github, pushed):
 def test_no_file_and_no_token_go_where_a_release_of_another_server_says(github):
     """An answer could name any address."""
     made = by_hand(github, "releases", {"tag_name": TAG, "draft": True})
-    made["upload_url"] = f"{config.CiRun().api_url.replace('127.0.0.1', 'localhost')}/x{{?name}}"
-    api = GitHub(config.CiRun(), wait=0)
+    made["upload_url"] = f"{CiRun().api_url.replace('127.0.0.1', 'localhost')}/x{{?name}}"
+    api = GitHub(CiRun(), wait=0)
     found = api.find_release(TAG)
     before = len(github.calls)
 
@@ -216,27 +211,25 @@ def test_no_file_and_no_token_go_where_a_release_of_another_server_says(github):
     assert len(github.calls) == before
 
 
-def test_an_answer_of_another_form_is_one_line(github, pushed):
+def test_an_answer_of_another_form_is_one_line(github):
     """A proxy may answer in GitHub's place."""
-    assert pushed.plan.digest
     github.releases.append({"draft": False})
 
     with pytest.raises(GitHubError, match=r"/releases does not answer as GitHub's API does: is G"):
-        announce.run()
+        announce.run(CiRun())
 
 
 def by_hand(github, path, body, **query):
     """Do what a person or another run would."""
     call = github_api.Call("POST", f"/repos/{REPOSITORY}/{path}", query, body, authorized=True)
-    return github_api.route(github, call, config.CiRun().api_url)[1]
+    return github_api.route(github, call, CiRun().api_url)[1]
 
 
-def test_a_short_trouble_of_github_is_waited_for(github, pushed):
+def test_a_short_trouble_of_github_is_waited_for(github):
     """Reading is repeated; making something is not."""
-    assert pushed.plan.digest
     github.troubles = [502]
 
-    announce.run()
+    announce.run(CiRun())
 
     check_whole(github)
     assert [call.status for call in github.calls[:2]] == [502, 200]

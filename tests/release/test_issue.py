@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.base.context import RunContext
 from pipeline.base.errors import SettingsError
 from pipeline.release import issue
 from pipeline.release.issue import Suite
@@ -9,10 +10,7 @@ from tests.github_api import BOT
 
 both = pytest.mark.parametrize("tests", list(Suite))
 
-
-@pytest.fixture(autouse=True)
-def _somewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("workspace")
 
 
 @both
@@ -21,7 +19,7 @@ def test_failing_tests_open_an_issue(github, tests, results, monkeypatch):
     """It leads to the run, and says what it means."""
     monkeypatch.setenv("GITHUB_RUN_ID", "7")
 
-    issue.run(tests, results)
+    issue.run(RunContext.read(), tests, results)
 
     (opened,) = github.issues
     assert opened["title"] == issue.TITLES[tests]
@@ -32,10 +30,10 @@ def test_failing_tests_open_an_issue(github, tests, results, monkeypatch):
 @both
 def test_failing_again_edits_the_same_issue(github, tests, monkeypatch):
     """It leads to the newest run."""
-    issue.run(tests, "failure")
+    issue.run(RunContext.read(), tests, "failure")
     monkeypatch.setenv("GITHUB_RUN_ID", "8")
 
-    issue.run(tests, "failure")
+    issue.run(RunContext.read(), tests, "failure")
 
     (edited,) = github.issues
     assert "runs/8" in edited["body"]
@@ -44,22 +42,22 @@ def test_failing_again_edits_the_same_issue(github, tests, monkeypatch):
 @both
 def test_passing_tests_close_the_issue(github, tests):
     """And the next failure opens another."""
-    issue.run(tests, "failure")
-    issue.run(tests, "success success")
+    issue.run(RunContext.read(), tests, "failure")
+    issue.run(RunContext.read(), tests, "success success")
 
     assert [one["state"] for one in github.issues] == ["closed"]
 
-    issue.run(tests, "failure")
+    issue.run(RunContext.read(), tests, "failure")
     assert [one["state"] for one in github.issues] == ["closed", "open"]
 
 
 @pytest.mark.parametrize("results", ["cancelled", "success cancelled", "skipped", ""])
 def test_a_run_that_shows_nothing_changes_nothing(github, results):
     """A newer push to main cancels the run of an older one."""
-    issue.run(Suite.MAIN, "failure")
+    issue.run(RunContext.read(), Suite.MAIN, "failure")
     changes = github.changes
 
-    issue.run(Suite.MAIN, results)
+    issue.run(RunContext.read(), Suite.MAIN, results)
 
     assert github.changes == changes
     assert github.issues[0]["state"] == "open"
@@ -67,9 +65,9 @@ def test_a_run_that_shows_nothing_changes_nothing(github, results):
 
 def test_each_kind_of_tests_has_an_issue_of_its_own(github):
     """The nightly tests do not close what main opened."""
-    issue.run(Suite.MAIN, "failure")
-    issue.run(Suite.NIGHTLY, "failure")
-    issue.run(Suite.NIGHTLY, "success")
+    issue.run(RunContext.read(), Suite.MAIN, "failure")
+    issue.run(RunContext.read(), Suite.NIGHTLY, "failure")
+    issue.run(RunContext.read(), Suite.NIGHTLY, "success")
 
     assert [one["state"] for one in github.issues] == ["open", "closed"]
 
@@ -77,13 +75,13 @@ def test_each_kind_of_tests_has_an_issue_of_its_own(github):
 @pytest.mark.parametrize("author", ["mallory", None])
 def test_an_issue_of_somebody_else_is_left_alone(github, author):
     """The mark can be copied by anybody; None was deleted."""
-    issue.run(Suite.MAIN, "failure")
+    issue.run(RunContext.read(), Suite.MAIN, "failure")
     (ours,) = github.issues
     github.issues.clear()
     theirs = dict(github.issue("Acme/Heart", ours["title"], ours["body"], author))
 
-    issue.run(Suite.MAIN, "success")
-    issue.run(Suite.MAIN, "failure")
+    issue.run(RunContext.read(), Suite.MAIN, "success")
+    issue.run(RunContext.read(), Suite.MAIN, "failure")
 
     assert github.issues[0] == theirs
     assert github.issues[1]["user"] == {"login": BOT}
@@ -94,5 +92,5 @@ def test_outside_of_ci_it_says_what_is_missing(github, monkeypatch):
     monkeypatch.delenv("GITHUB_TOKEN")
 
     with pytest.raises(SettingsError, match="GITHUB_TOKEN must be set"):
-        issue.run(Suite.MAIN, "failure")
+        issue.run(RunContext.read(), Suite.MAIN, "failure")
     assert github.calls == []

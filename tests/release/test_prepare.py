@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.base.context import RunContext
 from pipeline.base.errors import NoChampionError, PipelineError, ReleaseError, SettingsError
 from pipeline.model_packaging import ModelPackager
 from pipeline.release import announce, build, issue, mark, prepare, publish
@@ -16,6 +17,8 @@ from pipeline.release.plan import Plan
 from tests import github_api
 from tests.conftest import ROOT
 from tests.release.conftest import REPOSITORY, TAG, commit, git
+
+pytestmark = pytest.mark.usefixtures("place")
 
 
 def plan():
@@ -35,9 +38,9 @@ def pushed(shelf, place, version="1", tag="1.2.3", revision=None):
     )
 
 
-def test_a_plan_names_the_champion_by_its_number(settings, place, github, shelf):
+def test_a_plan_names_the_champion_by_its_number(place, github, shelf):
     """What a promotion changes later is for the next release."""
-    prepare.run(settings, TAG)
+    prepare.run(RunContext.read(), TAG)
 
     found = plan()
     assert (found.model_name, found.model_version) == ("heart_disease", 1)
@@ -51,11 +54,11 @@ def test_a_plan_names_the_champion_by_its_number(settings, place, github, shelf)
     assert github.changes == 0
 
 
-def test_the_package_beside_the_plan_is_whole(settings, github, shelf):
+def test_the_package_beside_the_plan_is_whole(github, shelf):
     """And its archive holds the same files."""
-    prepare.run(settings, TAG)
+    prepare.run(RunContext.read(), TAG)
 
-    about = ModelPackager(settings).validate_package("release/package")
+    about = ModelPackager().validate_package("release/package")
     assert about.model_digest == plan().model_digest
     with tarfile.open(f"release/{plan().package}.tar.gz") as tar:
         names = {name.partition("/")[2] for name in tar.getnames()}
@@ -65,9 +68,9 @@ def test_the_package_beside_the_plan_is_whole(settings, github, shelf):
     assert shelf.digests() == {}
 
 
-def test_the_deployment_files_name_the_image_that_is_released(settings, github, shelf):
+def test_the_deployment_files_name_the_image_that_is_released(github, shelf):
     """By its version; nobody has to fill it in."""
-    prepare.run(settings, TAG)
+    prepare.run(RunContext.read(), TAG)
 
     for name in ("compose.yaml", "kubernetes/deployment.yaml"):
         text = Path("release/package/deployment", name).read_text()
@@ -76,39 +79,39 @@ def test_the_deployment_files_name_the_image_that_is_released(settings, github, 
     assert github.changes == 0
 
 
-def test_no_release_begins_while_the_tests_of_main_fail(settings, github, shelf):
+def test_no_release_begins_while_the_tests_of_main_fail(github, shelf):
     """The issue of CI says so; one of the nightly tests, or by somebody else, does not."""
-    issue.run(issue.Suite.NIGHTLY, "failure")
-    issue.run(issue.Suite.MAIN, "failure")
+    issue.run(RunContext.read(), issue.Suite.NIGHTLY, "failure")
+    issue.run(RunContext.read(), issue.Suite.MAIN, "failure")
     (nightly, red) = github.issues
     github.issues = [red]
 
     with pytest.raises(ReleaseError, match=red["html_url"]):
-        prepare.run(settings, TAG)
+        prepare.run(RunContext.read(), TAG)
 
     github.issues = [nightly, red | {"user": {"login": "somebody"}}]
-    prepare.run(settings, TAG)
+    prepare.run(RunContext.read(), TAG)
     assert shelf.digests() == {}
 
 
-def test_preparing_again_writes_the_same(settings, github, shelf):
+def test_preparing_again_writes_the_same(github, shelf):
     """Byte for byte, and nothing is left of before."""
-    prepare.run(settings, TAG)
+    prepare.run(RunContext.read(), TAG)
     first = {p: p.read_bytes() for p in Path("release").rglob("*") if p.is_file()}
     Path("release/left-over").write_text("x")
 
-    prepare.run(settings, TAG)
+    prepare.run(RunContext.read(), TAG)
 
     assert {p: p.read_bytes() for p in Path("release").rglob("*") if p.is_file()} == first
     assert shelf.digests() == {}
     assert github.changes == 0
 
 
-def test_a_pre_release_says_so(settings, place, github, shelf):
+def test_a_pre_release_says_so(place, github, shelf):
     """It will set another alias."""
     git(place, "tag", "v2.0.0-rc.1")
 
-    prepare.run(settings, "v2.0.0-rc.1")
+    prepare.run(RunContext.read(), "v2.0.0-rc.1")
 
     assert plan().prerelease
     assert plan().alias == "staging"
@@ -116,103 +119,94 @@ def test_a_pre_release_says_so(settings, place, github, shelf):
     assert github.changes == 0
 
 
-def test_without_a_champion_there_is_one_line_and_nothing_else(
-    settings, place, github, shelf, monkeypatch
-):
+def test_without_a_champion_there_is_one_line_and_nothing_else(place, github, shelf, monkeypatch):
     """The tag came before the first training."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}/empty.db")
-    empty = settings.model_copy(
-        update={
-            "registry": settings.registry.model_copy(
-                update={"tracking_uri": f"sqlite:///{place}/empty.db"}
-            )
-        }
-    )
 
     with pytest.raises(
         NoChampionError,
         match="for no version holds heart_disease@champion yet: let a training on main end",
     ):
-        prepare.run(empty, TAG)
+        prepare.run(RunContext.read(), TAG)
     assert not Path("release").exists()
     assert shelf.digests() == {}
     assert github.changes == 0
 
 
-def refused(settings, tag, said):
+def refused(tag, said):
     """Assert that a tag is refused, and that nothing is left of the attempt."""
     with pytest.raises(ReleaseError, match=said) as found:
-        prepare.run(settings, tag)
+        prepare.run(RunContext.read(), tag)
     assert "\n" not in str(found.value)
     assert not Path("release").exists()
 
 
-def test_what_is_no_version_is_refused_before_anything_is_asked(settings, github):
+def test_what_is_no_version_is_refused_before_anything_is_asked(github):
     """Also a branch, on which the button was pressed."""
-    refused(settings, "main", r"'main' is not v and a version of SemVer 2\.0")
+    refused("main", r"'main' is not v and a version of SemVer 2\.0")
     assert github.calls == []
 
 
-def test_a_tag_that_does_not_exist_is_refused(settings, github):
+def test_a_tag_that_does_not_exist_is_refused(github):
     """The clone may lack it."""
-    refused(settings, "v9.9.9", "this clone has no tag v9.9.9: `git fetch --tags`")
+    refused("v9.9.9", "this clone has no tag v9.9.9: `git fetch --tags`")
     assert github.calls == []
 
 
-def test_a_tag_that_is_not_checked_out_is_refused(settings, place, github):
+def test_a_tag_that_is_not_checked_out_is_refused(place, github):
     """The image would be built from something else."""
     commit(place, "second")
     git(place, "update-ref", "refs/remotes/origin/main", "HEAD")
 
-    refused(settings, TAG, "the work tree is not v1.2.3 as it was committed")
+    refused(TAG, "the work tree is not v1.2.3 as it was committed")
     assert github.calls == []
 
 
-def test_a_changed_work_tree_is_refused(settings, place, github):
+def test_a_changed_work_tree_is_refused(place, github):
     """As above."""
     (place / "file").write_text("changed")
 
-    refused(settings, TAG, "the work tree is not v1.2.3 as it was committed")
+    refused(TAG, "the work tree is not v1.2.3 as it was committed")
     assert github.calls == []
 
 
-def test_a_tag_beside_main_is_refused(settings, place, github):
+def test_a_tag_beside_main_is_refused(place, github):
     """What is released was reviewed and merged."""
     git(place, "checkout", "--quiet", "-b", "side")
     commit(place, "never merged")
     git(place, "tag", "v1.3.0")
 
-    refused(settings, "v1.3.0", r"v1\.3\.0 is not on main: merge [0-9a-f]{12}, then tag")
+    refused("v1.3.0", r"v1\.3\.0 is not on main: merge [0-9a-f]{12}, then tag")
     assert github.calls == []
 
 
-def test_a_tag_on_an_older_commit_of_main_is_taken(settings, place, github, shelf):
+def test_a_tag_on_an_older_commit_of_main_is_taken(place, github, shelf):
     """A patch of what is in use."""
     head = git(place, "rev-parse", "HEAD")
     commit(place, "second")
     git(place, "update-ref", "refs/remotes/origin/main", "HEAD")
     git(place, "checkout", "--quiet", "--detach", head)
 
-    prepare.run(settings, TAG)
+    prepare.run(RunContext.read(), TAG)
 
     assert plan().revision == head
     assert shelf.digests() == {}
     assert github.changes == 0
 
 
-def test_a_clone_without_main_is_refused(settings, place, github):
+def test_a_clone_without_main_is_refused(place, github):
     """A shallow one cannot say what is on main."""
     git(place, "update-ref", "-d", "refs/remotes/origin/main")
 
-    refused(settings, TAG, "this clone has no origin/main")
+    refused(TAG, "this clone has no origin/main")
     assert github.calls == []
 
 
-def test_an_annotated_tag_leads_to_its_commit(settings, place, github, shelf):
+def test_an_annotated_tag_leads_to_its_commit(place, github, shelf):
     """It is an object of its own."""
     git(place, "tag", "--annotate", "--message", "text", "v1.2.4")
 
-    prepare.run(settings, "v1.2.4")
+    prepare.run(RunContext.read(), "v1.2.4")
 
     assert plan().revision == git(place, "rev-parse", "HEAD")
     assert shelf.digests() == {}
@@ -220,19 +214,19 @@ def test_an_annotated_tag_leads_to_its_commit(settings, place, github, shelf):
 
 
 @pytest.mark.usefixtures("github")
-def test_an_image_of_another_commit_is_in_the_way(settings, place, shelf):
+def test_an_image_of_another_commit_is_in_the_way(place, shelf):
     """A tag was moved, or the version was pushed by hand."""
     digest = pushed(shelf, place, revision="b" * 40)
 
-    refused(settings, TAG, "acme/heart:1.2.3 exists already, built from bbbbbbbbbbbb and not")
+    refused(TAG, "acme/heart:1.2.3 exists already, built from bbbbbbbbbbbb and not")
     assert shelf.digests() == {"1.2.3": digest}
 
 
-def test_a_published_release_without_its_image_is_in_the_way(settings, github, shelf):
+def test_a_published_release_without_its_image_is_in_the_way(github, shelf):
     """It was made by hand."""
     publish_by_hand(github)
 
-    refused(settings, TAG, "the release v1.2.3 is published already, without")
+    refused(TAG, "the release v1.2.3 is published already, without")
     assert shelf.digests() == {}
 
 
@@ -243,17 +237,13 @@ def publish_by_hand(github, tag=TAG, *, draft=False):
     github.releases.append(made | urls)
 
 
-def test_a_finished_release_is_refused(settings, place, github, shelf, registry):
+def test_a_finished_release_is_refused(place, github, shelf, registry):
     """The same tag again: image, Release and mark are there."""
     pushed(shelf, place)
     publish_by_hand(github)
     registry.tag(registry.version("heart_disease", 1), {"released_as": f"v1.2.2 {TAG}"})
 
-    refused(
-        settings,
-        TAG,
-        r"v1\.2\.3 is released already, as \S+/acme/heart:1\.2\.3@sha256:[0-9a-f]{64}: ",
-    )
+    refused(TAG, r"v1\.2\.3 is released already, as \S+/acme/heart:1\.2\.3@sha256:[0-9a-f]{64}: ")
 
 
 @pytest.fixture
@@ -268,34 +258,30 @@ def newer(registry):
 
 @pytest.mark.parametrize("published", [None, "draft", "published"])
 @pytest.mark.usefixtures("newer")
-def test_an_interrupted_release_goes_on_with_what_it_pushed(
-    settings, place, github, shelf, published
-):
+def test_an_interrupted_release_goes_on_with_what_it_pushed(place, github, shelf, published):
     """Although another version is champion by now."""
     digest = pushed(shelf, place)
     if published:
         publish_by_hand(github, draft=published == "draft")
 
-    prepare.run(settings, TAG)
+    prepare.run(RunContext.read(), TAG)
 
     assert plan().model_version == 1
     assert plan().digest == digest
     assert plan().image_id
 
 
-def test_a_release_that_pushed_nothing_begins_with_the_champion_of_now(
-    settings, newer, github, shelf
-):
+def test_a_release_that_pushed_nothing_begins_with_the_champion_of_now(newer, github, shelf):
     """The one before was never published."""
     publish_by_hand(github, draft=True)
 
-    prepare.run(settings, TAG)
+    prepare.run(RunContext.read(), TAG)
 
     assert plan().model_version == newer.version
     assert shelf.digests() == {}
 
 
-def test_a_release_behind_a_hundred_others_is_found(settings, place, github, shelf, registry):
+def test_a_release_behind_a_hundred_others_is_found(place, github, shelf, registry):
     """The API gives a hundred at once."""
     publish_by_hand(github)
     for number in range(150):
@@ -303,18 +289,16 @@ def test_a_release_behind_a_hundred_others_is_found(settings, place, github, she
     pushed(shelf, place)
     registry.tag(registry.version("heart_disease", 1), {"released_as": TAG})
 
-    refused(settings, TAG, "is released already")
+    refused(TAG, "is released already")
 
 
 @pytest.mark.parametrize("missing", ["GITHUB_REPOSITORY", "GITHUB_TOKEN"])
-def test_what_is_missing_from_the_environment_is_named(
-    settings, github, shelf, monkeypatch, missing
-):
+def test_what_is_missing_from_the_environment_is_named(github, shelf, monkeypatch, missing):
     """Before anything is written."""
     monkeypatch.delenv(missing)
 
     with pytest.raises(SettingsError, match=f"{missing} must be set"):
-        prepare.run(settings, TAG)
+        prepare.run(RunContext.read(), TAG)
     assert not Path("release").exists()
     assert (github.changes, shelf.digests()) == (0, {})
 
@@ -322,54 +306,54 @@ def test_what_is_missing_from_the_environment_is_named(
 STEPS = {
     "build": (build.run, "prepare"),
     "publish": (publish.run, "build"),
-    "announce": (lambda _: announce.run(), "publish"),
-    "mark": (mark.run, "publish"),
+    "announce": (lambda context: announce.run(context.ci), "publish"),
+    "mark": (lambda context: mark.run(context.settings), "publish"),
 }
 
 
 @pytest.mark.parametrize(("step", "before"), STEPS.values(), ids=STEPS)
-def test_a_step_without_a_plan_names_the_one_before(settings, github, shelf, step, before):
+def test_a_step_without_a_plan_names_the_one_before(github, shelf, step, before):
     """Instead of publishing half of a release."""
     with pytest.raises(ReleaseError, match=f"run `python -m pipeline.release {before}` first"):
-        step(settings)
+        step(RunContext.read())
     assert (github.changes, shelf.digests()) == (0, {})
 
 
-def test_a_step_after_the_next_names_the_one_before(settings, github, shelf):
+def test_a_step_after_the_next_names_the_one_before(github, shelf):
     """The plan is there, and not as far."""
-    prepare.run(settings, TAG)
+    prepare.run(RunContext.read(), TAG)
 
     for name in ("publish", "announce", "mark"):
         step, before = STEPS[name]
         with pytest.raises(ReleaseError, match=rf"v1\.2\.3 is not as far: run .*release {before}`"):
-            step(settings)
+            step(RunContext.read())
     assert (github.changes, shelf.digests()) == (0, {})
 
 
-def test_a_damaged_plan_is_one_line(settings, github):
+def test_a_damaged_plan_is_one_line(github):
     """It is not edited by hand."""
     Path("release").mkdir()
     Path("release/plan.json").write_text(json.dumps({"tag": "v1"}))
 
     with pytest.raises(ReleaseError, match=r"plan\.json is damaged: prepare the release again"):
-        mark.run(settings)
+        mark.run(RunContext.read().settings)
     assert github.calls == []
 
 
-def test_a_package_of_another_model_stops_the_build(settings, github, shelf, place):
+def test_a_package_of_another_model_stops_the_build(github, shelf, place):
     """The plan was for another champion."""
-    prepare.run(settings, TAG)
+    prepare.run(RunContext.read(), TAG)
     other = plan().model_copy(update={"model_version": 2})
     Path("release/plan.json").write_text(other.model_dump_json())
 
     with pytest.raises(ReleaseError, match="holds heart_disease/1, the plan ships heart_disease/2"):
-        build.run(settings)
+        build.run(RunContext.read())
     commit(place, "second")
     Path("release/plan.json").write_text(
         other.model_copy(update={"model_version": 1}).model_dump_json()
     )
     with pytest.raises(ReleaseError, match=r"the work tree is not v1\.2\.3 any more"):
-        build.run(settings)
+        build.run(RunContext.read())
     assert (github.changes, shelf.digests()) == (0, {})
 
 
@@ -393,12 +377,12 @@ def test_the_command_ends_with_one_line(place, github, shelf):
     assert (github.calls, shelf.digests()) == ([], {})
 
 
-def test_a_registry_out_of_reach_is_one_line(settings, github, monkeypatch):
+def test_a_registry_out_of_reach_is_one_line(github, monkeypatch):
     """It is asked before the champion is packaged."""
     monkeypatch.setenv("REGISTRY", "127.0.0.1:9")
     monkeypatch.setattr("pipeline.base.rest.ATTEMPTS", 1)
 
     with pytest.raises(PipelineError, match=r"127\.0\.0\.1:9 gave no answer") as found:
-        prepare.run(settings, TAG)
+        prepare.run(RunContext.read(), TAG)
     assert "\n" not in str(found.value)
     assert github.changes == 0

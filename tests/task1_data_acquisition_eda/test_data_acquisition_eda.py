@@ -64,23 +64,23 @@ def flipped(workspace):
     return file
 
 
-def test_writes_the_tables_the_figures_and_the_report(settings, workspace):
+def test_writes_the_tables_the_figures_and_the_report(context, workspace):
     """A run leaves exactly these files."""
-    data_acquisition_eda.run(settings)
+    data_acquisition_eda.run(context)
     assert sorted(made(workspace)) == WRITTEN
 
 
-def test_the_next_task_finds_tables_that_keep_the_contract(settings):
+def test_the_next_task_finds_tables_that_keep_the_contract(context):
     """What was written is read back, verified and checked."""
-    data_acquisition_eda.run(settings)
+    data_acquisition_eda.run(context)
     files = artifacts.read_folder(artifacts.PROCESSED, "data_acquisition_eda")
     assert len(rules.check_training(CONTRACT, tables.read_table(files["training.parquet"]))) == 303
     assert len(rules.check_external(CONTRACT, tables.read_table(files["external.parquet"]))) == 617
 
 
-def test_writes_the_same_bytes_in_another_process_time_zone_and_language(settings, workspace):
+def test_writes_the_same_bytes_in_another_process_time_zone_and_language(context, workspace):
     """Clock, hash seed and locale are in none of the files."""
-    data_acquisition_eda.run(settings)
+    data_acquisition_eda.run(context)
     first = made(workspace)
     again = command(TZ="Asia/Tokyo", PYTHONHASHSEED="4", LC_ALL="C")
     assert again.returncode == 0, again.stderr
@@ -101,20 +101,20 @@ def test_prints_the_hospitals_and_the_digest_of_the_data(workspace):
     assert done.stderr == ""
 
 
-def test_a_flipped_bit_stops_the_task_with_the_name_of_the_file(settings, workspace, flipped):
+def test_a_flipped_bit_stops_the_task_with_the_name_of_the_file(context, workspace, flipped):
     """Nothing is written from data that is not UCI's."""
     with pytest.raises(SourceError, match=f"{flipped.name} has changed"):
-        data_acquisition_eda.run(settings)
+        data_acquisition_eda.run(context)
     assert made(workspace) == {}
 
 
-def test_a_flipped_bit_leaves_what_an_earlier_run_wrote(settings, workspace, request):
+def test_a_flipped_bit_leaves_what_an_earlier_run_wrote(context, workspace, request):
     """A failed run does not take good tables away."""
-    data_acquisition_eda.run(settings)
+    data_acquisition_eda.run(context)
     before = made(workspace)
     request.getfixturevalue("flipped")
     with pytest.raises(SourceError):
-        data_acquisition_eda.run(settings)
+        data_acquisition_eda.run(context)
     assert made(workspace) == before
 
 
@@ -143,12 +143,12 @@ def test_help_says_what_is_read_and_written_and_gives_examples(workspace):
         assert text in done.stdout
 
 
-def test_a_breach_of_the_contract_writes_nothing(settings, workspace, monkeypatch, raw_files):
+def test_a_breach_of_the_contract_writes_nothing(context, workspace, monkeypatch, raw_files):
     """Files whose hash is right and whose content is not, as a wrong contract would make them."""
     broken = {**raw_files, "va": raw_files["va"].replace(b"63,", b"630,", 1)}
     monkeypatch.setattr(data_acquisition_eda.source, "read", lambda _: broken)
     with pytest.raises(ContractError, match=r"processed.va.data age must be 18 to 110 years"):
-        data_acquisition_eda.run(settings)
+        data_acquisition_eda.run(context)
     assert made(workspace) == {}
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline import data_acquisition_eda, feature_engineering
 from pipeline.base import artifacts, config, manifest
+from pipeline.base.context import RunContext
 from pipeline.base.errors import ArtifactError, ContractError, SettingsError
 from pipeline.base.names import FAMILIES, METRIC_TITLES
 from pipeline.dataset.tables import read_table, table_bytes
@@ -41,9 +42,9 @@ def finished_run(tmp_path_factory):
         patch.chdir(folder)
         for name, value in QUICK.items():
             patch.setenv(config.PREFIX + name, value)
-        data_acquisition_eda.run(config.load())
+        data_acquisition_eda.run(RunContext.read())
         with redirect_stdout(printed):
-            feature_engineering.run(config.load())
+            feature_engineering.run(RunContext.read())
     return folder, printed.getvalue()
 
 
@@ -290,7 +291,7 @@ def test_it_prints_what_was_found_and_where_it_is(printed):
 def test_without_the_tables_it_names_the_command_that_makes_them(workspace):
     """And writes nothing."""
     with pytest.raises(ArtifactError, match=f"data/processed/ is missing.*{COMMAND}"):
-        feature_engineering.run(config.load())
+        feature_engineering.run(RunContext.read())
 
     assert not (workspace / artifacts.MODELS).exists()
 
@@ -303,7 +304,7 @@ def test_a_changed_table_is_named(processed, name):
     (processed / name).write_bytes(content)
 
     with pytest.raises(ArtifactError, match=f"{name} has changed: {COMMAND}"):
-        feature_engineering.run(config.load())
+        feature_engineering.run(RunContext.read())
 
 
 @pytest.mark.parametrize("name", ["training.parquet", "external.parquet"])
@@ -312,7 +313,7 @@ def test_a_missing_table_is_named(processed, name):
     (processed / name).unlink()
 
     with pytest.raises(ArtifactError, match=f"{name} is missing: {COMMAND}"):
-        feature_engineering.run(config.load())
+        feature_engineering.run(RunContext.read())
 
 
 @pytest.mark.usefixtures("processed")
@@ -328,7 +329,7 @@ def test_a_wrong_parameter_of_the_last_family_stops_before_the_first_is_fitted(
     monkeypatch.setenv(f"{config.PREFIX}MODELS__SVM__{key}", value)
 
     with pytest.raises(SettingsError, match=rf"^models\.svm in config\.yaml: .*{said}"):
-        feature_engineering.run(config.load())
+        feature_engineering.run(RunContext.read())
 
     assert capsys.readouterr() == ("", "")
     assert not artifacts.MODELS.exists()
@@ -351,7 +352,7 @@ def test_a_copy_of_the_target_among_the_features_is_caught(processed, turned):
     rewrite(processed, "training.parquet", leak)
 
     with pytest.raises(ContractError, match="chol copies the target"):
-        feature_engineering.run(config.load())
+        feature_engineering.run(RunContext.read())
     assert not artifacts.MODELS.exists()
 
 
@@ -360,7 +361,7 @@ def test_a_value_out_of_range_is_caught(processed):
     rewrite(processed, "external.parquet", lambda table: table.assign(age=300.0))
 
     with pytest.raises(ContractError, match="age must be 18 to 110 years"):
-        feature_engineering.run(config.load())
+        feature_engineering.run(RunContext.read())
 
 
 def command(*arguments, cwd):

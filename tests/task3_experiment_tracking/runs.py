@@ -8,7 +8,7 @@ import sys
 from typing import NamedTuple
 
 from pipeline import experiment_tracking
-from pipeline.base import config
+from pipeline.base.context import RunContext
 from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
 from pipeline.registry.client import Registry
 from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION
@@ -32,7 +32,7 @@ class Moment(NamedTuple):
 def run(uri, **options):
     """Run the task in the current folder and return what is there then."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        experiment_tracking.run(config.load(), **options)
+        experiment_tracking.run(RunContext.read(), **options)
     registry = Registry(uri, "heart-disease")
     holders = {name: registry.find_alias(name, CHAMPION) for name in NAMES}
     return Moment(

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline import experiment_tracking
 from pipeline.base import artifacts, config
+from pipeline.base.context import RunContext
 from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import ArtifactError, RegistryError
 from pipeline.base.names import SERVED
@@ -223,7 +224,7 @@ def test_models_that_do_not_fit_the_clone_are_not_registered(
     """The line says what to run, and the registry stays as it is."""
     change(clone, monkeypatch)
     with pytest.raises(ArtifactError) as refused:
-        experiment_tracking.run(config.load())
+        experiment_tracking.run(RunContext.read())
 
     assert str(refused.value).startswith(explanation)
     assert counts(os.environ[config.TRACKING_URI]) == {"runs": 0, "models": 0}

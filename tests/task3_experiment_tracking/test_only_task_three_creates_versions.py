@@ -4,6 +4,7 @@ import pytest
 
 from pipeline import data_acquisition_eda, experiment_tracking, feature_engineering, model_packaging
 from pipeline.base import config
+from pipeline.base.context import RunContext
 from pipeline.model_packaging import ModelPackager
 from pipeline.registry.client import Registry
 from tests.registries import counts
@@ -14,18 +15,18 @@ SHORTEST = {
 }
 
 
-def packaging(settings):
+def packaging(context):
     """Do all that task 4 offers."""
-    model_packaging.run(settings)
-    model_packaging.run(settings, "heart_disease_svm", 1)
-    packager = ModelPackager(settings)
+    model_packaging.run(context)
+    model_packaging.run(context, "heart_disease_svm", 1)
+    packager = ModelPackager(context.settings)
     packager.get_champion_model_info()
     packager.validate_package(packager.create_package())
 
 
-def rehearsal(settings):
+def rehearsal(context):
     """Decide, and register nothing."""
-    experiment_tracking.run(settings, dry_run=True)
+    experiment_tracking.run(context, dry_run=True)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_nothing_but_experiment_tracking_creates_a_version(clone, registered, mo
         for name, value in SHORTEST.items():
             monkeypatch.setenv(config.PREFIX + name, value)
     before = counts(uri)
-    command(config.load())
+    command(RunContext.read())
 
     assert counts(uri) == before
     assert before["runs"] == 4
@@ -54,5 +55,5 @@ def test_experiment_tracking_is_seen_by_the_count(registered, clone, monkeypatch
     assert counts(uri)["heart_disease"] == 1
     assert Registry(f"sqlite:///{clone}/mlflow.db", "heart-disease").versions("heart_disease") == []
     monkeypatch.setenv(config.TRACKING_URI, f"sqlite:///{clone}/mlflow.db")
-    experiment_tracking.run(config.load())
+    experiment_tracking.run(RunContext.read())
     assert counts(f"sqlite:///{clone}/mlflow.db") == counts(uri)

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline import data_acquisition_eda, experiment_tracking, feature_engineering
 from pipeline.base import artifacts, config
+from pipeline.base.context import RunContext
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.model_packaging import ModelPackager
 from pipeline.table import parsing
@@ -54,13 +55,13 @@ TREE = (
 PACKAGED = (SERVED, *map(registered_name, FAMILIES))
 
 
-def settings_for(patch, folder, tracking_uri):
-    """Make ``folder`` the current one, with quick settings and a registry; return the settings."""
+def context_for(patch, folder, tracking_uri):
+    """Make ``folder`` the current one, with quick settings and a registry; return its context."""
     patch.chdir(folder)
     for name, value in QUICKER.items():
         patch.setenv(config.PREFIX + name, value)
     patch.setenv(config.TRACKING_URI, tracking_uri)
-    return config.load()
+    return RunContext.read()
 
 
 @pytest.fixture(scope="session")
@@ -71,11 +72,11 @@ def factory(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         # MLflow warns about how it uses pandas, pydantic and SQLAlchemy.
         warnings.simplefilter("ignore")
-        settings = settings_for(patch, folder, f"sqlite:///{folder}/mlflow.db")
-        data_acquisition_eda.run(settings)
-        feature_engineering.run(settings)
-        experiment_tracking.run(settings)
-        packager = ModelPackager(settings)
+        context = context_for(patch, folder, f"sqlite:///{folder}/mlflow.db")
+        data_acquisition_eda.run(context)
+        feature_engineering.run(context)
+        experiment_tracking.run(context)
+        packager = ModelPackager(context.settings)
         for model_name in PACKAGED:
             packager.create_package(model_name, 1)
     return folder
@@ -91,7 +92,7 @@ def tracking_uri(factory):
 def place(tmp_path, monkeypatch, tracking_uri):
     """Return an empty clone as the current folder, whose registry is the factory's."""
     lay_out(tmp_path)
-    settings_for(monkeypatch, tmp_path, tracking_uri)
+    context_for(monkeypatch, tmp_path, tracking_uri)
     return tmp_path
 
 

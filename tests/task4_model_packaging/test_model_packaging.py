@@ -9,7 +9,8 @@ import yaml
 from mlflow import MlflowClient
 
 from pipeline import model_packaging
-from pipeline.base import artifacts, config
+from pipeline.base import artifacts
+from pipeline.base.context import RunContext
 from pipeline.base.errors import ConversionError, NoChampionError, RegistryError
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.model_packaging import ModelPackager
@@ -126,7 +127,7 @@ def test_an_alias_moved_by_hand_to_a_version_without_history_is_named(packager, 
 
 def test_the_task_writes_the_documented_tree(place, capsys):
     """A package, its archive and the environment, and it says so."""
-    model_packaging.run(config.load())
+    model_packaging.run(RunContext.read())
 
     assert sorted(written(place)) == sorted(
         [

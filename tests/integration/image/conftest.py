@@ -5,7 +5,8 @@ import uuid
 
 import pytest
 
-from pipeline.base import artifacts, config
+from pipeline.base import artifacts
+from pipeline.base.context import RunContext
 from pipeline.image.build import build
 from pipeline.image.docker import Engine
 from tests import prepared
@@ -68,7 +69,7 @@ def built(factory, client):
     name = f"{TESTED}:{uuid.uuid4().hex[:12]}"
     with pytest.MonkeyPatch.context() as patch:
         prepared.be_in(factory, patch)
-        build(config.load(), chosen=factory / "packages" / "heart_disease_model_v1", tag=name)
+        build(RunContext.read(), chosen=factory / "packages" / "heart_disease_model_v1", tag=name)
     return name
 
 

@@ -9,7 +9,8 @@ import sys
 import pytest
 import yaml
 
-from pipeline.base import artifacts, config
+from pipeline.base import artifacts
+from pipeline.base.context import RunContext
 from pipeline.base.errors import ImageError
 from pipeline.image import bento, checks
 from pipeline.image.build import build
@@ -31,7 +32,7 @@ uvloop==0.23.0 \\
 @pytest.fixture
 def folder(champion):
     """Return the folder of the champion's Bento."""
-    build(config.load(), chosen=champion, only_bento=True)
+    build(RunContext.read(), chosen=champion, only_bento=True)
     (found,) = (champion.parents[1] / ".bentoml" / "bentos" / "heart_disease").glob("v1-*")
     return found
 
@@ -66,7 +67,7 @@ def test_building_again_takes_the_bento_that_is_there(folder, champion):
     """The tag names the content."""
     before = (folder / "bento.yaml").stat().st_mtime_ns
 
-    build(config.load(), chosen=champion, only_bento=True)
+    build(RunContext.read(), chosen=champion, only_bento=True)
 
     assert (folder / "bento.yaml").stat().st_mtime_ns == before
 

@@ -9,6 +9,7 @@ import docker
 import pytest
 
 from pipeline.base import artifacts, config
+from pipeline.base.context import RunContext
 from pipeline.base.errors import ImageError, PackageError
 from pipeline.image.build import build
 from pipeline.image.docker import HARDENED, Engine
@@ -243,7 +244,7 @@ def test_a_changed_file_of_the_package_stops_the_build(client, champion, place):
     model.write_bytes(model.read_bytes()[:-1] + b"\0")
 
     with pytest.raises(PackageError, match=r"model/model\.onnx has changed"):
-        build(config.load(), chosen=champion, tag="heart-disease-test:never")
+        build(RunContext.read(), chosen=champion, tag="heart-disease-test:never")
     assert not (place / ".bentoml").exists()
     assert not client.images.list("heart-disease-test:never")
 
@@ -261,7 +262,7 @@ def test_other_versions_than_the_model_was_packaged_with_stop_the_build(client, 
     artifacts.write_sealed_folder(champion, files, seal="manifest.json")
 
     with pytest.raises(ImageError, match=r"numpy \S+ is installed, 1\.26\.4 was packaged with"):
-        build(config.load(), chosen=champion, tag="heart-disease-test:never")
+        build(RunContext.read(), chosen=champion, tag="heart-disease-test:never")
     assert not client.images.list("heart-disease-test:never")
 
 
@@ -271,7 +272,7 @@ def test_a_base_image_that_cannot_be_had_is_one_line(client, champion):
 
     with pytest.raises(ImageError, match="cannot build heart-disease-test:never: "):
         build(
-            config.load(),
+            RunContext.read(),
             chosen=champion,
             tag="heart-disease-test:never",
             base_image="nowhere.invalid/nothing:1",
@@ -283,7 +284,7 @@ def test_a_pushed_image_can_be_pulled_by_its_digest_and_answers_as_before(
 ):
     """The registry gave the digest that the command prints."""
     name = f"{oci_registry}/team/{TESTED}:test"
-    build(config.load(), chosen=champion, tag=name, push=True)
+    build(RunContext.read(), chosen=champion, tag=name, push=True)
     digest = re.search(r"pushed\s+\S+@(sha256:[0-9a-f]{64})", capsys.readouterr().out)[1]
     client.images.remove(name, force=True)
 
@@ -346,5 +347,5 @@ def test_without_an_engine_the_command_ends_with_one_line(champion, monkeypatch)
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
 
     with pytest.raises(ImageError, match="no Docker engine answers: install Docker and start it"):
-        build(config.load(), chosen=champion)
+        build(RunContext.read(), chosen=champion)
     assert ModelPackager().validate_package(champion)

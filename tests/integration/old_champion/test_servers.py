@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from pipeline.base import artifacts, config
+from pipeline.base.context import RunContext
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.model_packaging import ModelPackager
 from pipeline.packaging.package import CODE, MLFLOW, read_golden
@@ -36,7 +37,7 @@ def address(old, clone):
 
 def test_the_doctor_finds_nothing_wrong(capsys):
     """It reads every file of every version and compares it with its manifest."""
-    doctor.run(config.load(), grace=0)
+    doctor.run(RunContext.read(), grace=0)
 
     assert "healthy       nothing is wrong with the registry" in capsys.readouterr().out
 
@@ -53,7 +54,7 @@ def test_every_champion_is_read(address):
 
 def test_the_report_compares_the_models_of_today_with_it(capsys):
     """It names the family of a champion only where the champion was refitted and compared."""
-    comparison.run(config.load())
+    comparison.run(RunContext.read())
 
     assert "champion      heart_disease/1 (Logistic regression)" in capsys.readouterr().out
 

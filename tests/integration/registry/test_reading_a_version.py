@@ -11,6 +11,7 @@ import pytest
 from benchmarks.rivals import mlflow_sklearn
 from pipeline.base import config
 from pipeline.base.artifacts import files_below
+from pipeline.base.context import RunContext
 from pipeline.base.errors import RegistryError
 from pipeline.base.names import SERVED
 from pipeline.model_packaging import ModelPackager
@@ -58,18 +59,18 @@ def python(arguments, folder, uri):
 
 
 @pytest.fixture
-def settings(registered, monkeypatch):
-    """Return the settings of a clone with a champion; its versions are read and not changed."""
+def context(registered, monkeypatch):
+    """Return what a command reads in a clone with a champion, whose versions are not changed."""
     be_in(registered, monkeypatch)
-    return config.load()
+    return RunContext.read()
 
 
 @pytest.mark.parametrize("way", COMMANDS)
-def test_the_registry_stays_healthy_when_a_person_reads_the_champion(settings, way, capsys):
+def test_the_registry_stays_healthy_when_a_person_reads_the_champion(context, way, capsys):
     """Whether or not the code of this repository can be imported there."""
-    python(COMMANDS[way], ROOT, settings.registry.tracking_uri)
+    python(COMMANDS[way], ROOT, context.settings.registry.tracking_uri)
 
-    doctor.run(settings)
+    doctor.run(context)
     assert "healthy" in capsys.readouterr().out
 
 
@@ -82,10 +83,10 @@ def test_the_registry_stays_healthy_when_a_person_reads_the_champion(settings, w
     ids=["serve", "ui"],
 )
 def test_the_registry_stays_healthy_when_a_server_reads_it(
-    settings, command, path, capsys, tmp_path
+    context, command, path, capsys, tmp_path
 ):
     """MLflow's own page, and its own service of the champion."""
-    port, uri = free_port(), settings.registry.tracking_uri
+    port, uri = free_port(), context.settings.registry.tracking_uri
     store = ["--backend-store-uri", uri] if command[0] == "ui" else []
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", *command, *store, "--port", str(port)],
@@ -97,12 +98,12 @@ def test_the_registry_stays_healthy_when_a_server_reads_it(
     try:
         wait_for(f"http://127.0.0.1:{port}{path}", process)
         if command[0] == "ui":
-            look_at_the_champion(f"http://127.0.0.1:{port}", settings)
+            look_at_the_champion(f"http://127.0.0.1:{port}", context.settings)
     finally:
         process.terminate()
         process.wait(timeout=30)
 
-    doctor.run(settings)
+    doctor.run(context)
     assert "healthy" in capsys.readouterr().out
 
 

@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from pipeline.base import config
+from pipeline.base.context import RunContext
 from pipeline.base.names import SERVED
 from pipeline.registry import branch, mlflow_server
 from pipeline.registry.client import Registry
@@ -55,7 +56,7 @@ def test_a_command_works_with_the_registry_where_all_else_goes_through_a_proxy(
     seen = tmp_path / "seen.json"
     command = [sys.executable, "-c", COMMAND, str(seen)]
 
-    assert branch.run(config.load(), command) == 0
+    assert branch.run(RunContext.read(), command) == 0
 
     environ = json.loads(seen.read_text())
     assert environ["NO_PROXY"] == environ["no_proxy"] == "corp.example,127.0.0.1,localhost,::1"

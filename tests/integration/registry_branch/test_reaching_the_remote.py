@@ -8,7 +8,7 @@ from http.server import ThreadingHTTPServer
 
 import pytest
 
-from pipeline.base import git, git_settings
+from pipeline.base import config, git, git_settings
 from pipeline.base.errors import RegistryUnavailableError
 from pipeline.registry.branch import authorized
 from pipeline.registry.git_branch import GitBranch
@@ -152,7 +152,7 @@ def in_ci(monkeypatch, servers):
 def ask(clone, server):
     """Ask a server, which refuses, for the branch; return what it was shown."""
     run_git(clone, "remote", "set-url", "origin", f"{server.url}/owner/repository.git")
-    branch = GitBranch(authorized(git.remote(clone)), NAME, clone / ".registry")
+    branch = GitBranch(authorized(git.remote(clone), config.CiRun()), NAME, clone / ".registry")
     with pytest.raises(RegistryUnavailableError) as raised:
         branch.read()
     assert TOKEN not in str(raised.value)
@@ -217,7 +217,7 @@ def test_the_token_is_in_no_command_line_and_not_in_this_process(tmp_path, monke
         seen.append((command, arguments["env"]))
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    remote = authorized(git.remote(clone))
+    remote = authorized(git.remote(clone), config.CiRun())
     monkeypatch.setattr(subprocess, "run", spy)
     GitBranch(remote, NAME, tmp_path / "folder").head()
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from pipeline.base import config
+from pipeline.base.context import RunContext
 from pipeline.base.errors import RegistryError
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.registry import branch, mlflow_server
@@ -64,11 +65,11 @@ def test_a_first_run_makes_the_branch_and_a_repeated_one_leaves_it(clone, remote
     """Four families, one champion; the same key registers nothing, so nothing is pushed."""
     clone("ann")
     # MLflow sets the variable of its address in this process.
-    settings = config.load()
+    context = RunContext.read()
 
-    assert branch.run(settings, train("one")) == 0
+    assert branch.run(context, train("one")) == 0
     first = run_git(remote, "rev-parse", "mlflow-registry")
-    assert branch.run(settings, train("one")) == 0
+    assert branch.run(context, train("one")) == 0
     versions, champion, files = seen(remote, tmp_path)
 
     assert {name: len(found) for name, found in versions.items()} == dict.fromkeys(versions, 1)
@@ -94,7 +95,7 @@ def test_what_was_lost_to_another_clone_is_done_again_on_top_of_it(clone, remote
         f"sys.exit(subprocess.run({train('ann')!r}).returncode)\n"
     )
 
-    assert branch.run(config.load(), [PYTHON, str(meanwhile)]) == 0
+    assert branch.run(RunContext.read(), [PYTHON, str(meanwhile)]) == 0
     versions, champion, _ = seen(remote, tmp_path)
 
     for name in NAMES:
@@ -107,7 +108,7 @@ def test_a_command_that_fails_publishes_nothing_and_hands_its_code_on(clone, rem
     clone("ann")
     command = ["sh", "-c", f"{' '.join(train('one'))} && exit 7"]
 
-    assert branch.run(config.load(), command) == 7
+    assert branch.run(RunContext.read(), command) == 7
     assert run_git(remote, "for-each-ref") == ""
 
 
@@ -115,7 +116,7 @@ def test_a_reader_publishes_nothing(clone, remote):
     """Pull requests have no right to, and the command may do what it likes."""
     clone("ann")
 
-    assert branch.run(config.load(), train("one"), read_only=True) == 0
+    assert branch.run(RunContext.read(), train("one"), read_only=True) == 0
     assert run_git(remote, "for-each-ref") == ""
 
 
@@ -128,7 +129,7 @@ def test_what_is_not_consistent_is_not_published(clone, remote):
     with pytest.raises(
         RegistryError, match=r"/1 is not what was published: model\.onnx has changed"
     ):
-        branch.run(config.load(), command)
+        branch.run(RunContext.read(), command)
     assert run_git(remote, "for-each-ref") == ""
 
 
@@ -139,9 +140,9 @@ def test_old_versions_stay_without_their_files_and_champions_keep_theirs(
     folder = clone("ann")
     monkeypatch.setenv("PIPELINE__REGISTRY_BRANCH__KEEP__VERSIONS", "1")
     monkeypatch.setenv("PIPELINE__REGISTRY_BRANCH__KEEP__RUNS", "1")
-    settings = config.load()
+    context = RunContext.read()
     for key in ("one", "two", "three"):
-        assert branch.run(settings, train(key)) == 0
+        assert branch.run(context, train(key)) == 0
 
     kept = list((folder / ".registry" / "artifacts").glob("*/models/*"))
     versions, champion, files = seen(remote, tmp_path)
@@ -169,7 +170,7 @@ def test_with_a_server_the_command_is_run_with_it_and_no_branch_is_made(
         "import os; print(os.environ['MLFLOW_TRACKING_URI'], file=open('x','w'))",
     ]
 
-    assert branch.run(config.load(), command) == 0
+    assert branch.run(RunContext.read(), command) == 0
     assert (tmp_path / "ann" / "x").read_text() == "http://127.0.0.1:9\n"
     assert run_git(remote, "for-each-ref") == ""
 
@@ -180,7 +181,7 @@ def test_a_clone_without_a_remote_is_one_line(clone):
     run_git(folder, "remote", "remove", "origin")
 
     with pytest.raises(RegistryError, match=r"no remote named origin.*MLFLOW_TRACKING_URI"):
-        branch.run(config.load(), ["true"])
+        branch.run(RunContext.read(), ["true"])
 
 
 def test_a_database_that_is_cut_is_refused(clone, remote, tmp_path):
@@ -192,7 +193,7 @@ def test_a_database_that_is_cut_is_refused(clone, remote, tmp_path):
     other.replace("", "by hand")
 
     with pytest.raises(RegistryError, match=r"mlflow\.db\.gz of the branch is damaged"):
-        branch.run(config.load(), ["true"])
+        branch.run(RunContext.read(), ["true"])
 
 
 def test_the_command_line_shows_one_line_and_the_exit_code(clone):

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.base import config
+from pipeline.base.context import RunContext
 from pipeline.registry import transfer
 from tests.databases import running
 from tests.registry.transfer.conftest import origin, place, template
@@ -46,9 +46,9 @@ class Team(NamedTuple):
 
     def take(self, source, psql=""):
         """Move a registry here."""
-        settings = config.load()
-        here = settings.registry.model_copy(update={"tracking_uri": self.uri})
-        transfer.run(settings.model_copy(update={"registry": here}), source, psql or self.psql)
+        context = RunContext.read()
+        there = context.settings.registry.model_copy(update={"tracking_uri": self.uri})
+        transfer.run(context, source, there, psql or self.psql)
 
 
 @pytest.fixture(scope="session")

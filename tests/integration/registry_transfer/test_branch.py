@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from pipeline.base import artifacts, config
+from pipeline.base import artifacts
+from pipeline.base.context import RunContext
 from pipeline.registry import branch, mlflow_server
 from tests.conftest import ROOT
 from tests.registry.branch.conftest import run_git
@@ -38,7 +39,7 @@ def clone(place, tmp_path, git_of_nobody, monkeypatch):
 @pytest.mark.once
 def test_everything_moves_from_the_branch_as_it_was(clone, team):
     """The branch stays as it is."""
-    assert branch.run(config.load(), [sys.executable, "-c", LIFE]) == 0
+    assert branch.run(RunContext.read(), [sys.executable, "-c", LIFE]) == 0
     before = run_git(clone, "ls-remote", "origin")
     team.take("branch")
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from pipeline.base import config
+from pipeline.base.context import RunContext
 from pipeline.base.errors import ImageError, ReleaseError
 from pipeline.image import saved
 from pipeline.image.docker import Engine
-from pipeline.registry.client import Registry
+from pipeline.registry.client import connect
 from pipeline.release import announce, build, mark, prepare, publish
 from pipeline.release.plan import Plan
 from tests import github_api, osv_api
@@ -69,9 +69,9 @@ class World:
     """What a release meets."""
 
     def __init__(self, github, images, folder):
-        """Keep it, and the settings of the clone."""
+        """Keep it, and what a command reads in the clone."""
         self.github, self.images, self.folder = github, images, folder
-        self.settings = config.load()
+        self.context = RunContext.read()
         self.shelf = Shelf(images, REPOSITORY.lower())
 
     @property
@@ -82,21 +82,20 @@ class World:
     @property
     def registry(self):
         """Return the registry of models."""
-        settings = self.settings.registry
-        return Registry(settings.tracking_uri, settings.experiment)
+        return connect(self.context.settings.registry)
 
     def finish(self):
         """Do what is left after an image was built."""
-        publish.run(self.settings)
-        announce.run()
-        mark.run(self.settings)
+        publish.run(self.context)
+        announce.run(self.context.ci)
+        mark.run(self.context.settings)
 
 
 def test_what_was_prepared_is_built_verified_and_scanned(world, capfd):
     """And nothing of it is published yet."""
-    prepare.run(world.settings, TAG)
+    prepare.run(world.context, TAG)
 
-    build.run(world.settings)
+    build.run(world.context)
 
     shown = capfd.readouterr().out
     assert "FAILED" not in shown
@@ -133,7 +132,7 @@ def test_another_image_than_the_verified_one_is_not_pushed(world):
     assert saved.image_id(Path("release/image.tar")) != world.plan.image_id
 
     with pytest.raises(ReleaseError, match=r"image\.tar is not the image that was verified"):
-        publish.run(world.settings)
+        publish.run(world.context)
     shutil.copy(kept, "release/image.tar")
     assert world.shelf.digests() == {}
 
@@ -158,7 +157,7 @@ def test_a_push_that_breaks_off_leaves_nothing_half_done(world, number, done_bef
     before = world.shelf.digests()
 
     with pytest.raises((ImageError, ReleaseError)):
-        publish.run(world.settings)
+        publish.run(world.context)
 
     after = world.shelf.digests()
     assert before.items() <= after.items()
@@ -170,7 +169,7 @@ def test_a_push_that_breaks_off_leaves_nothing_half_done(world, number, done_bef
 
 def test_it_is_pushed_pulled_and_verified(world, capfd):
     """After all those attempts: one image, the same under each of its names."""
-    publish.run(world.settings)
+    publish.run(world.context)
 
     digests = world.shelf.digests()
     assert sorted(digests) == ["1.2", "1.2.3", "latest"]
@@ -185,8 +184,8 @@ def test_it_is_pushed_pulled_and_verified(world, capfd):
 
 def test_it_is_announced_and_marked(world):
     """With the digest that the registry gave."""
-    announce.run()
-    mark.run(world.settings)
+    announce.run(world.context.ci)
+    mark.run(world.context.settings)
 
     (found,) = world.github.releases
     assert not found["draft"]
@@ -198,7 +197,7 @@ def test_it_is_announced_and_marked(world):
 def test_the_same_tag_again_is_refused(world):
     """It is released; the line says as what."""
     with pytest.raises(ReleaseError, match=r"v1\.2\.3 is released already, as "):
-        prepare.run(world.settings, TAG)
+        prepare.run(world.context, TAG)
 
 
 def test_another_image_under_the_version_stays(world):
@@ -211,7 +210,7 @@ def test_another_image_under_the_version_stays(world):
     path.write_text(plan.model_copy(update={"version": "9.9.9", "tag": "v9.9.9"}).model_dump_json())
 
     with pytest.raises(ReleaseError, match=r"test:9\.9\.9 is another image than the one that"):
-        publish.run(world.settings)
+        publish.run(world.context)
     assert world.shelf.digests() == digests | {"9.9.9": other}
     path.write_text(plan.model_dump_json())
 
@@ -225,8 +224,8 @@ def test_an_interrupted_release_is_taken_up_on_another_machine(world, client):
     registry = world.registry
     registry.tag(registry.version("heart_disease", 1), {"released_as": ""})
 
-    prepare.run(world.settings, TAG)
-    build.run(world.settings)
+    prepare.run(world.context, TAG)
+    build.run(world.context)
     world.finish()
 
     assert world.plan.digest == plan.digest

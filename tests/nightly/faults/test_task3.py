@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 
 from pipeline import experiment_tracking
 from pipeline.base import config
+from pipeline.base.context import RunContext
 from pipeline.base.errors import PipelineError
 from tests import prepared
 from tests.nightly.faults.breaking import FAULTS, LASTING
@@ -30,7 +31,7 @@ class Job:
             patch.setenv(config.TRACKING_URI, self.proxy.uri)
             for name, value in HURRIED.items():
                 patch.setenv(f"{config.PREFIX}REGISTRY__RETRY__{name}", value)
-            experiment_tracking.run(config.load(), once_per="the same job")
+            experiment_tracking.run(RunContext.read(), once_per="the same job")
 
     def state(self):
         """Return each model's aliases and versions, as MLflow's own client sees them."""

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from pipeline.base import config
+from pipeline.base.context import RunContext
 from pipeline.base.errors import RegistryError
 from pipeline.base.names import HISTORY
 from pipeline.registry import doctor, provenance
@@ -37,7 +37,7 @@ def everything(client):
 def examine(**options):
     """Return what the doctor complains of, or nothing; everything is old enough."""
     try:
-        doctor.run(config.load(), grace=0, **options)
+        doctor.run(RunContext.read(), grace=0, **options)
     except RegistryError as error:
         return str(error)
     return ""
@@ -268,7 +268,7 @@ def test_a_key_that_is_taken_away_meanwhile_is_taken_away_once(world):
         subject=f"{NAME}/3", problem="", repair="take the key away", target=f"{NAME}/2"
     )
     for _ in range(2):
-        care.repair(finding, provenance.promotion("restored", ""))
+        care.repair(finding, provenance.promotion(RunContext.read(), "restored", ""))
     assert world.registry.version(NAME, 3).tags["key"] == f"job 2: double of {NAME}/2"
 
 
@@ -278,7 +278,7 @@ def test_what_may_be_under_way_is_left_alone(world):
     version_that_was_never_verified(world)
     world.client.set_registered_model_alias(SERVED, CHAMPION, "2")
 
-    doctor.run(config.load(), grace=3600)
+    doctor.run(RunContext.read(), grace=3600)
 
 
 # --- the command

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from mlflow import MlflowClient
 
 from pipeline.base import config
+from pipeline.base.context import RunContext
 from pipeline.base.errors import NoChampionError, RegistryError
 from pipeline.registry import rollback
 from pipeline.registry.client import Registry
@@ -91,13 +93,13 @@ def promotion(at, reason):
 
 
 @pytest.fixture
-def settings(registry):
-    """Return the settings, with version 2 as champion and version 1 before it."""
+def context(registry):
+    """Return what a command reads, with version 2 as champion and version 1 before it."""
     for version in (OLD, NEW):
         if champion(registry) != version:
             again = promotion("2026-01-03T10:00:00+00:00", "as at the start")
             registry.promote(registry.version(SERVED, version), again, registry.champion(SERVED))
-    return config.load()
+    return RunContext.read()
 
 
 def champion(registry):
@@ -105,49 +107,49 @@ def champion(registry):
     return registry.champion(SERVED).version
 
 
-def test_without_a_version_the_champion_before_is_put_back(registry, settings):
+def test_without_a_version_the_champion_before_is_put_back(registry, context):
     """The usual case needs no look-up."""
-    rollback.run(settings, "false positives")
+    rollback.run(context, "false positives")
     assert champion(registry) == OLD
     assert registry.find_alias(SERVED, PREVIOUS_CHAMPION).version == NEW
 
 
-def test_rolling_back_twice_returns_to_where_it_began(registry, settings):
+def test_rolling_back_twice_returns_to_where_it_began(registry, context):
     """The one that was replaced is the previous champion then."""
-    rollback.run(settings, "false positives")
-    rollback.run(settings, "it was the sensor")
+    rollback.run(context, "false positives")
+    rollback.run(context, "it was the sensor")
     assert champion(registry) == NEW
 
 
-def test_a_rollback_that_is_repeated_goes_back_once(registry, settings, capsys):
+def test_a_rollback_that_is_repeated_goes_back_once(registry, context, capsys):
     """Somebody runs it again after an error, with the reason that is still the same."""
-    rollback.run(settings, "false positives")
-    rollback.run(settings, "false positives")
+    rollback.run(context, "false positives")
+    rollback.run(context, "false positives")
 
     assert champion(registry) == OLD
     assert "already" in capsys.readouterr().out
 
 
-def test_a_named_version_is_put_back(registry, settings):
+def test_a_named_version_is_put_back(registry, context):
     """Any champion of the past can be named."""
-    rollback.run(settings, "false positives", to=OLD)
+    rollback.run(context, "false positives", to=OLD)
     assert champion(registry) == OLD
 
 
-def test_who_when_and_why_are_kept_in_the_history(registry, settings, monkeypatch):
+def test_who_when_and_why_are_kept_in_the_history(registry, context):
     """The audit trail is in the registry itself."""
-    monkeypatch.setenv("GITHUB_ACTOR", "grace")
-    rollback.run(settings, "false positives since Monday", to=OLD)
+    in_ci = replace(context, ci=config.CiRun(actor="grace"))
+    rollback.run(in_ci, "false positives since Monday", to=OLD)
     last = registry.valid_entries(SERVED)[-1]
     assert last.version == OLD
     assert (last.promotion.by, last.promotion.action) == ("grace", "restored")
     assert last.promotion.reason == "false positives since Monday"
 
 
-def test_the_champion_itself_is_left_alone(registry, settings, capsys):
+def test_the_champion_itself_is_left_alone(registry, context, capsys):
     """A repeated command changes nothing."""
     before = registry.version(SERVED, NEW).tags, registry.valid_entries(SERVED)
-    rollback.run(settings, "once more", to=NEW)
+    rollback.run(context, "once more", to=NEW)
     assert (registry.version(SERVED, NEW).tags, registry.valid_entries(SERVED)) == before
     assert "already" in capsys.readouterr().out
 
@@ -161,32 +163,32 @@ def test_the_champion_itself_is_left_alone(registry, settings, capsys):
         pytest.param(99, "holds no heart_disease/99", id="unknown"),
     ],
 )
-def test_a_version_that_must_not_serve_is_not_put_back(registry, settings, version, words):
+def test_a_version_that_must_not_serve_is_not_put_back(registry, context, version, words):
     """The champion stays, and the message says why."""
     with pytest.raises(RegistryError, match=words):
-        rollback.run(settings, "try", to=version)
+        rollback.run(context, "try", to=version)
     assert champion(registry) == NEW
 
 
-def test_force_takes_a_refused_version_and_notes_it(registry, settings):
+def test_force_takes_a_refused_version_and_notes_it(registry, context):
     """A person may know better; it can be seen later that they did."""
-    rollback.run(settings, "the gate is wrong", to=REFUSED, force=True)
+    rollback.run(context, "the gate is wrong", to=REFUSED, force=True)
     assert champion(registry) == REFUSED
     assert registry.valid_entries(SERVED)[-1].promotion.forced
 
 
 @pytest.mark.parametrize("version", [INCOMPLETE, SWAPPED], ids=["incomplete", "swapped"])
-def test_force_takes_no_version_whose_files_are_wrong(registry, settings, version):
+def test_force_takes_no_version_whose_files_are_wrong(registry, context, version):
     """It is unknown what would be served."""
     with pytest.raises(RegistryError):
-        rollback.run(settings, "try", to=version, force=True)
+        rollback.run(context, "try", to=version, force=True)
     assert champion(registry) == NEW
 
 
-def test_the_history_shows_every_tenure(settings, capsys, monkeypatch):
+def test_the_history_shows_every_tenure(context, capsys, monkeypatch):
     """Version, family, figure, time, commit and reason."""
     monkeypatch.setenv("COLUMNS", "200")
-    rollback.show(settings)
+    rollback.show(context.settings)
     shown = capsys.readouterr().out
     assert "2026-01-01 10:00" in shown
     assert "promoted by ada: better" in shown
@@ -216,13 +218,13 @@ def test_without_a_previous_champion_there_is_nothing_to_go_back_to(tmp_path, mo
     lay_out(tmp_path)
     monkeypatch.chdir(tmp_path)
     made = Registry(address(tmp_path, monkeypatch), "heart-disease")
-    settings = config.load()
+    context = RunContext.read()
     with pytest.raises(NoChampionError, match="experiment_tracking"):
-        rollback.run(settings, "try")
+        rollback.run(context, "try")
     only, first = made.publish(submission("only")), promotion("2026-01-01T10:00:00+00:00", "first")
     made.promote(only, first, over=None)
     with pytest.raises(RegistryError, match="one champion only"):
-        rollback.run(settings, "try")
+        rollback.run(context, "try")
 
 
 def test_a_reason_is_required(tmp_path):

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from pipeline.base.config import CiRun
 from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import GitHubError, SettingsError
 from pipeline.base.records import Comment, PullRequest
@@ -38,7 +39,7 @@ def changes(github):
 
 def test_the_first_report_makes_a_comment(github, folder):
     """With the report in it, and our mark before it."""
-    posting.run(folder, SHA)
+    posting.run(CiRun(), folder, SHA)
 
     (made,) = github.comments[NUMBER]
     assert made["body"].startswith(f"{MARKER}\n{REPORT}")
@@ -47,11 +48,11 @@ def test_the_first_report_makes_a_comment(github, folder):
 
 def test_the_next_report_edits_that_comment(github, folder, capsys):
     """Also after a push, which is another commit."""
-    posting.run(folder, SHA)
+    posting.run(CiRun(), folder, SHA)
     github.pull(REPOSITORY, NUMBER, OTHER)
     (folder / FILE).write_bytes(json_bytes(record(report_of(FIT, TIE))))
 
-    posting.run(folder, OTHER)
+    posting.run(CiRun(), folder, OTHER)
 
     (one,) = github.comments[NUMBER]
     assert "Model report: keep" in one["body"]
@@ -61,10 +62,10 @@ def test_the_next_report_edits_that_comment(github, folder, capsys):
 
 def test_a_report_that_is_missing_takes_the_place_of_the_one_before(github, folder):
     """An old report beside new code would be believed."""
-    posting.run(folder, SHA)
+    posting.run(CiRun(), folder, SHA)
     (folder / FILE).unlink()
 
-    posting.run(folder, SHA)
+    posting.run(CiRun(), folder, SHA)
 
     (one,) = github.comments[NUMBER]
     assert "Model report: none" in one["body"]
@@ -77,7 +78,7 @@ def test_a_comment_is_found_behind_hundreds_of_others(github, folder):
         github.comment(NUMBER, f"opinion {number}", "somebody")
     ours_before = github.comment(NUMBER, f"{MARKER}\nold")
 
-    posting.run(folder, SHA)
+    posting.run(CiRun(), folder, SHA)
 
     assert ours_before["body"].startswith(f"{MARKER}\n{REPORT}")
     assert len(github.comments[NUMBER]) == 251
@@ -88,7 +89,7 @@ def test_nobody_else_can_make_a_comment_ours(github, folder, login):
     """A comment with our mark by another author is left alone."""
     forged = github.comment(NUMBER, f"{MARKER}\nforged", login)
 
-    posting.run(folder, SHA)
+    posting.run(CiRun(), folder, SHA)
 
     assert forged["body"] == f"{MARKER}\nforged"
     assert [one["user"]["login"] for one in github.comments[NUMBER][1:]] == [AUTHOR]
@@ -98,7 +99,7 @@ def test_a_comment_of_ours_without_the_mark_is_another_one(github, folder):
     """Other workflows comment with the same token; a mark within the text is a quotation."""
     other = github.comment(NUMBER, f"coverage\n{MARKER}")
 
-    posting.run(folder, SHA)
+    posting.run(CiRun(), folder, SHA)
 
     assert other["body"] == f"coverage\n{MARKER}"
     assert len(github.comments[NUMBER]) == 2
@@ -110,7 +111,7 @@ def test_of_two_comments_one_is_left(github, folder):
     github.comment(NUMBER, "an opinion", "somebody")
     github.comment(NUMBER, f"{MARKER}\nb")
 
-    posting.run(folder, SHA)
+    posting.run(CiRun(), folder, SHA)
 
     assert [one["user"]["login"] for one in github.comments[NUMBER]] == [AUTHOR, "somebody"]
     assert first["body"].startswith(f"{MARKER}\n{REPORT}")
@@ -130,7 +131,7 @@ def test_without_an_open_pull_request_of_that_head_nothing_is_posted(github, fol
     """The report of an older commit must not replace that of the newer one."""
     github.pull(*pull)
 
-    posting.run(folder, SHA)
+    posting.run(CiRun(), folder, SHA)
 
     assert changes(github) == []
     assert capsys.readouterr().out.startswith("comment       none: no open pull request has the")
@@ -142,7 +143,7 @@ def test_a_pull_request_is_found_behind_hundreds_of_others(github, folder):
     for number in range(1, 301):
         github.pull(REPOSITORY, number, f"{number:040x}")
 
-    posting.run(folder, f"{290:040x}")
+    posting.run(CiRun(), folder, f"{290:040x}")
 
     assert list(github.comments) == [290]
 
@@ -151,7 +152,7 @@ def test_of_two_pull_requests_with_one_head_the_older_one_is_meant(github, folde
     """Another pull request with a copy of the commit takes no comment away."""
     github.pull(REPOSITORY, NUMBER + 1, SHA)
 
-    posting.run(folder, SHA)
+    posting.run(CiRun(), folder, SHA)
 
     assert list(github.comments) == [NUMBER]
 
@@ -173,19 +174,19 @@ def test_the_name_of_the_repository_may_have_capitals(github, folder, monkeypatc
     """GitHub does not tell them apart."""
     monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY.lower())
 
-    posting.run(folder, SHA)
+    posting.run(CiRun(), folder, SHA)
 
     assert list(github.comments) == [NUMBER]
 
 
 def test_the_token_is_sent_and_nowhere_shown(github, folder, capfd):
     """Neither in the output nor in an error."""
-    posting.run(folder, SHA)
+    posting.run(CiRun(), folder, SHA)
     assert all(call.authorized for call in github.calls)
 
     github.fail_at = github.changes + 1
     with pytest.raises(GitHubError) as found:
-        posting.run(folder, SHA)
+        posting.run(CiRun(), folder, SHA)
     assert github_api.TOKEN not in f"{found.value!r} {capfd.readouterr()}"
 
 
@@ -197,7 +198,7 @@ def test_a_refusal_is_one_line_with_the_reason(github, folder):
         GitHubError,
         match=r"^GitHub answered 418 to POST /repos/Acme/heart/issues/12/comments: injected by",
     ):
-        posting.run(folder, SHA)
+        posting.run(CiRun(), folder, SHA)
 
 
 def test_nothing_of_the_report_is_in_an_error(github, folder):
@@ -206,7 +207,7 @@ def test_nothing_of_the_report_is_in_an_error(github, folder):
     github.fail_at = 1
 
     with pytest.raises(GitHubError) as found:
-        posting.run(folder, SHA)
+        posting.run(CiRun(), folder, SHA)
     assert "of the report" not in str(found.value)
 
 
@@ -214,11 +215,11 @@ def test_a_creation_without_an_answer_is_not_repeated(github, folder):
     """It may have been done, also where reading would be repeated; the next run edits it."""
     github.fail_at, github.done_before, github.failure = 1, True, 502
     with pytest.raises(GitHubError, match=r"answered 502 to POST "):
-        posting.run(folder, SHA)
+        posting.run(CiRun(), folder, SHA)
     assert [method for method, _ in changes(github)] == ["POST"]
     github.fail_at = 0
 
-    posting.run(folder, SHA)
+    posting.run(CiRun(), folder, SHA)
 
     assert len(github.comments[NUMBER]) == 1
     assert [method for method, _ in changes(github)] == ["POST", "PATCH"]
@@ -230,13 +231,13 @@ def test_outside_of_ci_what_is_missing_is_named(github, folder, monkeypatch, mis
     monkeypatch.delenv(missing)
 
     with pytest.raises(SettingsError, match=f"^{missing} must be set"):
-        posting.run(folder, SHA)
+        posting.run(CiRun(), folder, SHA)
     assert github.calls == []
 
 
 def test_the_comment_names_the_commit_and_leads_to_the_run(github, folder):
     """The one link in it is ours."""
-    posting.run(folder, SHA, "77")
+    posting.run(CiRun(), folder, SHA, "77")
 
     body = github.comments[NUMBER][0]["body"]
     assert f"at `{SHA[:12]}` in [this run]({RUN})" in body

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.base.config import CiRun
 from pipeline.base.encoding import json_bytes
 from pipeline.report import posting
 from pipeline.report.comment import page, without_report
@@ -99,7 +100,7 @@ def test_a_hostile_record_is_refused(github, tmp_path, capfd, content, said):
     """The comment says so in a sentence, leads to the run, and repeats nothing."""
     (tmp_path / FILE).write_bytes(content)
 
-    posting.run(tmp_path, SHA, Path(RUN).name)
+    posting.run(CiRun(), tmp_path, SHA, Path(RUN).name)
 
     assert posted(github, capfd) == page(without_report(said), SHA, RUN)
 
@@ -109,7 +110,7 @@ def test_a_hostile_folder_is_refused(github, tmp_path, capfd, make, said):
     """Nothing is waited for, shown, or read further than it may be."""
     make(tmp_path / FILE)
 
-    posting.run(tmp_path, SHA, Path(RUN).name)
+    posting.run(CiRun(), tmp_path, SHA, Path(RUN).name)
 
     assert posted(github, capfd) == page(without_report(said), SHA, RUN)
 
@@ -120,7 +121,7 @@ def test_what_lies_beside_the_record_is_not_looked_at(github, tmp_path, capfd):
         (tmp_path / name).write_text("@octocat")
     (tmp_path / FILE).write_bytes(GOOD)
 
-    posting.run(tmp_path, SHA)
+    posting.run(CiRun(), tmp_path, SHA)
 
     body = posted(github, capfd)
     assert "## Model report: promote" in body

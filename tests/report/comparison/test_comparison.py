@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import experiment_tracking
 from pipeline.base import artifacts, config, manifest
+from pipeline.base.context import RunContext
 from pipeline.base.errors import ArtifactError, NotPromotedError
 from pipeline.base.names import SERVED
 from pipeline.registry import mlflow_calls
@@ -50,7 +51,7 @@ def unreachable(clone, monkeypatch):
 def test_the_report_of_unchanged_models(clone, capsys):
     """They are the champion: it stays, and nothing is trained."""
     before = digest(clone / "models")
-    comparison.run(config.load())
+    comparison.run(RunContext.read())
 
     assert text().startswith("## Model report: keep the champion\n")
     assert "the same model as heart_disease/1, byte for byte" in text()
@@ -66,7 +67,7 @@ def test_only_the_families_that_changed_are_trained(clone, monkeypatch, capsys):
     """With the settings of one, the three others are taken as they are; models/ stays."""
     before = digest(clone / "models")
     monkeypatch.setenv(f"{config.PREFIX}MODELS__LOGISTIC_REGRESSION__C", "0.05")
-    comparison.run(config.load())
+    comparison.run(RunContext.read())
 
     assert "Trained for this report: Logistic regression." in text()
     assert digest(clone / "models") == before
@@ -77,7 +78,7 @@ def test_only_the_families_that_changed_are_trained(clone, monkeypatch, capsys):
 def test_without_models_all_are_trained(clone, capsys):
     """And none is written."""
     artifacts.write_folder(clone / "models", {})
-    comparison.run(config.load())
+    comparison.run(RunContext.read())
 
     families = "Random forest, Logistic regression, Gradient boosting, SVM"
     assert f"Trained for this report: {families}." in text()
@@ -92,7 +93,7 @@ def test_a_changed_feature_is_held_against_the_champion(clone, monkeypatch):
     for family in ("random_forest", "gradient_boosting"):
         monkeypatch.setenv(f"{config.PREFIX}MODELS__{family.upper()}__N_ESTIMATORS", "1")
     monkeypatch.setenv(f"{config.PREFIX}FEATURES__AGE_BANDS", "[50, 60]")
-    comparison.run(config.load())
+    comparison.run(RunContext.read())
 
     assert "heart_disease/1 stays: " in text()
     assert "recipe_digest" in text()
@@ -107,7 +108,7 @@ def test_nothing_in_the_registry_is_created_or_moved(clone, registered, capsys):
     uri = f"sqlite:///{registered}/mlflow.db"
     before = counts(uri), aliases(uri)
     held = digest(registered / "mlruns"), (registered / "mlflow.db").read_bytes()
-    comparison.run(config.load())
+    comparison.run(RunContext.read())
 
     assert (counts(uri), aliases(uri)) == before
     assert (digest(registered / "mlruns"), (registered / "mlflow.db").read_bytes()) == held
@@ -119,7 +120,7 @@ def test_nothing_in_the_registry_is_created_or_moved(clone, registered, capsys):
 def test_a_registry_that_nobody_made_is_not_made(clone, monkeypatch, capsys):
     """The report is about the first champion."""
     monkeypatch.delenv(config.TRACKING_URI)
-    comparison.run(config.load())
+    comparison.run(RunContext.read())
 
     assert "- Live champion: none, because there is no registry yet." in text()
     assert "**Promote**: the first champion: every absolute check passed." in text()
@@ -152,7 +153,7 @@ def test_an_empty_registry_has_no_champion(clone, registered, monkeypatch):
     """The one of a clone in which task 3 never ran."""
     empty = registered.parent / "trained" / "mlflow.db"
     monkeypatch.setenv(config.TRACKING_URI, f"sqlite:///{empty}")
-    comparison.run(config.load())
+    comparison.run(RunContext.read())
 
     assert "none, because no version holds heart_disease@champion." in text()
     assert clone.is_dir()
@@ -160,7 +161,7 @@ def test_an_empty_registry_has_no_champion(clone, registered, monkeypatch):
 
 def test_a_registry_that_does_not_answer_leaves_the_absolute_part(unreachable, capsys):
     """The report says so first, and is no failure."""
-    comparison.run(config.load())
+    comparison.run(RunContext.read())
 
     head = "\n".join(text().splitlines()[:6])
     assert head.startswith("## Model report: no verdict\n")
@@ -193,7 +194,7 @@ def _champion_digest(registered):
 
 def test_a_champion_that_was_changed_is_not_compared(tampered):
     """The report names the file and shows the challenger alone."""
-    comparison.run(config.load())
+    comparison.run(RunContext.read())
 
     assert text().startswith("## Model report: refuse\n")
     assert "**Refuse**: heart_disease/1 cannot be compared." in text()
@@ -206,9 +207,9 @@ def test_a_champion_that_was_changed_is_not_compared(tampered):
 def test_the_same_inputs_give_the_same_bytes(clone):
     """Nothing of the time or place is in any form."""
     forms = MARKDOWN, PAGE, RECORD
-    comparison.run(config.load())
+    comparison.run(RunContext.read())
     first = [form.read_bytes() for form in forms]
-    comparison.run(config.load())
+    comparison.run(RunContext.read())
 
     assert [form.read_bytes() for form in forms] == first
     assert str(clone) not in PAGE.read_text()
@@ -216,7 +217,7 @@ def test_the_same_inputs_give_the_same_bytes(clone):
 
 def test_the_markdown_fits_into_a_comment(clone):
     """Far below the 65,536 characters that a comment may have."""
-    comparison.run(config.load())
+    comparison.run(RunContext.read())
 
     assert len(MARKDOWN.read_bytes()) < 12_000
     assert clone.is_dir()
@@ -225,23 +226,23 @@ def test_the_markdown_fits_into_a_comment(clone):
 def test_a_required_promotion_that_does_not_come_is_an_error(clone):
     """After the report was written."""
     with pytest.raises(NotPromotedError, match="the champion stays: the same model"):
-        comparison.run(config.load(), require_promotion=True)
+        comparison.run(RunContext.read(), require_promotion=True)
     assert (clone / PAGE).is_file()
 
 
 def test_a_required_promotion_that_comes_is_none(clone, monkeypatch):
     """The first champion would be promoted."""
     monkeypatch.setenv(config.TRACKING_URI, f"sqlite:///{clone}/none.db")
-    comparison.run(config.load(), require_promotion=True)
+    comparison.run(RunContext.read(), require_promotion=True)
 
     assert text().startswith("## Model report: promote\n")
 
 
 def test_the_gate_says_the_same_as_experiment_tracking(clone, capsys):
     """One decision, shown by both commands."""
-    experiment_tracking.run(config.load(), dry_run=True)
+    experiment_tracking.run(RunContext.read(), dry_run=True)
     tracking = capsys.readouterr().out
-    comparison.run(config.load())
+    comparison.run(RunContext.read())
 
     reason = "the same model as heart_disease/1, byte for byte"
     assert f"verdict       keep: {reason}" in tracking
@@ -253,7 +254,7 @@ def test_without_data_the_command_says_what_to_run(clone):
     """The next step, in one line."""
     (clone / "data/processed/SHA256SUMS").unlink()
     with pytest.raises(ArtifactError, match=r"python -m pipeline\.data_acquisition_eda"):
-        comparison.run(config.load())
+        comparison.run(RunContext.read())
 
 
 def test_the_command_line_ends_with_three(clone):

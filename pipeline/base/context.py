@@ -1,0 +1,30 @@
+"""The surroundings of a command, read once where it begins and handed down."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pipeline.base import config, git
+from pipeline.base.config import CiRun, Settings
+from pipeline.base.git import WorkTree
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """The settings, the CI run that the command is a step of, and the repository's root."""
+
+    settings: Settings
+    ci: CiRun
+    folder: Path
+    tree: WorkTree
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read the environment and the current folder.
+
+        Raises:
+            SettingsError: no ``config.yaml`` here, or a key or value that no setting accepts.
+
+        """
+        folder = Path.cwd()
+        return cls(config.load(), CiRun(), folder, git.work_tree(folder))
