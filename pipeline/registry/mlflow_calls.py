@@ -26,6 +26,7 @@ from pipeline.base import proxies
 from pipeline.base.addresses import redacted, shown
 from pipeline.base.errors import RegistryError, RegistryUnavailableError
 from pipeline.base.policies import RetryPolicy
+from pipeline.registry import new_database
 
 Answer = TypeVar("Answer")
 
@@ -202,6 +203,7 @@ def _open_file(tracking_uri: str) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        new_database.lay(path)
         with closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA schema_version")
     except (OSError, sqlite3.Error) as error:

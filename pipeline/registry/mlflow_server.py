@@ -18,6 +18,7 @@ import requests
 
 from pipeline.base import variables
 from pipeline.base.errors import RegistryUnavailableError
+from pipeline.registry import new_database
 
 DATABASE: Final = "mlflow.db"
 ARTIFACTS: Final = "artifacts"
@@ -35,6 +36,7 @@ def serving(folder: Path) -> Iterator[str]:
 
     """
     folder.mkdir(parents=True, exist_ok=True)
+    new_database.lay(folder / DATABASE)
     port, log = _free_port(), folder.with_name(f"{folder.name}.log")
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
