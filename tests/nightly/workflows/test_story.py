@@ -112,11 +112,12 @@ def test_only_those_jobs_run_that_a_change_reaches(story, name, reached):
 
 
 def test_a_broken_test_makes_the_pull_request_red(story):
-    """The job, and the check that branch protection asks for."""
+    """The jobs that run it, here both, and the check that branch protection asks for."""
     found = results(story.runs["broken test"])
 
     assert {name for name, result in found.items() if result == "failure"} == {
         "fast",
+        "integration",
         "required-checks-pass",
     }
 
