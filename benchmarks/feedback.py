@@ -4,7 +4,7 @@ import json
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -22,22 +22,27 @@ SLOWEST_FILES: Final = 15
 # Of a line in a table; every step is among the figures.
 SHORT_SECONDS: Final = 0.5
 
-# What comes after all other jobs, in this order.
-AFTER: Final = ("required-checks-pass", "comment")
-SUITE: Final = ("test", "Test, with the coverage floor")
-AS_PLAYED: Final = "with two files of tests"
-ABOUT: Final = """\
+# Jobs of the way to the comment, in their order; no other job is on it.
+COMMENT: Final = ("report", "comment")
+REQUIRED: Final = "required-checks-pass"
+# Steps that test: of the second, each folder of integration tests has a machine of its own.
+FAST: Final = ("fast", "Run the fast tests")
+INTEGRATION: Final = ("integration", "Run the tests")
+SLOWER: Final = ("tests/integration/", "tests/nightly/")
+TO_COMMENT: Final = "to the comment"
+TO_REQUIRED: Final = f"to {REQUIRED}"
+ABOUT: Final = f"""\
 A pull request is opened on a repository that has a champion, and the real workflow files are
-executed by `act` on this machine, from the push to the comment. The checks, the candidate's
-training with the settings as they are, the comparison with the champion, the image and its
-verification are what GitHub would execute. Left out is: of the test job, all but two files of
-tests and Python 3.11; the making of the environment, which is there already; the transfer of the
-clone, caches and artifacts; the time in GitHub's queue. As many jobs as there are cores run at a
-time here, and slow each other down.
+executed by `act` on this machine, from the push to the comment and to `{REQUIRED}`. The candidate's
+training with the settings as they are, the comparison with the champion, the checks, the image and
+its verification are what GitHub would execute. Left out is: of the tests, all but a few, and those
+of other Pythons; the making of the environment, which is there already; the transfer of the clone,
+caches and artifacts; the time in GitHub's queue. As many jobs as there are cores run at a time
+here, and slow each other down.
 
-The longest chain is the job that takes longest, then `required-checks-pass`, then the comment:
-every job has a machine of its own on GitHub. With every test, it holds the time that `make test`
-took last.
+Every job has a machine of its own on GitHub. So the way to the comment is the report and the
+comment, and the way to `{REQUIRED}` the job that takes longest. With every test, the jobs that test
+take their share of what `make test` took last.
 """
 
 
@@ -77,6 +82,20 @@ class Tests(NamedTuple):
             raise BenchmarkError(f"{RECORD} is no record of tests: run `make test`") from error
         each = {_name(case): _seconds(case) for case in suite.iter("testcase")}
         return cls(suite.get("timestamp", "")[: len("2026-01-01T12:00")], _seconds(suite), each)
+
+    @property
+    def groups(self) -> set[str]:
+        """Return the folders of the integration tests."""
+        return {"/".join(name.split("/")[:3]) for name in self.each if name.startswith(SLOWER[0])}
+
+    def share(self, chosen: Callable[[str], bool]) -> float:
+        """Return how long some of the tests would take by themselves, on as many processes."""
+        all_of_them = sum(self.each.values()) or 1.0
+        return self.seconds * sum(t for name, t in self.each.items() if chosen(name)) / all_of_them
+
+    def share_below(self, folder: str) -> float:
+        """Return how long the tests of a folder would take by themselves."""
+        return self.share(lambda name: name.startswith(f"{folder}/"))
 
     @property
     def files(self) -> Mapping[str, float]:
@@ -130,18 +149,35 @@ def read(record: bytes) -> Played:
     return Played(steps, sum({job["workflow"]: job["seconds"] for job in jobs}.values()))
 
 
-def chain(steps: Sequence[Step]) -> list[Step]:
-    """Return the steps that one who waits for the comment waits for, where no job waits."""
-    jobs = _jobs(steps)
-    longest = max((name for name in jobs if name not in AFTER), key=lambda name: jobs[name])
-    return [step for name in (longest, *AFTER) for step in steps if step.job == name]
+def chains(played: Played, tests: Tests | None) -> dict[str, list[Step]]:
+    """Return the steps that a person waits for, by what is waited for."""
+    to_comment = [step for job in COMMENT for step in played.steps if step.job == job]
+    found = {TO_COMMENT: to_comment, TO_REQUIRED: _longest(played.steps)}
+    if tests:
+        whole = [_with_tests(step, tests) for step in played.steps]
+        found[f"{TO_REQUIRED}, with every test"] = _longest(whole)
+    return found
+
+
+def _longest(steps: Sequence[Step]) -> list[Step]:
+    jobs = _jobs(step for step in steps if step.job not in {*COMMENT, REQUIRED})
+    longest = max(jobs, key=lambda name: jobs[name])
+    return [step for job in (longest, REQUIRED) for step in steps if step.job == job]
+
+
+def _with_tests(step: Step, tests: Tests) -> Step:
+    if step[:2] == FAST:
+        return step._replace(seconds=tests.share(lambda name: not name.startswith(SLOWER)))
+    if step[:2] == INTEGRATION:
+        return step._replace(seconds=max(map(tests.share_below, tests.groups), default=0.0))
+    return step
 
 
 def section(played: Played | None, tests: Tests | None) -> Section:
     """Return the figures and tables of what was executed, and of the tests."""
-    chains = _chains(played, tests) if played else {}
-    figures = {f"seconds {what}": _sum(steps) for what, steps in chains.items()}
-    tables = [_chain_table(f"The longest chain, {what}", steps) for what, steps in chains.items()]
+    waits = chains(played, tests) if played else {}
+    figures = {f"seconds {what}": _sum(steps) for what, steps in waits.items()}
+    tables = [_chain_table(f"From the push {what}", steps) for what, steps in waits.items()]
     if played:
         figures["seconds of everything, on these cores"] = played.seconds
         figures |= {f"seconds of {step.job}: {step.name}": step.seconds for step in played.steps}
@@ -157,21 +193,9 @@ def section(played: Played | None, tests: Tests | None) -> Section:
         about=ABOUT,
         figures={name: [value] for name, value in figures.items()},
         tables=tables,
-        plots={"feedback": _drawn(played, chains[AS_PLAYED])} if played else {},
+        plots={"feedback": _drawn(played, waits)} if played else {},
         notes=[] if tests else [missing],
     )
-
-
-def _chains(played: Played, tests: Tests | None) -> dict[str, list[Step]]:
-    """Return the longest chain as it was executed, and as it is with the whole suite."""
-    chains = {AS_PLAYED: chain(played.steps)}
-    if tests:
-        chains["with every test"] = chain(_with_suite(played.steps, tests.seconds))
-    return chains
-
-
-def _with_suite(steps: Sequence[Step], seconds: float) -> list[Step]:
-    return [step._replace(seconds=seconds) if step[:2] == SUITE else step for step in steps]
 
 
 def _chain_table(title: str, steps: Sequence[Step]) -> Table:
@@ -201,14 +225,17 @@ def _top(times: Mapping[str, float], count: int) -> list[tuple[str, str]]:
     return [(name.removeprefix("tests/"), number(times[name])) for name in slowest]
 
 
-def _drawn(played: Played, longest: Sequence[Step]) -> bytes:
-    title = f"{_sum(longest):.0f} seconds from a push to the comment"
-    detail = f"The jobs of a pull request; the longest chain begins with `{longest[0].job}`"
+def _drawn(played: Played, waits: Mapping[str, Sequence[Step]]) -> bytes:
+    comment, required = (_sum(waits[what]) for what in (TO_COMMENT, TO_REQUIRED))
+    title = (
+        f"{comment:.0f} seconds from a push to the comment, {required:.0f} to the required check"
+    )
+    detail = "The jobs of a pull request, of which each has a machine of its own on GitHub"
     jobs = {name: [seconds] for name, seconds in _jobs(played.steps).items()}
     return drawing.figure_bytes(plots.bars(title, detail, "seconds", jobs))
 
 
-def _jobs(steps: Sequence[Step]) -> dict[str, float]:
+def _jobs(steps: Iterable[Step]) -> dict[str, float]:
     return _added((step.job, step.seconds) for step in steps)
 
 

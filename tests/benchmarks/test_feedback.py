@@ -19,6 +19,8 @@ RECORD = b"""<?xml version="1.0" encoding="utf-8"?>
 <testcase classname="tests.nightly.faults.test_calls" name="test_a[1]" time="4.0" />
 <testcase classname="tests.nightly.faults.test_calls.TestB" name="test_b" time="2.0" />
 <testcase classname="tests.image.test_image" name="test_c" time="5.0"><skipped /></testcase>
+<testcase classname="tests.integration.image.test_it" name="test_d" time="6.0" />
+<testcase classname="tests.integration.serving.test_it" name="test_e" time="2.0" />
 </testsuite></testsuites>"""
 # A workflow that takes a while, and tidies up when it is told to end.
 PLAYS = """
@@ -48,8 +50,10 @@ def job(name, result="success", **steps):
 
 JOBS = [
     job("check", check=20.0),
-    job("test", tools=0.25, **{"Test, with the coverage floor": 10.0}),
+    job("fast", tools=0.25, **{"Run the fast tests": 10.0}),
+    job("integration", **{"Run the tests": 1.0}),
     job("image", build=30.0, verify=15.0),
+    job("report", train=25.0),
     job("required-checks-pass", accept=0.5),
     job("comment", post=1.5),
 ]
@@ -76,32 +80,40 @@ def plays(tmp_path, monkeypatch):
     return play
 
 
-def test_the_longest_chain_is_the_slowest_job_and_what_comes_after_all():
-    """The others run beside it."""
-    chain = [(step.job, step.name) for step in feedback.chain(played().steps)]
+def test_the_comment_waits_for_the_report_and_the_required_check_for_the_slowest_job():
+    """The others run beside them."""
+    chains = {
+        what: [(step.job, step.name) for step in steps]
+        for what, steps in feedback.chains(played(), None).items()
+    }
 
-    assert chain == [
-        ("image", "build"),
-        ("image", "verify"),
-        ("required-checks-pass", "accept"),
-        ("comment", "post"),
-    ]
+    assert chains == {
+        "to the comment": [("report", "train"), ("comment", "post")],
+        "to required-checks-pass": [
+            ("image", "build"),
+            ("image", "verify"),
+            ("required-checks-pass", "accept"),
+        ],
+    }
 
 
-def test_the_chain_with_every_test_holds_what_make_test_took():
-    """Then another job can be the slowest."""
-    tests = feedback.Tests.of(RECORD)._replace(seconds=100.0)
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(1900.0, 600.5), (19.0, 45.5)], ids=["integration", "image"]
+)
+def test_with_every_test_the_jobs_that_test_take_their_share(seconds, expected):
+    """Of 19 seconds: 5 of fast tests, 6 of the longer group; what runs at night takes none."""
+    tests = feedback.Tests.of(RECORD)._replace(seconds=seconds)
     found = feedback.section(played(), tests)
 
-    assert found.figures["seconds with two files of tests"] == [47.0]
-    assert found.figures["seconds with every test"] == [102.25]
+    assert found.figures["seconds to required-checks-pass"] == [45.5]
+    assert found.figures["seconds to required-checks-pass, with every test"] == [expected]
 
 
 def test_every_step_is_a_figure_and_a_short_one_no_line():
     """Under the name of its job."""
     found = feedback.section(played(), None)
 
-    assert found.figures["seconds of test: tools"] == [0.25]
+    assert found.figures["seconds of fast: tools"] == [0.25]
     assert found.figures["seconds of everything, on these cores"] == [71.0]
     assert ("image", "", "45") in rows(found, "Each job")
     assert ("", "verify", "15") in rows(found, "Each job")
@@ -112,14 +124,18 @@ def test_the_slowest_tests_and_files_come_first():
     """With the day of the record."""
     found = feedback.section(None, feedback.Tests.of(RECORD))
 
-    assert rows(found, "The slowest tests, of 2026-11-25T20:39: 3 in 9.5 s") == [
+    assert rows(found, "The slowest tests, of 2026-11-25T20:39: 5 in 9.5 s") == [
+        ("integration/image/test_it.py::test_d", "6"),
         ("image/test_image.py::test_c", "5"),
         ("nightly/faults/test_calls.py::test_a[1]", "4"),
         ("nightly/faults/test_calls.py::TestB::test_b", "2"),
+        ("integration/serving/test_it.py::test_e", "2"),
     ]
     assert rows(found, "The slowest files") == [
         ("nightly/faults/test_calls.py", "6"),
+        ("integration/image/test_it.py", "6"),
         ("image/test_image.py", "5"),
+        ("integration/serving/test_it.py", "2"),
     ]
     assert found.figures["seconds of every test"] == [9.5]
 
@@ -159,7 +175,7 @@ def test_what_was_executed_is_measured(plays):
     plays(f"import pathlib, sys; pathlib.Path(sys.argv[1]).write_text({json.dumps(JOBS)!r})")
     found = feedback.measure(quick=False)
 
-    assert found.figures["seconds with two files of tests"] == [47.0]
+    assert found.figures["seconds to the comment"] == [26.5]
     assert found.plots["feedback"].startswith(b"\x89PNG")
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
-from tests.repository.workflow_mutants import COMMENT, MUTANTS, PULL_REQUEST, ROLLBACK
+from tests.repository.workflow_mutants import COMMENT, MUTANTS, PULL_REQUEST, REPORT, ROLLBACK
 from tests.repository.workflow_rules import (
     ACCEPT,
     ROW,
@@ -64,8 +64,9 @@ FACTS = Facts(
     pins=read_pins((GITHUB / "ACTIONS.md").read_text()),
     triggers={
         "workflows/pull-request.yml": {"pull_request": None},
+        "workflows/report.yml": {"pull_request": None},
         "workflows/comment.yml": {
-            "workflow_run": {"workflows": ["Pull request"], "types": ["completed"]}
+            "workflow_run": {"workflows": ["Model report"], "types": ["completed"]}
         },
         "workflows/train.yml": {"push": {"branches": ["main"]}},
         "workflows/main.yml": {"push": {"branches": ["main"]}},
@@ -83,6 +84,10 @@ FACTS = Facts(
             "group": "pull-request-${{ github.event.pull_request.number }}",
             "cancel-in-progress": True,
         },
+        "workflows/report.yml": {
+            "group": "report-${{ github.event.pull_request.number }}",
+            "cancel-in-progress": True,
+        },
         "workflows/comment.yml": {
             "group": f"comment-${{{{ {FORK} }}}}-${{{{ {BRANCH} }}}}",
             **WAITS,
@@ -96,8 +101,9 @@ FACTS = Facts(
     granted={
         **{
             ("workflows/pull-request.yml", job): READS
-            for job in ("affected", "check", "fast", "report", "integration", "workflows", "image")
+            for job in ("affected", "check", "fast", "integration", "workflows", "image")
         },
+        ("workflows/report.yml", "report"): READS,
         ("workflows/pull-request.yml", "required-checks-pass"): {},
         ("workflows/comment.yml", "comment"): {
             **READS,
@@ -292,17 +298,20 @@ def test_what_a_person_types_into_the_rollback_stays_text(version, tmp_path):
     assert not (tmp_path / "broken").exists()
 
 
-def test_branch_protection_asks_for_the_one_check():
-    """Under the name that the job reports."""
+def test_branch_protection_asks_for_the_checks_and_the_report():
+    """Under the names that the jobs report."""
     rules = json.loads((GITHUB / "ruleset.json").read_text())["rules"]
     (checks,) = (rule for rule in rules if rule["type"] == "required_status_checks")
     asked = [check["context"] for check in checks["parameters"]["required_status_checks"]]
 
-    assert asked == [FILES[PULL_REQUEST].jobs["required-checks-pass"]["name"]]
+    assert asked == [
+        FILES[PULL_REQUEST].jobs["required-checks-pass"]["name"],
+        FILES[REPORT].jobs["report"]["name"],
+    ]
 
 
-def test_the_comment_follows_the_workflow_of_pull_requests_and_takes_its_report():
-    """Both are named in two files."""
+def test_the_comment_follows_the_report_alone_and_takes_it():
+    """It would wait for tests otherwise. Both are named in two files."""
     (follows,) = FACTS.triggers[COMMENT]["workflow_run"]["workflows"]
     handed, taken = (
         {
@@ -310,10 +319,11 @@ def test_the_comment_follows_the_workflow_of_pull_requests_and_takes_its_report(
             for step in FILES[name].steps
             if step.get("uses", "").startswith(f"actions/{action}@")
         }
-        for name, action in [(PULL_REQUEST, "upload-artifact"), (COMMENT, "download-artifact")]
+        for name, action in [(REPORT, "upload-artifact"), (COMMENT, "download-artifact")]
     )
 
-    assert follows == FILES[PULL_REQUEST].content["name"]
+    assert follows == FILES[REPORT].content["name"]
+    assert FILES[REPORT].jobs.keys() == {"report"}
     assert handed == taken == {"model-report"}
 
 

@@ -6,6 +6,7 @@ from tests.repository.workflow_rules import ACCEPT
 
 CHECKOUT = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1"
 PULL_REQUEST = "workflows/pull-request.yml"
+REPORT = "workflows/report.yml"
 COMMENT = "workflows/comment.yml"
 TRAIN = "workflows/train.yml"
 MAIN = "workflows/main.yml"
@@ -117,7 +118,7 @@ MUTANTS: Final = {
     "nothing_to_steal": [
         (
             "a secret for a pull request",
-            PULL_REQUEST,
+            REPORT,
             "${{ github.token }}",
             "${{ secrets.MLFLOW_TRACKING_PASSWORD }}",
         ),
@@ -129,7 +130,7 @@ MUTANTS: Final = {
         ),
         (
             "a pull request that writes",
-            PULL_REQUEST,
+            REPORT,
             "contents: read # check out; read",
             "pull-requests: write # comment",
         ),
@@ -218,6 +219,12 @@ MUTANTS: Final = {
             "integration, workflows]",
         ),
         (
+            "a report that may fail",
+            REPORT,
+            "    name: report\n",
+            "    name: report\n    continue-on-error: true\n",
+        ),
+        (
             "a skipped check that passes",
             PULL_REQUEST,
             "    if: always() # a skipped check would count as passed\n",
@@ -226,7 +233,7 @@ MUTANTS: Final = {
         (
             "a gate that always opens",
             PULL_REQUEST,
-            f"run: {ACCEPT % (4, 3)}",
+            f"run: {ACCEPT % (3, 3)}",
             "run: grep --version",
         ),
         (
@@ -250,8 +257,8 @@ MUTANTS: Final = {
         (
             "a check that must run among those that may be skipped",
             PULL_REQUEST,
-            "fast, report, integration, workflows, image]",
-            "fast, integration, report, workflows, image]",
+            "[affected, check, fast, integration, workflows, image]",
+            "[affected, check, integration, fast, workflows, image]",
         ),
     ],
     "no_secret_for_every_job": [

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -237,13 +238,27 @@ def works_on_a_fork(file: File, facts: Facts) -> Iterator[str]:
 
 
 def every_check_is_required(file: File, _: Facts) -> Iterator[str]:
-    """One job answers for all: only a job that the change does not reach may be skipped."""
+    """One job answers for several: only one that the change does not reach may be skipped."""
     if "pull_request" not in file.triggers:
         return
-    gate, others = file.jobs.get("required-checks-pass", {}), dict(file.jobs)
-    others.pop("required-checks-pass", None)
+    others = dict(file.jobs)
+    gate = others.pop("required-checks-pass", None)
     may_be_skipped = {n for n, job in others.items() if REACHED.fullmatch(job.get("if", ""))}
-    always = others.keys() - may_be_skipped
+    if gate is not None or len(others) > 1:
+        yield from _answers_for_all(gate or {}, others.keys() - may_be_skipped, may_be_skipped)
+    for name, job in others.items():
+        steps = job.get("steps", [])
+        if any(one.get("continue-on-error") for one in (job, *steps)):
+            yield f"job {name} may fail and pass"
+        if any(
+            "if" in one for one in (job, *steps) if name not in may_be_skipped or one is not job
+        ):
+            yield f"job {name} may be skipped"
+
+
+def _answers_for_all(
+    gate: Mapping[str, Any], always: AbstractSet[str], may_be_skipped: AbstractSet[str]
+) -> Iterator[str]:
     needs = gate.get("needs", [])
     if {*needs[: len(always)]} != always or {*needs[len(always) :]} != may_be_skipped:
         yield f"required-checks-pass needs {', '.join(needs)}"
@@ -253,14 +268,6 @@ def every_check_is_required(file: File, _: Facts) -> Iterator[str]:
     accept = ACCEPT % (len(always), len(may_be_skipped))
     if asked != [(accept, {"RESULTS": "${{ join(needs.*.result, ' ') }}"})]:
         yield "required-checks-pass accepts something else"
-    for name, job in others.items():
-        steps = job.get("steps", [])
-        if any(one.get("continue-on-error") for one in (job, *steps)):
-            yield f"job {name} may fail and pass"
-        if any(
-            "if" in one for one in (job, *steps) if name not in may_be_skipped or one is not job
-        ):
-            yield f"job {name} may be skipped"
 
 
 Rule = Callable[[File, Facts], Iterator[str]]

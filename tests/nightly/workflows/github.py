@@ -217,7 +217,7 @@ class GitHub:
         return self.run("release", "push", f"refs/tags/{tag}", self.ref(f"refs/tags/{tag}"))
 
     def pull_request(self, pull, action):
-        """Return the run of a pull request, and the one that comments on it."""
+        """Return the runs of a pull request: its report, the comment on it, and the checks."""
         number = pull.number
         event = {
             "action": action,
@@ -228,14 +228,13 @@ class GitHub:
                 "base": {"ref": "main"},
             },
         }
-        run = self.run(
-            "pull-request", "pull_request", f"refs/pull/{number}/merge", pull.merge, event
-        )
+        merge = (f"refs/pull/{number}/merge", pull.merge, event)
+        report = self.run("report", "pull_request", *merge)
         main = self.ref("refs/heads/main")
         done = {
-            "id": run.number,
+            "id": report.number,
             "event": "pull_request",
-            "conclusion": run.conclusion,
+            "conclusion": report.conclusion,
             "head_sha": pull.head,
             "head_branch": pull.branch,
             "head_repository": {"full_name": pull.head_repository},
@@ -243,7 +242,7 @@ class GitHub:
         comment = self.run(
             "comment", "workflow_run", "refs/heads/main", main, {"workflow_run": done}
         )
-        return run, comment
+        return report, comment, self.run("pull-request", "pull_request", *merge)
 
     def button(self, workflow, ref="refs/heads/main", **inputs):
         """Return the run that somebody starts by hand, and those that this run starts."""

@@ -136,14 +136,15 @@ class Stage:
 
     def discuss(self, name: str, pull: Pull, action: str) -> None:
         """Run what a pull request starts, and remember what is on it then."""
-        run, comment = self.gh.pull_request(pull, action)
-        self.keep(name, run)
+        report, comment, checks = self.gh.pull_request(pull, action)
+        self.keep(name, checks)
+        self.keep(f"{name}: report", report)
         self.keep(f"{name}: comment", comment)
         found = self.gh.api.state.comments.get(pull.number, [])
         self.story.comments[name] = [dict(one) for one in found]
-        report = self.gh.artifact(run, "model-report") / report_record.FILE
+        handed = self.gh.artifact(report, "model-report") / report_record.FILE
         self.story.reports[name] = (
-            rows.markdown(report_record.read(report.read_bytes())) if report.exists() else ""
+            rows.markdown(report_record.read(handed.read_bytes())) if handed.exists() else ""
         )
         self.story.refs[name] = self.gh.refs()
         self.story.images[name] = digests(self.images, IMAGE)

@@ -33,7 +33,8 @@ def main(record: Path) -> None:
 
 
 def _jobs(run):
-    for name, job in run.jobs.items():
+    reached = {name: job for name, job in run.jobs.items() if job.result != "skipped"}
+    for name, job in reached.items():
         yield {
             "workflow": run.workflow,
             "seconds": run.seconds,
