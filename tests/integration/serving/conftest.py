@@ -11,7 +11,6 @@ import pytest
 
 from pipeline.image import http
 from tests.integration.serving import servers
-from tests.serving import hostile
 from tests.serving.conftest import document, package_folder, packages, served
 
 __all__ = ["document", "package_folder", "packages", "served"]
@@ -50,12 +49,3 @@ def process(package_folder, tmp_path_factory):
     finally:
         started.send_signal(signal.SIGINT)
         assert started.wait(servers.PATIENCE) == 0
-
-
-@pytest.fixture(scope="session")
-def answers(process):
-    """Return the answer to each request of the corpus, and then all that the service printed."""
-    found = {probe.name: process.send(probe) for probe in hostile.REFUSED}
-    # It handles one request after the other: what it had to print about those is printed.
-    process.send(hostile.ACCEPTED[0])
-    return found, process.log.read_text()
