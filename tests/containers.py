@@ -53,7 +53,7 @@ def remove_images(client, part):
 
 
 def free_port():
-    """Return a port that nobody listens at."""
+    """Return a port at which no process listens."""
     with socket.socket() as door:
         door.bind(("127.0.0.1", 0))
         return door.getsockname()[1]

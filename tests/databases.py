@@ -33,7 +33,7 @@ def programs_of_postgresql():
 
 
 def _runs(process):
-    """Say whether a process does anything: one that nobody waits for stays in the list."""
+    """Say whether a process runs: a dead one that its parent has not reaped stays in the list."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -26,7 +26,7 @@ from urllib.parse import parse_qs, urlsplit
 from tests import stand_ins
 
 BOT = "github-actions[bot]"
-TOKEN = "stand-in-token"  # noqa: S105 (nobody's)
+TOKEN = "stand-in-token"  # noqa: S105 (a stand-in)
 MOST_CHARACTERS = 65_536
 NOT_FOUND = (404, {"message": "Not Found"})
 
@@ -99,7 +99,7 @@ class State:
         return made
 
     def comment(self, number: int, body: str, login: str | None = BOT) -> dict[str, Any]:
-        """Comment on a pull request as somebody; None is who was deleted."""
+        """Comment on a pull request under a login; None is a deleted account."""
         made = {"id": self.new_id(), "user": login and {"login": login}, "body": body}
         self.comments.setdefault(number, []).append(made)
         return made
@@ -139,7 +139,7 @@ class Handler(stand_ins.Handler):
             self.command, address.path, query, body, bool(re.fullmatch(r"Bearer \S+", given))
         )
         with self.server.lock:
-            status, content = self._decide(call, anybody=not given)
+            status, content = self._decide(call, anonymous=not given)
             call.status = status
             if not call.path.startswith("/-/"):
                 self._keep(call)
@@ -160,13 +160,13 @@ class Handler(stand_ins.Handler):
             with self.server.record.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(shown) + "\n")
 
-    def _decide(self, call: Call, *, anybody: bool) -> Answer:
+    def _decide(self, call: Call, *, anonymous: bool) -> Answer:
         state = self.server.state
         if call.path.startswith("/-/"):
             return self._site(call)
         if state.troubles:
             return state.troubles.pop(0), {"message": "trouble"}
-        if anybody:
+        if anonymous:
             return 401, {"message": "Requires authentication"}
         if call.method == "GET":
             return route(state, call, self.server.url)
@@ -362,13 +362,13 @@ def serving(port: int = 0, record: Path | None = None) -> Any:
 
 
 def main() -> None:
-    """Serve until somebody ends it."""
+    """Serve until the process is stopped."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--record", type=Path)
     options = parser.parse_args()
     with Server(options.port, options.record) as server:
-        print(server.url, flush=True)  # noqa: T201 (for whoever started it)
+        print(server.url, flush=True)  # noqa: T201 (the caller reads it)
         server.serve_forever()
 
 

@@ -65,11 +65,11 @@ def serving():
 
 
 def main() -> None:
-    """Serve until somebody ends it."""
+    """Serve until the process is stopped."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=0)
     with Server(parser.parse_args().port) as server:
-        print(server.url, flush=True)  # noqa: T201 (for whoever started it)
+        print(server.url, flush=True)  # noqa: T201 (the caller reads it)
         server.serve_forever()
 
 

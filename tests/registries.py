@@ -143,7 +143,7 @@ def accounts(uri):
 
 
 def be(account, patch):
-    """Be somebody to a server with accounts."""
+    """Sign in to a server with accounts."""
     patch.setenv("MLFLOW_TRACKING_USERNAME", account)
     patch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
 

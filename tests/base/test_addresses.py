@@ -73,7 +73,7 @@ def test_what_another_program_says_shows_no_address_that_it_was_given(user, pass
 
 
 def test_every_address_in_a_text_is_shown_as_one():
-    """Of others too, which nobody named: a redirection, a proxy."""
+    """Of others too, which the caller did not name: a redirection, a proxy."""
     said = (
         'proxy http://a:b@proxy.example:80 of "https://c:d@x.example/?token=e" gave up: f@g.example'
     )

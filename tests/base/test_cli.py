@@ -78,7 +78,7 @@ def test_an_error_that_quotes_several_lines_is_one_line_too():
 
 
 def test_ci_shows_the_error_on_the_page_of_its_run(tmp_path):
-    """As text: nothing that it quotes becomes markup, or calls anybody."""
+    """As text: nothing that it quotes becomes markup, or notifies a user."""
     page = tmp_path / "summary.md"
     done = run("raise errors.RegistryError('<b> @ann')", GITHUB_STEP_SUMMARY=str(page))
 

@@ -9,7 +9,7 @@ from pipeline.base import git
 
 @pytest.fixture(autouse=True)
 def _nobody(git_of_nobody):
-    """Use a git that knows nobody."""
+    """Use a git without an identity."""
 
 
 def run(folder, *arguments):

@@ -72,7 +72,7 @@ def test_a_measured_field_is_summarised_by_its_quartiles(facts):
     assert (age.upper_quartile, age.maximum, age.known) == (61, 77, 303)
 
 
-def test_a_field_that_nobody_has_has_no_quartiles(facts):
+def test_a_field_without_values_has_no_quartiles(facts):
     """Switzerland has no cholesterol, and that is no zero."""
     chol = {one.cohort: one for one in profile.by_field(facts.measured)["chol"]}
     assert chol["switzerland"].known == 0
@@ -90,8 +90,8 @@ def test_the_outcome_rates_of_a_field_add_up_to_the_patients_who_have_it(facts):
     assert sum(one.rows for one in vessels) == 299
 
 
-def test_a_value_that_nobody_has_gets_no_rate():
-    """A rate of nobody is not a number, so there is none."""
+def test_a_value_without_patients_gets_no_rate():
+    """A rate of no patients is not a number, so there is none."""
     table = pd.DataFrame({name: [1.0] for name in FEATURES} | {TARGET: [1]})
     rates = [one for one in profile.outcome_by_category(CONTRACT, table) if one.field == "cp"]
     assert [one.code for one in rates] == [1]

@@ -148,7 +148,7 @@ def test_resamples_depend_on_the_seed_alone():
 
 
 def test_every_patient_is_drawn_about_once_on_average():
-    """Nobody is favoured."""
+    """No patient is favoured."""
     plan = PLAN.model_copy(update={"bootstrap_samples": 4000})
 
     weights = bootstrap.bootstrap_weights(np.array([0] * 30 + [1] * 20), plan)

@@ -79,11 +79,11 @@ def test_the_predictive_values_by_hand():
     assert clinical.negative_predictive_value(outcome, called, once) == pytest.approx(1)
 
 
-def test_nobody_called_ill_has_no_predictive_value():
+def test_without_a_positive_prediction_there_is_no_predictive_value():
     """Zero of zero is not a number."""
-    nobody = np.zeros(ROWS)
+    none = np.zeros(ROWS)
     outcome, _ = patients()
-    assert np.isnan(clinical.positive_predictive_value(outcome, nobody, ONCE)).all()
+    assert np.isnan(clinical.positive_predictive_value(outcome, none, ONCE)).all()
 
 
 def test_the_net_benefit_by_hand():
@@ -94,7 +94,7 @@ def test_the_net_benefit_by_hand():
     assert found.call_all == pytest.approx((2 - 2) / 4)
 
 
-def test_a_low_threshold_calls_everybody():
+def test_a_low_threshold_predicts_every_patient_positive():
     """There the model is worth what calling everybody is."""
     answers = pd.DataFrame({"outcome": [1, 0, 0], "probability": [0.9, 0.6, 0.7]})
     (found,) = clinical.decision_curve(answers, [0.1])

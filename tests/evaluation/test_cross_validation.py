@@ -95,7 +95,7 @@ def test_no_row_of_a_test_fold_stands_in_its_training_fold(training, plan):
 
 
 def test_no_patient_of_a_test_fold_stands_in_its_training_fold(training, plan):
-    """By content: nobody is in the table twice under two positions."""
+    """By content: no patient is in the table twice under two positions."""
     patients = [tuple(row) for row in training[list(FEATURES)].fillna(-99).to_numpy()]
     for fold in cross_validation.fold_plan(training, twice(plan)):
         assert {patients[i] for i in fold.train}.isdisjoint(patients[i] for i in fold.test)

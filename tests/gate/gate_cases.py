@@ -83,7 +83,7 @@ def fit_but(**metrics: Estimate) -> Evaluation:
 
 
 def fit_without(metric: str) -> Evaluation:
-    """Return a model that is fit to serve, but for one metric that nobody knows."""
+    """Return a model that is fit to serve, but for one metric that is missing."""
     kept = {name: found for name, found in METRICS.items() if name != metric}
     return FIT.model_copy(update={"metrics": kept})
 
@@ -265,7 +265,7 @@ def _broken() -> Iterable[Case]:
         )
     lost = won_but(pr_auc=between(0.01, 0.02))
     yield Case(
-        "a NaN nobody asks for",
+        "a NaN that no criterion reads",
         FIT,
         {**lost, "differences": {**BETTER, "f1": between(NAN, NAN)}},
         "promote",

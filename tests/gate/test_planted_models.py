@@ -146,7 +146,7 @@ def test_a_planted_bad_model_is_refused(settings, examine, distortion, caught_by
 
 
 def test_a_constant_is_refused(settings, examine):
-    """It ranks nobody, and has no calibration line."""
+    """It does not rank the patients, and has no calibration line."""
     _, found = examine(make_pipeline(DummyClassifier(strategy="prior")))
     verdict = decision.decide(found, None, settings.promotion)
     assert verdict.outcome is Outcome.REFUSE

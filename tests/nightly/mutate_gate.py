@@ -118,7 +118,7 @@ def main() -> int:
     for what, mutant in mutants():
         case = caught_by(mutant)
         survivors += not case
-        print(f"{'caught ' if case else 'SURVIVED'}  {what}  <-  {case or 'nobody'}")
+        print(f"{'caught ' if case else 'SURVIVED'}  {what}  <-  {case or 'no case'}")
     print(f"{survivors} survived")
     return int(survivors > 0)
 

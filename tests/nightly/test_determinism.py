@@ -120,7 +120,7 @@ def test_every_file_has_the_same_digest_under_all_circumstances(folders, made, f
 
 
 @pytest.mark.parametrize("made", [artifacts.PROCESSED, artifacts.MODELS], ids=str)
-def test_everybody_may_read_what_was_written(folders, made):
+def test_every_user_may_read_what_was_written(folders, made):
     """Whatever the umask: a folder that is shared is read by others."""
     for folder in folders:
         modes = {

@@ -10,7 +10,7 @@ from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION, Promotion
 from tests.registries import counts, submission
 
 NAME = "heart_disease_svm"
-# A model that nobody has published; a server with accounts knows its name.
+# A model without a version; a server with accounts knows its name.
 UNPUBLISHED = "heart_disease_gradient_boosting"
 
 
@@ -139,7 +139,7 @@ def test_an_interrupted_publish_is_completed_by_the_next(store, registry, interr
 
 
 def test_an_interrupted_publish_whose_files_are_damaged_is_sent_again(store, registry, interrupted):
-    """Nobody was given the files: the version that stands there gets them whole."""
+    """No reader was given the files: the version that stands there gets them whole."""
     left, given = interrupted
     (store.path(left) / "model.skops").write_bytes(b"sko")
     before = counts(store.uri)
@@ -151,7 +151,7 @@ def test_an_interrupted_publish_whose_files_are_damaged_is_sent_again(store, reg
     assert counts(store.uri) == before
 
 
-def test_a_file_that_nobody_sent_keeps_a_version_incomplete(store, registry, interrupted):
+def test_a_file_that_was_not_sent_keeps_a_version_incomplete(store, registry, interrupted):
     """To send the files again does not take it away."""
     left, given = interrupted
     (store.path(left) / "planted.py").write_bytes(b"import os")
@@ -274,7 +274,7 @@ def test_versions_are_found_by_tags(registry):
     assert [version.version for version in found] == [1]
 
 
-def test_an_alias_that_nobody_holds_is_none(registry, published):
+def test_an_alias_without_a_version_is_none(registry, published):
     """Of a known model and of an unknown one, which MLflow tells apart."""
     assert registry.find_alias(published.model_name, CHAMPION) is None
     assert registry.find_alias(UNPUBLISHED, CHAMPION) is None
@@ -377,7 +377,7 @@ def test_a_promoted_version_is_champion_and_the_history_says_why(registry, publi
     assert told == [(1, "the first"), (2, "better")]
 
 
-def test_whoever_decided_against_another_champion_is_overtaken(registry, published):
+def test_a_decision_against_another_champion_is_overtaken(registry, published):
     """The gate has compared it with a model that is no longer in its way."""
     second = registry.publish(submission())
     registry.promote(published, promotion(), over=None)
@@ -391,7 +391,7 @@ def test_of_two_promoters_at_once_the_first_in_the_history_wins(store, published
     """Both had read the same past; the other one is told to decide again."""
 
     class Late(Registry):
-        """A promoter that reads the history just before somebody else writes into it."""
+        """A promoter that reads the history just before another writes into it."""
 
         def _append(self, version, given, after):
             Registry(store.uri, "tests").promote(published, promotion("faster"), over=None)
@@ -405,7 +405,7 @@ def test_of_two_promoters_at_once_the_first_in_the_history_wins(store, published
     assert [entry.version for entry in late.valid_entries(NAME)] == [1]
 
 
-def test_an_interrupted_promotion_is_finished_by_whoever_comes_next(store, registry, published):
+def test_an_interrupted_promotion_is_finished_by_the_next_promoter(store, registry, published):
     """It stands in the history; only the aliases did not move yet."""
 
     class Dying(Registry):
@@ -434,7 +434,7 @@ def test_an_alias_that_was_moved_by_hand_goes_back(registry, published):
 
 
 def test_without_a_history_the_alias_counts(registry, published):
-    """A registry that somebody else has filled has a champion all the same."""
+    """A registry that another tool filled has a champion all the same."""
     assert registry.settle(NAME) is None
     registry.set_alias(published, CHAMPION)
     second = registry.publish(submission())
@@ -510,7 +510,7 @@ def test_where_every_champion_was_deleted_there_is_none(client, registry, publis
     assert registry.settle(NAME) == registry.champion(NAME) == second
 
 
-def test_a_previous_champion_that_was_deleted_is_in_nobodys_way(client, registry, published):
+def test_a_deleted_previous_champion_stops_no_promotion(client, registry, published):
     """There is none to go back to then."""
     second = registry.publish(submission())
     registry.promote(published, promotion(), over=None)

@@ -14,7 +14,7 @@ MANIFEST = re.compile(r"/v2/(?P<name>.+)/manifests/(?P<tag>[^/]+)")
 class Proxy(ThreadingHTTPServer):
     """A way to the registry at ``port``.
 
-    From the ``fail_at``-th manifest on that anybody puts, every change is refused; that one itself
+    From the ``fail_at``-th manifest on that is put, every change is refused; that one itself
     is still done when ``done_before`` is set. ``put`` are the tags that reached the registry.
     """
 

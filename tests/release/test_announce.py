@@ -45,7 +45,7 @@ def changes(github):
 
 
 def test_a_release_is_a_draft_until_all_of_it_is_there(github):
-    """The last call publishes it; nobody sees less than all."""
+    """The last call publishes it; a reader never sees a part."""
     announce.run(CiRun())
 
     check_whole(github)

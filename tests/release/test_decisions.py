@@ -173,7 +173,7 @@ def found(revision=REVISION, version="4", name="heart_disease"):
 
 @pytest.mark.parametrize("listed", [{}, {4: "v1.2.3"}], ids=["unmarked", "marked"])
 @pytest.mark.parametrize("published", [None, github_release(draft=True)], ids=["none", "draft"])
-def test_a_tag_that_nobody_released_begins(published, listed):
+def test_a_tag_that_was_not_released_begins(published, listed):
     """A draft is nothing yet."""
     got = plan.begin("v1.2.3", REVISION, IMAGE, release=published, pushed=None, released_as=listed)
     assert got is None

@@ -54,7 +54,7 @@ def test_one_that_cannot_be_reached_can_be_accepted(osv, capsys):
 
 
 def test_a_database_that_does_not_answer_stops_the_release(osv, capsys):
-    """One line; or, if somebody insists, a line that says so."""
+    """One line; or, if the operator insists, a line that says so."""
     osv.troubles = [400, 400]
 
     with pytest.raises(ScanError, match=r"answered 400.*: try later, or insist with --allow-unsc"):

@@ -70,7 +70,7 @@ def test_the_axes_of_the_distributions_carry_the_units(figures):
     ]
 
 
-def test_the_shares_of_a_distribution_add_up_to_everybody(figures):
+def test_the_shares_of_a_distribution_add_up_to_all_patients(figures):
     """Each group's bars make 100 %, so that groups of unequal size compare."""
     bars = figures["distributions.png"].axes[-1].patches
     heights = [bar.get_height() for bar in bars]

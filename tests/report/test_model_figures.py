@@ -189,7 +189,7 @@ def test_the_confusion_matrix_counts_the_patients_of_a_repeat():
     assert cells == ["1\n50 %", "1\n50 %", "1\n50 %", "1\n50 %"]
 
 
-def test_the_confusion_matrix_of_a_model_that_calls_nobody_ill():
+def test_the_confusion_matrix_of_a_model_without_a_positive_prediction():
     """A column of zeros is shown as such."""
     given = pd.DataFrame({"repeat": 0, "fold": 0, "row": range(4), "outcome": [0, 0, 0, 1]})
 

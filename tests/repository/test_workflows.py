@@ -148,7 +148,7 @@ def test_every_decision_is_about_a_job_that_exists():
 
 
 def test_the_page_of_actions_lists_what_is_used_and_nothing_else():
-    """A row that nobody uses is not kept confirmed."""
+    """A row that no workflow uses is not kept confirmed."""
     used = {
         used.partition("@")[0]
         for file in FILES.values()

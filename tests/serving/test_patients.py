@@ -133,7 +133,7 @@ def is_json(body):
     st.integers(10**6, 10**20) | st.integers(10**6, 10**20).map(str),
 )
 def test_a_refusal_never_repeats_a_value(name, value):
-    """It may be about somebody, and refusals are shown and logged."""
+    """It may be about a patient, and refusals are shown and logged."""
     error = refusal({**PATIENT, name: value})
 
     assert str(value) not in f"{error.detail} {error.breaches}"

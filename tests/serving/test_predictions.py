@@ -144,7 +144,7 @@ def test_the_answers_keep_the_order_of_the_request(application, patients):
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_every_field_has_a_say(application, patients, name):
-    """Moved from its lowest to its highest value, it changes what somebody is told."""
+    """Moved from its lowest to its highest value, it changes what a patient is told."""
     field = next(field for field in FIELDS if field.name == name)
     low = application.predict([{**one, name: field.low} for one in patients[:50]])
     high = application.predict([{**one, name: field.high} for one in patients[:50]])

@@ -155,10 +155,10 @@ def test_a_changed_golden_answer_is_found_behind_a_forged_manifest(part):
         (b'{"patients": []}', "at least 1 item"),
         (b'{"patients": [{"patient": {}, "probability": NaN}]}', "finite number"),
     ],
-    ids=["empty file", "no patients", "nobody", "no number"],
+    ids=["empty file", "no patients", "an empty list", "no number"],
 )
 def test_golden_patients_that_prove_nothing_are_refused(part, golden, reason):
-    """A model that nobody asked is not proven, whatever the manifest says."""
+    """A model without golden patients is not proven, whatever the manifest says."""
     forge(part, GOLDEN, golden)
 
     message = refusal(part)

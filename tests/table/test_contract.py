@@ -129,7 +129,7 @@ class TestParsing:
         assert np.isnan(table.loc[ROW - 1, column])
 
     @pytest.mark.parametrize("column", ["chol", "trestbps"])
-    def test_a_zero_that_nobody_can_have_is_missing_and_counted(self, parse_with, column):
+    def test_an_impossible_zero_is_missing_and_counted(self, parse_with, column):
         """Zero cholesterol and zero blood pressure are missing values."""
         parsed, _ = parse_with(cell(column, "0.0"))
         assert np.isnan(parsed.table.loc[ROW - 1, column])
@@ -176,7 +176,7 @@ class TestFiles:
         assert breaches_with(cell(column, text)) == [expected]
 
     @pytest.mark.parametrize("column", [field.name for field in FIELDS if not field.nullable])
-    def test_a_field_that_everybody_has_is_never_missing(self, breaches_with, column):
+    def test_a_required_field_is_never_missing(self, breaches_with, column):
         """Age, sex and chest pain are known for every patient."""
         expected = f"{column} must not be missing (row {ROW})"
         assert breaches_with(cell(column, "?")) == [expected]
@@ -397,7 +397,7 @@ class TestTables:
         """What pandera alone would let through is found."""
         assert refused(rules.check_training, training.head(0)) == ("has 0 rows, not 303",)
 
-    def test_a_hospital_that_nobody_knows_is_named(self, external):
+    def test_an_unknown_hospital_is_named(self, external):
         """Every patient belongs to a hospital of the contract."""
         external.loc[616, COHORT] = "cleveland"
         breaches = refused(rules.check_external, external)

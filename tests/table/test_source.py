@@ -322,7 +322,7 @@ class TestFailedDownload:
         """Memory stays bounded whatever the server sends."""
         assert "more than 10000000 bytes" in refused(plan("endless"), folder)
 
-    def test_nobody_listens(self, folder, monkeypatch):
+    def test_no_server_listens(self, folder, monkeypatch):
         """A refused connection is an expected failure."""
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         with socket.socket() as taken:

@@ -303,7 +303,7 @@ def test_the_key_of_a_commit_that_does_not_hold_everything_is_refused(committed)
 
 
 def test_two_keys_are_one_too_many(clone):
-    """Nobody can know which was meant."""
+    """The command cannot know which was meant."""
     assert clone.is_dir()
 
     assert command("--once-per-commit", "--once-per", "x").returncode == 2

@@ -86,7 +86,7 @@ def test_the_first_run_makes_each_fit_family_its_own_champion(story):
 
 
 def test_the_first_run_promotes_the_best_family(story):
-    """There is nobody to beat, and nobody before."""
+    """There is no champion to beat, and none before."""
     assert story.first.champion.title == "heart_disease/1"
     assert story.first.champion.tags["promoted_from"] == "heart_disease_logistic_regression/1"
     assert story.first.previous is None
@@ -114,7 +114,7 @@ def test_every_version_says_where_it_comes_from(story, first_versions):
 
 
 def test_the_champion_says_who_promoted_it_and_when(story):
-    """With the day and the offset, so that nobody guesses the time zone."""
+    """With the day and the offset, so that a reader need not guess the time zone."""
     tags = story.first.champion.tags
     assert tags["promoted_by"]
     assert tags["promoted_at"].endswith("+00:00")

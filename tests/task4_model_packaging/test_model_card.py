@@ -60,7 +60,7 @@ def test_every_section_is_there_in_this_order(card):
 
 
 def test_nothing_of_the_template_is_left(card):
-    """No mark, no value that nobody has, no empty cell."""
+    """No mark, no missing value, no empty cell."""
     assert not re.search(r"[{}]|None|nan|Undefined", card)
     assert "|  |" not in card
     assert not re.search(r"\n\n\n", card)

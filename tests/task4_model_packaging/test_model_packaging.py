@@ -48,7 +48,7 @@ def written(folder):
 
 @pytest.fixture(scope="module")
 def empty_uri(tmp_path_factory):
-    """Return the address of a registry that nobody has used yet."""
+    """Return the address of an unused registry."""
     return f"sqlite:///{tmp_path_factory.mktemp('empty')}/mlflow.db"
 
 

@@ -215,7 +215,7 @@ def test_a_damaged_onnx_model_is_one_line(packager, copied, content):
         (b'{"patients": []}', "at least 1 item"),
         (b'{"patients": [{"patient": {}, "probability": NaN}]}', "finite number"),
     ],
-    ids=["no patients", "empty file", "nobody", "no number"],
+    ids=["no patients", "empty file", "an empty list", "no number"],
 )
 def test_golden_patients_that_prove_nothing_are_refused(packager, copied, golden, reason):
     """No patient is no proof."""

@@ -195,7 +195,7 @@ def test_every_constant_of_the_graph_is_used(converted, family):
 
 @every_family
 def test_the_graph_holds_the_edges_of_the_age_bands(converted, family):
-    """Preprocessing is inside the graph: nobody has to repeat it."""
+    """Preprocessing is inside the graph: a client need not repeat it."""
     graph = onnx.load_from_string(converted[family]).graph
     constants = [numpy_helper.to_array(constant).ravel().tolist() for constant in graph.initializer]
 

@@ -139,7 +139,7 @@ def test_scaling_learns_from_the_fitted_rows_only(columns, table):
 
 
 @either_scale
-def test_a_field_that_nobody_measured_is_imputed_too(columns, table, scaled):
+def test_a_field_without_a_measurement_is_imputed_too(columns, table, scaled):
     """A fold of a sparse table may lack a field altogether."""
     empty = table.assign(ca=np.nan, thal=np.nan)
 

@@ -223,7 +223,7 @@ def test_a_truncated_model_file_is_damaged(dumped, share):
 @settings(max_examples=50)
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_damage_or_changes_no_answer(dumped, fitted, training, place, bit):
-    """Checksums of the archive catch it, or it lies where nobody reads."""
+    """Checksums of the archive catch it, or it lies where no reader looks."""
     content = bytearray(dumped["logistic_regression"])
     content[int(place * len(content))] ^= 1 << bit
 

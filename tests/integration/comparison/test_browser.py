@@ -16,7 +16,7 @@ from pipeline.report.drawing import figure_bytes
 from tests.report.comparison.conftest import FIGURES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-# A name of its own: a failing check shows its parts, and the environment is nobody's business.
+# A name of its own: a failing check shows its parts, and the environment stays private.
 REQUIRED = os.environ.get("CI") == "true"
 WITHOUT = "chromium is not installed: apt-get install --no-install-recommends chromium"
 DESK, PHONE = 1280, 400

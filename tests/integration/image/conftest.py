@@ -13,7 +13,7 @@ from tests import prepared
 from tests.conftest import ROOT
 from tests.containers import client_of_engine, registry_of_images, remove_images
 
-# Every image that is made here has this in its name, so that nobody else's is touched.
+# Every image that is made here has this in its name, so that no other image is touched.
 TESTED = "heart-disease-test"
 
 

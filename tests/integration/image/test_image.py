@@ -164,7 +164,7 @@ def test_the_container_becomes_healthy_by_its_own_check(client, built):
         container.remove(force=True)
 
 
-def test_the_container_sends_nothing_and_asks_nobody(client, built):
+def test_the_container_sends_and_asks_nothing(client, built):
     """Without any network it starts and answers as ever."""
     container = client.containers.run(built, detach=True, network_mode="none", **HARDENED)
     try:

@@ -57,7 +57,7 @@ def attributes(folder, text):
     return folder / "attributes"
 
 
-# How somebody may have configured git, by what it is called; each takes a folder for its files.
+# How a person may have configured git, by what it is called; each takes a folder for its files.
 CONFIGURATIONS = {
     "eol=crlf": lambda at: {"core.attributesFile": attributes(at, "* text eol=crlf\n")},
     "text=auto": lambda at: {

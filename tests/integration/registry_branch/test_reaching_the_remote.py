@@ -16,7 +16,7 @@ from tests import stand_ins
 from tests.registry.branch.conftest import run_git
 
 NAME = "mlflow-registry"
-TOKEN = "s3cret-of-the-run"  # noqa: S105 (nobody's)
+TOKEN = "s3cret-of-the-run"  # noqa: S105 (a stand-in)
 BASIC = f"basic {base64.b64encode(f'x-access-token:{TOKEN}'.encode()).decode()}"
 # Runs here what it is asked to run at another host, and writes down how it was called.
 SSH = """\

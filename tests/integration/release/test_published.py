@@ -26,7 +26,7 @@ from tests.containers import client_of_engine, registry_of_images, remove_images
 from tests.release import faulty
 from tests.release.conftest import TAG, Shelf, clone, git
 
-# No image of anybody else has this in its name.
+# No other image has this in its name.
 REPOSITORY = "Acme/Heart-Disease-Release-Test"
 
 pytestmark = pytest.mark.once

@@ -23,7 +23,7 @@ def repository(shelf):
     return Repository(shelf.image, None, wait=0)
 
 
-def test_a_name_that_nobody_pushed_to_has_no_tags(repository):
+def test_a_name_without_a_push_has_no_tags(repository):
     """The first release begins so."""
     assert repository.tags() == set()
     assert repository.find("1.2.3") is None

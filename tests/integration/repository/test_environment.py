@@ -260,7 +260,7 @@ def test_a_new_lock_replaces_a_clone_s_own_environment(clone):
 
 
 def test_a_folder_that_an_older_make_made_is_used_while_its_lock_is_the_same(clone):
-    """Nobody waits for minutes for what is there already."""
+    """A person does not wait for minutes for what is there already."""
     pretend(clone / ".venv", environment.name(clone / environment.LOCK))
     before = seen(clone)
 

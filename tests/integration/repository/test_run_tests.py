@@ -199,7 +199,7 @@ def test_the_folders_of_this_repository_are_those_the_script_knows():
 
 
 def test_ci_shows_which_tests_failed_and_why(tmp_path):
-    """On the page of the run, where nobody has to open a log."""
+    """On the page of the run, so that a reader need not open a log."""
     (tmp_path / "test_it.py").write_text("def test_sum():\n    assert 1 + 1 == 3, 'a <b> sum'\n")
     page = tmp_path / "summary.md"
     done = subprocess.run(

@@ -82,7 +82,7 @@ def test_the_routes_that_a_document_is_wrong_about_are_counted(lies):
 
 
 def test_an_examination_that_did_not_happen_is_no_success(tmp_path):
-    """Nobody answers at port 1."""
+    """No service answers at port 1."""
     with pytest.raises(PipelineError, match="schemathesis ended with 2"):
         contract.examine("http://127.0.0.1:1", {"openapi": "3.1.0"}, 1, SEED, tmp_path)
 

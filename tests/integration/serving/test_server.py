@@ -488,7 +488,7 @@ def test_a_slow_client_is_given_up_in_time(slow, name, expected):
     assert seconds < GIVEN_UP
 
 
-def test_slow_clients_keep_nobody_waiting(slow):
+def test_slow_clients_keep_no_other_waiting(slow):
     """Others are answered meanwhile as ever."""
     assert len(slow[1]) > 10
     assert max(slow[1]) < 1

@@ -38,7 +38,7 @@ def server(package_folder, tmp_path):
 
 
 def is_closed(server):
-    """Say whether nobody can connect any more."""
+    """Say whether clients can no longer connect."""
     try:
         server.connect().close()
     except ConnectionRefusedError:
@@ -91,7 +91,7 @@ def test_sigterm_before_the_first_request_ends_with_0(package_folder, tmp_path):
     assert server.printed()[1:] == [STOPPED]
 
 
-# What is sent before the service is told to stop, and what when nobody can connect any more.
+# The part of a request before the service is told to stop, and the part after it stops listening.
 UNFINISHED = {
     "a word": (b"GE", b"T /livez HTTP/1.1\r\nhost: a\r\n\r\n"),
     "a head": (GET, b"\r\n"),

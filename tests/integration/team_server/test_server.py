@@ -18,7 +18,7 @@ from tests.registries import submission
 
 OWN, FOREIGN = SERVED, "foreign_model"
 MODELS = {*map(registered_name, FAMILIES), SERVED, HISTORY}
-NOBODY, STRANGER, READER, CI, ADMIN = None, "stranger", "reader", "ci", "admin"
+ANONYMOUS, STRANGER, READER, CI, ADMIN = None, "stranger", "reader", "ci", "admin"
 FOLDER = "team-2026-11-25"
 # Longer than the server remembers that a password was right.
 FORGOTTEN_SECONDS = 45
@@ -241,7 +241,7 @@ def is_allowed(call):
 @pytest.mark.parametrize(
     ("account", "allowed"),
     [
-        (NOBODY, {OWN: {}, FOREIGN: {}}),
+        (ANONYMOUS, {OWN: {}, FOREIGN: {}}),
         (STRANGER, {OWN: {}, FOREIGN: {}}),
         (READER, {OWN: READING, FOREIGN: READING}),
         (CI, {OWN: READING | WRITING, FOREIGN: {}}),
@@ -259,7 +259,7 @@ def test_an_account_may_do_what_it_was_granted_and_nothing_else(
     assert done == allowed[model].keys()
 
 
-@pytest.mark.parametrize("account", [NOBODY, STRANGER, READER, CI])
+@pytest.mark.parametrize("account", [ANONYMOUS, STRANGER, READER, CI])
 def test_no_account_but_the_admin_hands_out_rights(team, held, account):
     """Neither to itself nor to others."""
     assert held

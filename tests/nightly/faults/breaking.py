@@ -47,12 +47,12 @@ def cut(exchange):
 
 
 def hang_before(exchange):
-    """Nobody answers, and the server never hears of the call."""
+    """There is no answer, and the server never receives the call."""
     exchange.hang()
 
 
 def hang_after(exchange):
-    """The server does what it is asked, and nobody says so."""
+    """The server does what it is asked, and no answer arrives."""
     exchange.forward()
     exchange.hang()
 

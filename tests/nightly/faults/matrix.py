@@ -15,7 +15,7 @@ RETRY, AGAIN, DUPLICATE, LOST = "retry", "again", "duplicate", "LOST"
 
 
 class Row(NamedTuple):
-    """A call of a stage, and where it comes in a run that nobody breaks."""
+    """A call of a stage, and where it comes in an undisturbed run."""
 
     stage: str
     number: int
@@ -46,7 +46,7 @@ class Matrix:
     """The cells of one server."""
 
     def __init__(self, server, folder) -> None:
-        """Learn from runs that nobody breaks which calls there are, and what comes of them."""
+        """Learn from undisturbed runs which calls there are, and what comes of them."""
         self._server, self._log = server, folder / "clients.log"
         self.proxy, self._witness = Proxy(server.port), Witness(server)
         self._base, self._nursery = Base(server.uri), None

@@ -32,7 +32,7 @@ class Names(NamedTuple):
 
     @classmethod
     def new(cls, *families):
-        """Return names that nobody has used."""
+        """Return names that no test has used."""
         return cls(uuid.uuid4().hex[:12], families or ("svm",))
 
     def model(self, family):
@@ -205,5 +205,5 @@ def score_of(version):
 
 
 def is_better(version, champion):
-    """Say whether a version may take the place of the champion, or of nobody."""
+    """Say whether a version may take the champion's place, which may be empty."""
     return champion is None or score_of(version) > score_of(champion)

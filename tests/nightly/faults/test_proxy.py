@@ -80,7 +80,7 @@ def test_a_late_call_arrives_after_its_repetition(server, proxy):
     assert create(proxy, name) == 200
 
 
-def test_a_call_that_nobody_breaks_passes_as_it_is(server, proxy):
+def test_an_undisturbed_call_passes_as_it_is(server, proxy):
     """A file of any bytes, there and back over one connection."""
     proxy.expect()
     path, content = "/api/2.0/mlflow-artifacts/artifacts/9/any.bin", bytes(range(256)) * 999

@@ -112,7 +112,7 @@ def test_a_disk_that_may_only_be_read_registers_nothing(address, cause, disk):
 def test_a_disk_that_may_only_be_read_from_a_file_on_registers_nothing(
     address, proxy, disk, stored
 ):
-    """What had been stored until then is of no use to anybody."""
+    """The files that were stored before are of no use."""
     names, uploads = Names.new(), []
 
     def protect(call):

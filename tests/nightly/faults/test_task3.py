@@ -63,7 +63,7 @@ def job(server, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(job):
-    """Return what a run leaves behind that nobody breaks."""
+    """Return what an undisturbed run leaves behind."""
     job.begin()
     job.run()
     return job.state()

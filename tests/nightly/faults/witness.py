@@ -17,7 +17,7 @@ class Witness:
         self._server, self._client = server, MlflowClient(server.uri, server.uri)
 
     def breaches(self, names):
-        """Say what nobody may ever see: a champion that is not whole."""
+        """Name every champion that is not whole, which no reader may ever see."""
         return [
             f"{name}@{alias} is version {number}, which is not whole"
             for name in names.models
@@ -45,9 +45,9 @@ class Witness:
         }
 
     def duplicates(self, names, *, models):
-        """Return how much was made twice and left lying, of no use to anybody.
+        """Return how much was made twice and left lying, unused.
 
-        Which of two with one key counts is the same for everybody: the first. ``models`` counts the
+        Of two with one key the first counts, for every reader. ``models`` counts the
         logged models too, of which a run that takes up another's work makes one of its own.
         """
         versions = [version for name in names.models for version in self.versions(name)]
@@ -87,7 +87,7 @@ class Witness:
         """Return the versions that were champion of a model, in their order, by its history."""
         line, last = [], 0
         for entry in self.log(name):
-            # Nobody was promoted after what its writer knew of.
+            # No version was promoted after the last entry that its writer knew.
             if last <= int(entry.tags["after"]):
                 line.append(int(entry.tags["version"]))
                 last = int(entry.version)

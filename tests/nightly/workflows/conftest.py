@@ -12,7 +12,7 @@ from tests.nightly.workflows.story import play
 
 
 class Silent:
-    """Tells nobody: the story is played for its tests alone."""
+    """Prints nothing: the story is played for its tests alone."""
 
     def chapter(self, title):
         """Say nothing of a chapter that begins."""
@@ -23,7 +23,7 @@ class Silent:
 
 @pytest.fixture(scope="session")
 def story(request):
-    """Return what came out of the whole cycle, to whoever asked for the workflows by name."""
+    """Return what came out of the whole cycle, if the command line names the workflows."""
     asked = [Path(one.partition("::")[0]).resolve() for one in request.config.args]
     if not any(path.is_relative_to(HERE) for path in asked):
         # Ten minutes on every core: beside other tests it would slow each of them, and be slow.
@@ -32,7 +32,7 @@ def story(request):
     if reason := machine.missing():
         needs(reason)
     narrator = request.config.pluginmanager.get_plugin("narrator") or Silent()
-    # It holds images: nobody wants to keep them, as pytest would.
+    # It holds images, which are not worth keeping, as pytest would.
     with (
         tempfile.TemporaryDirectory(prefix="workflows-") as folder,
         machine.kept_logs(Path(folder)),

@@ -35,7 +35,7 @@ REPOSITORY = f"{OWNER}/{NAME}"
 SERVER = "https://github.com"
 NANOSECONDS = 1e9
 LONGEST_RUN = 900
-# A few stand for all the tests that a workflow runs: whoever executes workflows runs the rest too.
+# A few stand for all the tests that a workflow runs: the rest run outside of the workflows.
 FEW_TESTS = (
     "tests/base/test_manifest.py",
     "tests/dataset/test_profile.py",
@@ -117,7 +117,7 @@ def git(folder, *arguments):
 def outside():
     """Return the environment without what belongs to this process alone."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
-    # As on a fresh runner, git knows nobody.
+    # As on a fresh runner, git has no identity.
     return kept | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
 
 
@@ -245,7 +245,7 @@ class GitHub:
         return report, comment, self.run("pull-request", "pull_request", *merge)
 
     def button(self, workflow, ref="refs/heads/main", **inputs):
-        """Return the run that somebody starts by hand, and those that this run starts."""
+        """Return the run that a person starts by hand, and those that this run starts."""
         runs = [self.run(workflow, "workflow_dispatch", ref, self.ref(ref), {"inputs": inputs})]
         dispatches = self.doubles / "dispatches.tsv"
         if dispatches.exists():
@@ -380,7 +380,7 @@ class GitHub:
             raise RuntimeError(f"act did not run {run.workflow}: {run.log[-2000:]}")
 
     def _keep_log(self, run):
-        """Write down what each job of a run printed, for whoever asks why."""
+        """Write down what each job of a run printed, to look into a failure."""
         folder = self.folder / "logs"
         folder.mkdir(exist_ok=True)
         for name, job in run.jobs.items():

@@ -39,8 +39,8 @@ PROFILE = "pipeline/dataset/profile.py"
 PAGES = "pipeline/base/pages.py"
 CONTRACT = "pipeline/table/contract.py"
 CLEVELAND = "data/raw/processed.cleveland.data"
-# The fork begins with a model that does without the three fields that hardly anybody but Cleveland
-# records; a pull request brings them.
+# The fork begins with a model that does without the three fields that hardly any hospital but
+# Cleveland records; a pull request brings them.
 FEW_FIELDS = {
     "MEASURED": '["age", "trestbps", "chol", "thalach", "oldpeak"]',
     "NOMINAL": '["cp", "restecg"]',
@@ -329,7 +329,7 @@ def begin(stage: Stage) -> None:
 
 
 def bring_fields(stage: Stage) -> Path:
-    """Return the clone of somebody who brings the three fields, and has not committed them."""
+    """Return the clone of a contributor with the three fields, not yet committed."""
     bob = stage.gh.clone("bob")
     git(bob, "switch", "--quiet", "--create", "all-fields")
     for name in (FEATURES, ENGINEERED):
@@ -404,7 +404,7 @@ def _answers(address: str) -> bool:
 
 @contextlib.contextmanager
 def running(image: str) -> Iterator[str]:
-    """Run an image that nobody here has, and yield the address of its service."""
+    """Run an image that this engine does not have, and yield the address of its service."""
     client = docker.from_env()
     with contextlib.suppress(docker.errors.ImageNotFound):
         client.images.remove(image, force=True)

@@ -363,6 +363,6 @@ def test_no_release_and_no_writer_of_the_registry_uses_a_cache(story):
 
 
 def test_no_run_prints_its_token(story):
-    """Act hides what it knows for a secret; nobody writes it elsewhere."""
+    """Act masks the secrets that it knows; no step writes them elsewhere."""
     for run in story.runs.values():
         assert github.github_api.TOKEN not in run.log + run.summary

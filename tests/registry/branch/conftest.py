@@ -11,7 +11,7 @@ from tests.conftest import ROOT, lay_out
 
 @pytest.fixture(autouse=True)
 def _nobody(git_of_nobody):
-    """Use a git that knows nobody."""
+    """Use a git without an identity."""
 
 
 def run_git(folder, *arguments):

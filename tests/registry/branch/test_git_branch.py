@@ -42,7 +42,7 @@ def test_a_remote_without_the_branch_gives_an_empty_folder(branch):
 
 @pytest.mark.parametrize("kind", ["folder", "link", "file"])
 def test_a_place_that_holds_something_else_is_left_alone(branch, tmp_path, kind):
-    """It is somebody's own: nothing of it is removed, also not through a link."""
+    """It belongs to a person: nothing in it is removed, also not through a link."""
     ann, own = branch("ann"), tmp_path / "own"
     own.mkdir()
     (own / "notes").write_text("a year of work")
@@ -108,7 +108,7 @@ def test_a_folder_that_did_not_change_is_not_pushed(branch):
     assert ann.head() == before
 
 
-def test_whoever_comes_second_is_told_and_changes_nothing(branch):
+def test_the_second_writer_is_told_and_changes_nothing(branch):
     """The first writer's state stays."""
     ann, bob = branch("ann"), branch("bob")
     commits = [one.read() for one in (ann, bob)]
@@ -122,7 +122,7 @@ def test_whoever_comes_second_is_told_and_changes_nothing(branch):
 
 
 def test_a_branch_that_was_deleted_meanwhile_is_not_made_again(branch, remote):
-    """Somebody began a new registry on purpose."""
+    """A colleague began a new registry on purpose."""
     ann = branch("ann")
     ann.read()
     write(ann, one="1")

@@ -40,7 +40,7 @@ def store(folder, workspace, monkeypatch):
 
 @pytest.fixture
 def client(store):
-    """Return MLflow's own client, with which anybody can do damage."""
+    """Return MLflow's own client, with which any user can do damage."""
     return MlflowClient(store.uri, store.uri)
 
 

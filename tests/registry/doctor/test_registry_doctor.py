@@ -126,7 +126,7 @@ DAMAGE = [
 ]
 
 
-def test_a_registry_that_nobody_damaged_is_healthy(registry, client, capsys):
+def test_an_undamaged_registry_is_healthy(registry, client, capsys):
     """And to repair it changes nothing."""
     before = everything(client)
     assert examine() == examine(repair=True) == ""
@@ -186,7 +186,7 @@ def test_a_deleted_champion_is_followed_by_the_one_before(client, registry):
 # --- what only a person can repair
 
 
-def test_a_file_that_nobody_else_has_is_left_to_a_person(store, registry, capsys):
+def test_a_file_without_a_copy_is_left_to_a_person(store, registry, capsys):
     """The doctor says so, and ends with an error."""
     for version in registry.versions(NAME):
         (store.path(version) / "model.skops").write_bytes(b"spoks")

@@ -35,7 +35,7 @@ def numbers(line):
 @pytest.mark.parametrize(
     ("entries", "counting"),
     [
-        pytest.param([], [], id="nobody"),
+        pytest.param([], [], id="no entry"),
         pytest.param([(1, 1, 0), (2, 2, 1), (3, 1, 2)], [1, 2, 3], id="one after the other"),
         pytest.param([(1, 1, 0), (2, 2, 0)], [1], id="two first ones"),
         pytest.param([(1, 1, 0), (2, 2, 1), (3, 3, 1)], [1, 2], id="two over the same"),
@@ -47,7 +47,7 @@ def numbers(line):
         pytest.param([(1, 1, 0), (2, 2, 9)], [1], id="after one that is not there yet"),
     ],
 )
-def test_an_entry_counts_when_nobody_elses_came_between(entries, counting):
+def test_an_entry_counts_when_no_other_came_between(entries, counting):
     """So of several promoters at once exactly one wins."""
     assert numbers(history.valid_entries(log(*entries))) == counting
 

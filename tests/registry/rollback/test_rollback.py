@@ -82,7 +82,7 @@ def address(folder, patch):
 
 
 def swap(folder, content, planted):
-    """Replace a file in the artifact store, as nobody should."""
+    """Replace a file in the artifact store, which is forbidden."""
     stored = next(p for p in folder.glob("mlruns/**/model.skops") if p.read_bytes() == content)
     stored.write_bytes(planted)
 

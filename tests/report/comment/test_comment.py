@@ -85,7 +85,7 @@ def test_a_comment_is_found_behind_hundreds_of_others(github, folder):
 
 
 @pytest.mark.parametrize("login", ["mallory", "github-actions", "GitHub-Actions[bot]", None])
-def test_nobody_else_can_make_a_comment_ours(github, folder, login):
+def test_no_other_account_can_make_a_comment_ours(github, folder, login):
     """A comment with our mark by another author is left alone."""
     forged = github.comment(NUMBER, f"{MARKER}\nforged", login)
 

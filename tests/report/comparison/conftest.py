@@ -101,7 +101,7 @@ class Rivals(NamedTuple):
 
 @pytest.fixture(scope="session")
 def rivals(registered):
-    """Return a function that holds the best family against a champion, or against nobody."""
+    """Return a function that compares the best family with a champion, or with none."""
     with pytest.MonkeyPatch.context() as patch:
         prepared.be_in(registered, patch)
         settings, data, models = config.load(), workspace.read_data(), workspace.read_models()
@@ -112,7 +112,7 @@ def rivals(registered):
     source = Source(commit="c" * 40, modified=False, trained=())
 
     def hold(incumbent):
-        standing = Standing(incumbent, "nobody is")
+        standing = Standing(incumbent, "there is no champion")
         report = model_report.build(models, standing, examiner, settings.promotion, source)
         answers = model_report.predictions(report, models, standing, examiner)
         return Rivals(report, answers, models, examiner)

@@ -21,7 +21,7 @@ from tests.registries import counts
 MARKDOWN = Path("reports/model-report.md")
 PAGE = Path("reports/model-report.html")
 RECORD = Path("reports/model-report.json")
-NOBODY = "http://127.0.0.1:1"
+ABSENT = "http://127.0.0.1:1"
 
 
 def text():
@@ -43,8 +43,8 @@ def aliases(uri):
 
 @pytest.fixture
 def unreachable(clone, monkeypatch):
-    """Let the settings name a server that nobody started."""
-    monkeypatch.setenv(config.TRACKING_URI, NOBODY)
+    """Let the settings name a server that does not run."""
+    monkeypatch.setenv(config.TRACKING_URI, ABSENT)
     return clone
 
 
@@ -117,7 +117,7 @@ def test_nothing_in_the_registry_is_created_or_moved(clone, registered, capsys):
     assert capsys.readouterr().out
 
 
-def test_a_registry_that_nobody_made_is_not_made(clone, monkeypatch, capsys):
+def test_a_missing_registry_is_not_made(clone, monkeypatch, capsys):
     """The report is about the first champion."""
     monkeypatch.delenv(config.TRACKING_URI)
     comparison.run(RunContext.read())

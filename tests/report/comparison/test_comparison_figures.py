@@ -182,7 +182,7 @@ def test_the_distributions_count_every_answer(beaten, both):
 
 
 def test_the_decision_curve_is_the_net_benefit(beaten, both):
-    """Of both models, of calling everybody and of calling nobody."""
+    """Of both models, of treating every patient and of treating none."""
     lines = both["decision_curve.png"].axes[0].get_lines()
     answers = list(beaten.answers.values())
     for line, given in zip(lines, answers, strict=False):
@@ -220,12 +220,12 @@ def test_too_few_patients_are_hollow_marks(both):
     assert FEW in texts(both["external.png"])
 
 
-def test_a_group_that_nobody_can_judge_leaves_its_row_empty(beaten):
+def test_a_group_without_a_figure_leaves_its_row_empty(beaten):
     """A figure that is not a number is not drawn, and does not stop the drawing."""
     unknown = comparison_figures.UNKNOWN
     groups = rows.cohort_rows(beaten.report)
-    nobody = rows.Pair(challenger=unknown, champion=None, difference=None)
-    hollow = groups[0].model_copy(update={"roc_auc": nobody})
+    missing = rows.Pair(challenger=unknown, champion=None, difference=None)
+    hollow = groups[0].model_copy(update={"roc_auc": missing})
 
     figure = comparison_figures.forest(
         list(beaten.answers), [hollow, *groups[1:]], "All", "of them"

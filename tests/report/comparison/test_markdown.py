@@ -33,7 +33,7 @@ def test_text_is_shown_as_it_is(text, shown):
 
 
 @pytest.mark.parametrize("shown", [pages.estimate, pages.interval, pages.difference])
-def test_a_figure_that_nobody_knows_is_a_dash(shown):
+def test_an_unknown_figure_is_a_dash(shown):
     """Missing, or not a number."""
     unknown = pages.Estimate(
         mean=float("nan"), standard_error=float("nan"), low=float("nan"), high=float("nan")
@@ -43,6 +43,6 @@ def test_a_figure_that_nobody_knows_is_a_dash(shown):
     assert shown(unknown) == pages.NONE
 
 
-def test_a_share_that_nobody_knows_is_a_dash():
+def test_an_unknown_share_is_a_dash():
     """As any other figure."""
     assert pages.percent(None) == pages.NONE

@@ -83,7 +83,7 @@ def test_the_verdict_stands_first_with_its_reason(report, said):
         (report_of(FIT, TAMPERED), "heart_disease/7, which cannot be compared: model.skops has"),
         (report_of(FIT, OUT_OF_REACH, champion=UNKNOWN), "not known: the registry at http:"),
     ],
-    ids=["nobody", "somebody", "tampered", "unreachable"],
+    ids=["no champion", "a champion", "tampered", "unreachable"],
 )
 def test_the_first_lines_say_who_is_champion(report, said):
     """Or why the report shows none."""
@@ -91,8 +91,8 @@ def test_the_first_lines_say_who_is_champion(report, said):
     assert f"Live champion: {said}" in page(report).partition("<h2>")[0]
 
 
-def test_nobody_to_compare_with_is_no_verdict():
-    """A registry that does not answer condemns nobody."""
+def test_without_an_answer_of_the_registry_there_is_no_verdict():
+    """A registry that does not answer refuses no model."""
     report = report_of(FIT, OUT_OF_REACH, champion=UNKNOWN)
 
     assert report.headline == "No verdict"
@@ -100,7 +100,7 @@ def test_nobody_to_compare_with_is_no_verdict():
     assert not report.verdict.moves_alias
 
 
-def test_an_unfit_model_is_refused_whoever_is_champion():
+def test_an_unfit_model_is_refused_whatever_the_champion():
     """Its own checks need no registry."""
     report = report_of(fit_but(brier=gate_cases.around(0.3)), OUT_OF_REACH, champion=UNKNOWN)
 
@@ -205,7 +205,7 @@ def test_details_are_folded_away():
 @pytest.mark.parametrize(
     "report",
     [report_of(), report_of(FIT, WON), report_of(FIT, TAMPERED)],
-    ids=["nobody", "somebody", "problem"],
+    ids=["no champion", "a champion", "problem"],
 )
 def test_every_table_has_as_many_cells_in_each_row(report):
     """A table that lost or gained a cell would not be shown as one."""
@@ -289,7 +289,7 @@ def hostile_report():
 
 
 def test_hostile_text_is_text_in_the_markdown():
-    """It opens no tag, ends no cell, links nothing and notifies nobody."""
+    """It opens no tag, ends no cell, links nothing and notifies no user."""
     text = markdown(hostile_report())
 
     assert NEUTRAL in text

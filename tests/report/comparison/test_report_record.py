@@ -61,7 +61,7 @@ def test_a_comment_says_what_the_report_says(case):
             "heart_disease/7, which cannot be compared: its files are missing, changed or unr",
         ),
     ],
-    ids=["no registry", "nobody", "no answer", "misfit", "unreadable"],
+    ids=["no registry", "no champion", "no answer", "misfit", "unreadable"],
 )
 def test_the_kind_of_a_problem_is_kept_and_its_text_is_not(champion, said):
     """An address or a message from elsewhere does not reach the comment."""
