@@ -6,21 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from pipeline.base.policies import EvaluationPlan
 from pipeline.evaluation import bootstrap
-
-PLAN = EvaluationPlan(
-    folds=5,
-    repeats=2,
-    seed=1,
-    calibration_bins=10,
-    bootstrap_samples=200,
-    confidence=0.95,
-)
-probabilities = st.integers(0, 8).map(lambda eighths: eighths / 8) | st.floats(0, 1)
-rows = st.lists(st.tuples(st.integers(0, 1), probabilities), min_size=2, max_size=60).filter(
-    lambda pairs: {outcome for outcome, _ in pairs} == {0, 1}
-)
+from tests.evaluation.examples import PLAN, rows
 
 
 def split(pairs):

@@ -10,26 +10,14 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from pipeline.base.names import FAMILIES, LOWER_IS_BETTER, METRIC_TITLES
-from pipeline.base.policies import EvaluationPlan
 from pipeline.base.records import Estimate
 from pipeline.evaluation import cross_validation, metrics
 from pipeline.evaluation.metrics import FOLD_METRICS, Ablation
 from pipeline.table import expectations
 from pipeline.table.engineered import FeatureRecipe
+from tests.evaluation.examples import PLAN, rows
 
-PLAN = EvaluationPlan(
-    folds=5,
-    repeats=2,
-    seed=1,
-    calibration_bins=10,
-    bootstrap_samples=200,
-    confidence=0.95,
-)
 BY_FOLD = list(FOLD_METRICS)
-probabilities = st.integers(0, 8).map(lambda eighths: eighths / 8) | st.floats(0, 1)
-rows = st.lists(st.tuples(st.integers(0, 1), probabilities), min_size=2, max_size=60).filter(
-    lambda pairs: {outcome for outcome, _ in pairs} == {0, 1}
-)
 
 
 def answered(pairs, threshold=0.5):

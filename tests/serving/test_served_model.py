@@ -95,15 +95,6 @@ def test_a_flipped_bit_is_found(part, name):
     assert refusal(part) == f"{part}: {name} has changed"
 
 
-@pytest.mark.parametrize("name", SEALED)
-@pytest.mark.parametrize("kept", [0, 1, -1], ids=["empty", "one byte", "all but one byte"])
-def test_a_truncated_file_is_named(part, name, kept):
-    """As a full disk leaves it."""
-    (part / name).write_bytes((part / name).read_bytes()[:kept])
-
-    assert refusal(part) == f"{part}: {name} has changed"
-
-
 @pytest.mark.parametrize("kept", [0, 1, 500, -2])
 def test_a_truncated_manifest_is_named(part, kept):
     """Nothing else can be checked then."""

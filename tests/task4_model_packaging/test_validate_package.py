@@ -1,11 +1,13 @@
 """A package that differs from its manifest anywhere is refused, by the name of the file."""
 
 import json
-import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipeline import model_packaging
 from pipeline.base import artifacts, manifest
@@ -47,12 +49,16 @@ def test_a_package_as_it_was_written_is_valid(packager, copied):
     assert packager.validate_package(copied) == packager.validate_package(str(copied))
 
 
-@pytest.mark.parametrize("name", SEALED)
-def test_a_flipped_bit_is_found(packager, copied, name):
-    """In any file that the manifest lists."""
-    flip(copied / name, (copied / name).stat().st_size // 2)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(SEALED), share=st.floats(0, 1, exclude_max=True))
+def test_a_flipped_bit_is_found(packager, copied, name, share):
+    """In any file that the manifest lists, wherever it is."""
+    position = int(share * (copied / name).stat().st_size)
+    flip(copied / name, position)
+    message = refusal(packager, copied)
+    flip(copied / name, position)
 
-    assert refusal(packager, copied) == f"{copied}: {name} has changed"
+    assert message == f"{copied}: {name} has changed"
 
 
 def test_a_flipped_bit_in_the_manifest_is_found(packager, copied):
@@ -64,12 +70,13 @@ def test_a_flipped_bit_in_the_manifest_is_found(packager, copied):
         flip(file, position)
 
 
-@pytest.mark.parametrize("name", TREE)
-def test_a_missing_file_is_named(packager, copied, name):
+def test_a_missing_file_is_named(packager, copied):
     """Each of them; without its manifest a folder is no package."""
-    (copied / name).unlink()
-
-    assert name in refusal(packager, copied)
+    for name in TREE:
+        content = (copied / name).read_bytes()
+        (copied / name).unlink()
+        assert name in refusal(packager, copied)
+        (copied / name).write_bytes(content)
 
 
 @pytest.mark.parametrize("place_below", FOLDERS)
@@ -79,15 +86,6 @@ def test_an_extra_file_is_named_in_any_folder(packager, copied, place_below):
 
     name = (Path(place_below) / ".extra").as_posix()
     assert refusal(packager, copied) == f"{copied}: {name} is not expected"
-
-
-def test_an_extra_file_in_a_folder_of_its_own_is_named(packager, copied):
-    """Such as bytecode, which Python would run."""
-    cache = copied / "model" / "mlflow" / "code" / "__pycache__"
-    cache.mkdir(parents=True)
-    (cache / "x.cpython-311.pyc").write_bytes(b"x")
-
-    assert "code/__pycache__/x.cpython-311.pyc is not expected" in refusal(packager, copied)
 
 
 def test_an_empty_folder_changes_nothing(packager, copied):
@@ -119,22 +117,6 @@ def test_a_link_is_refused_by_name(packager, copied, name):
     (copied / name).symlink_to(moved)
 
     assert f"remove {copied / name}" in refusal(packager, copied)
-
-
-def test_a_pipe_is_refused_by_name_and_never_read(packager, copied):
-    """Reading one would wait for ever."""
-    os.mkfifo(copied / "pipe")
-
-    assert f"remove {copied / 'pipe'}" in refusal(packager, copied)
-
-
-@pytest.mark.parametrize("length", [0, 1, 100, -2])
-def test_a_truncated_manifest_is_named(packager, copied, length):
-    """An unfinished copy is no package."""
-    content = (copied / "manifest.json").read_bytes()
-    (copied / "manifest.json").write_bytes(content[:length])
-
-    assert f"{copied}/manifest.json: " in refusal(packager, copied)
 
 
 def test_a_key_that_no_manifest_has_is_named(packager, copied):
@@ -207,25 +189,12 @@ def test_a_damaged_onnx_model_is_one_line(packager, copied, content):
     assert "the golden patients get no answer" in refusal(packager, copied)
 
 
-@pytest.mark.parametrize(
-    ("golden", "reason"),
-    [
-        (b"{}", "patients Field required"),
-        (b"", "Invalid JSON"),
-        (b'{"patients": []}', "at least 1 item"),
-        (b'{"patients": [{"patient": {}, "probability": NaN}]}', "finite number"),
-    ],
-    ids=["no patients", "empty file", "an empty list", "no number"],
-)
-def test_golden_patients_that_prove_nothing_are_refused(packager, copied, golden, reason):
+def test_golden_patients_that_prove_nothing_are_refused(packager, copied):
     """No patient is no proof."""
-    (copied / "golden_patients.json").write_bytes(golden)
+    (copied / "golden_patients.json").write_bytes(b'{"patients": []}')
     reseal(copied)
 
-    message = refusal(packager, copied)
-
-    assert "the golden patients get no answer" in message
-    assert reason in message
+    assert re.search("the golden patients get no answer: .*too_short", refusal(packager, copied))
 
 
 def test_a_package_that_never_had_golden_patients_is_refused(packager, copied):
