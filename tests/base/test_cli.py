@@ -158,12 +158,14 @@ def test_progress_goes_to_standard_error_and_passes_the_items_on():
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_help_page_has_the_same_order(command, monkeypatch, capsys):
-    """A sentence, more where it takes more, exit codes, examples, options."""
+def test_every_help_page_has_the_same_order(command, tmp_path, monkeypatch, capsys):
+    """A sentence, more where it takes more, exit codes, examples, options; without settings."""
     module, *words = command.split()
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [module, *words, "--help"])
     monkeypatch.setenv("COLUMNS", "300")
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as ended:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
 
+    assert not ended.value.code
     assert PAGE.search(capsys.readouterr().out)

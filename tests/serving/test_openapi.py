@@ -6,17 +6,11 @@ import pytest
 import schemathesis
 from jsonschema import Draft202012Validator
 
-from pipeline.table.contract import BY_NAME, FEATURES, FIELDS, patient_schema
+from pipeline.table.contract import patient_schema
 from tests.serving import hostile
 
 ROUTES = {"/predict", *hostile.PAGES}
 SCHEMAS = ("Patient", "Predictions", "Problem")
-
-
-@pytest.fixture(scope="session")
-def properties(document):
-    """Return what the document says of each field of a patient."""
-    return document["components"]["schemas"]["Patient"]["properties"]
 
 
 @pytest.fixture(scope="session")
@@ -96,34 +90,6 @@ def test_the_patient_is_the_one_of_the_data_contract(document):
     patient = document["components"]["schemas"]["Patient"]
 
     assert {"$schema": patient_schema()["$schema"], **patient} == patient_schema()
-
-
-def test_a_patient_has_13_fields(properties):
-    """In the order of the contract."""
-    assert tuple(properties) == FEATURES
-    assert len(properties) == 13
-
-
-@pytest.mark.parametrize("name", [field.name for field in FIELDS if not field.codes])
-def test_a_measurement_has_its_unit_and_its_range(properties, name):
-    """Those of the contract."""
-    field, about = BY_NAME[name], properties[name]
-
-    assert (about["minimum"], about["maximum"], about["x-unit"]) == (
-        field.low,
-        field.high,
-        field.unit,
-    )
-    assert field.unit in about["description"]
-
-
-@pytest.mark.parametrize("name", [field.name for field in FIELDS if field.codes])
-def test_a_code_has_its_meaning(properties, name):
-    """Each one that is allowed, and null where it may be missing."""
-    field, about = BY_NAME[name], properties[name]
-
-    assert about["enum"] == [*field.codes, *([None] if field.nullable else [])]
-    assert all(f"{code} ({name})" in about["description"] for code, name in field.codes.items())
 
 
 def test_the_example_is_answered_as_the_document_says(application, document, operations):

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import onnx.parser
 import pytest
@@ -15,7 +13,6 @@ from pipeline.base.names import FAMILIES, registered_name
 from pipeline.packaging import package
 from pipeline.packaging.package import GOLDEN, MANIFEST, SERVED, SERVED_MODEL
 from pipeline.serving import model
-from tests.conftest import ROOT
 
 SEALED = tuple(name for name in SERVED if name != MANIFEST)
 
@@ -221,18 +218,3 @@ def test_an_onnx_model_that_is_not_the_champion_is_refused(part, form, nodes, re
     forge(part, SERVED_MODEL, onnx.parser.parse_model(text).SerializeToString())
 
     assert reason in refusal(part)
-
-
-def test_the_command_names_what_is_wrong_and_ends_with_exit_code_1(part):
-    """In one line, and nothing listens."""
-    (part / SERVED_MODEL).unlink()
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.serving", "--package", part, "--port", "0"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == 1
-    assert done.stderr == f"error: {part}: {SERVED_MODEL} is missing\n"

@@ -134,15 +134,6 @@ def test_an_unknown_option_is_exit_code_2(workspace):
     assert made(workspace) == {}
 
 
-def test_help_says_what_is_read_and_written_and_gives_examples(workspace):
-    """Help needs no data and no settings."""
-    (workspace / "config.yaml").unlink()
-    done = command("--help")
-    assert done.returncode == 0
-    for text in ("data/raw/", "data/processed/", "--refresh", "python -m pipeline.data_acq"):
-        assert text in done.stdout
-
-
 def test_a_breach_of_the_contract_writes_nothing(context, workspace, monkeypatch, raw_files):
     """Files whose hash is right and whose content is not, as a wrong contract would make them."""
     broken = {**raw_files, "va": raw_files["va"].replace(b"63,", b"630,", 1)}

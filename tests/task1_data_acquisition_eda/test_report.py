@@ -7,7 +7,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from pipeline import data_acquisition_eda
-from pipeline.base.pages import cell, number, percent, render
+from pipeline.base.pages import number, percent, render
 from pipeline.dataset import profile
 from pipeline.table.contract import CONTRACT, FIELDS
 from tests.outline import Outline
@@ -120,8 +120,3 @@ def test_percentages_are_rounded():
     """A share becomes a percentage with the digits that were asked for."""
     assert percent(0.4587) == "46 %"
     assert percent(0.0015, 1) == "0.1 %"
-
-
-def test_a_cell_of_a_markdown_table_stays_one_cell():
-    """Line breaks and bars cannot end it."""
-    assert cell("a | b\nc") == r"a \| b c"

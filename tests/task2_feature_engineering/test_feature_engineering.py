@@ -377,16 +377,6 @@ def command(*arguments, cwd):
     )
 
 
-def test_the_help_page_says_what_is_read_and_written(tmp_path):
-    """And needs no settings."""
-    done = command("--help", cwd=tmp_path)
-
-    assert done.returncode == 0
-    assert all(
-        text in done.stdout for text in ["data/processed/", "models/", "EVALUATION__REPEATS"]
-    )
-
-
 def test_the_command_ends_in_one_line_when_task_1_has_not_run(workspace):
     """With exit code 1 and no traceback."""
     done = command(cwd=workspace)

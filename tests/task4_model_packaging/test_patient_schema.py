@@ -130,7 +130,9 @@ def test_every_field_says_what_it_is_and_what_is_allowed(field):
     assert field.allowed in about["description"]
     assert ("null" in about["description"]) == field.nullable
     assert about.get("x-unit", "") == field.unit
-    assert all(meaning in about["description"] for meaning in field.codes.values())
+    assert all(
+        f"{code} ({meaning})" in about["description"] for code, meaning in field.codes.items()
+    )
 
 
 @pytest.mark.parametrize("field", MEASURED, ids=by_name)

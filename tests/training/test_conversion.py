@@ -159,15 +159,6 @@ def test_the_graph_takes_one_matrix_and_gives_one_vector(converted, family):
 
 
 @every_family
-def test_probabilities_are_one_for_each_row(converted, patients, family):
-    """In [0, 1], as the graph says."""
-    found = conversion.probabilities(converted[family], patients)
-
-    assert found.shape == (920,)
-    assert ((found >= 0) & (found <= 1)).all()
-
-
-@every_family
 def test_the_order_of_the_table_s_columns_changes_nothing(converted, patients, family):
     """They are put into the contract's order by name."""
     turned = patients[patients.columns[::-1]]

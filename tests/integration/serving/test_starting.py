@@ -125,14 +125,6 @@ def test_an_unknown_option_ends_the_command_with_2():
     assert "--capacty" in printed
 
 
-def test_help_shows_examples():
-    """The first thing that a person tries."""
-    code, printed = started("--help")
-
-    assert code == 0
-    assert "  python -m pipeline.serving --package packages/heart_disease_model_v1\n" in printed
-
-
 def test_the_port_may_come_from_the_environment(package_folder, tmp_path):
     """As platforms set it."""
     with socket.create_server(("127.0.0.1", 0)) as door:
