@@ -85,7 +85,7 @@ class State:
     def issue(
         self, repository: str, title: str, body: str, login: str | None = BOT
     ) -> dict[str, Any]:
-        """Open an issue as somebody."""
+        """Open an issue under a login."""
         number = self.new_id()
         made = {
             "number": number,

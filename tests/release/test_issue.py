@@ -74,7 +74,7 @@ def test_each_kind_of_tests_has_an_issue_of_its_own(github):
 
 @pytest.mark.parametrize("author", ["mallory", None])
 def test_an_issue_of_somebody_else_is_left_alone(github, author):
-    """The mark can be copied by anybody; None was deleted."""
+    """The mark can be copied by any user; None is a deleted account."""
     issue.run(RunContext.read(), Suite.MAIN, "failure")
     (ours,) = github.issues
     github.issues.clear()

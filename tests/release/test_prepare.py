@@ -69,7 +69,7 @@ def test_the_package_beside_the_plan_is_whole(github, shelf):
 
 
 def test_the_deployment_files_name_the_image_that_is_released(github, shelf):
-    """By its version; nobody has to fill it in."""
+    """By its version; a person need not fill it in."""
     prepare.run(RunContext.read(), TAG)
 
     for name in ("compose.yaml", "kubernetes/deployment.yaml"):
@@ -80,7 +80,7 @@ def test_the_deployment_files_name_the_image_that_is_released(github, shelf):
 
 
 def test_no_release_begins_while_the_tests_of_main_fail(github, shelf):
-    """The issue of CI says so; one of the nightly tests, or by somebody else, does not."""
+    """The issue of CI says so; one of the nightly tests, or by another author, does not."""
     issue.run(RunContext.read(), issue.Suite.NIGHTLY, "failure")
     issue.run(RunContext.read(), issue.Suite.MAIN, "failure")
     (nightly, red) = github.issues

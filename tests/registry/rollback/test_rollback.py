@@ -122,7 +122,7 @@ def test_rolling_back_twice_returns_to_where_it_began(registry, context):
 
 
 def test_a_rollback_that_is_repeated_goes_back_once(registry, context, capsys):
-    """Somebody runs it again after an error, with the reason that is still the same."""
+    """A person runs it again after an error, with the same reason."""
     rollback.run(context, "false positives")
     rollback.run(context, "false positives")
 
