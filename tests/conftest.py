@@ -25,6 +25,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("untimed")
 
+# The property of a test that plays less than the whole, with both sizes.
+SAMPLE = "sample"
+
 # Where CI shows what a step has to say; the tests themselves do not see it.
 SUMMARY = os.environ.get("GITHUB_STEP_SUMMARY")
 # The real models and data, examined less often: enough for every fact but the figures themselves.
@@ -80,7 +83,11 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Name the tests that failed, and why, on the page of the CI run."""
+    """Say which tests were a sample of more; on the page of the CI run, name those that failed."""
+    passed = terminalreporter.stats.get("passed", ())
+    sizes = {(name, size) for one in passed for name, size in one.user_properties}
+    for _, size in sorted((each for each in sizes if each[0] == SAMPLE), key=str):
+        terminalreporter.line(f"a sample: {size}")
     failed = [
         *terminalreporter.stats.get("failed", ()),
         *terminalreporter.stats.get("error", ()),

@@ -13,6 +13,7 @@ from pipeline.base import manifest
 from pipeline.base.errors import RegistryError, RegistryUnavailableError
 from pipeline.registry.client import Registry
 from pipeline.registry.mlflow_calls import MlflowCalls
+from tests.conftest import SAMPLE
 from tests.nightly.faults.breaking import FAULTS, KILLS, hang_before
 from tests.nightly.faults.matrix import LOST, Cell, sample
 from tests.nightly.faults.promotion import HURRIED, Names, submission
@@ -33,15 +34,17 @@ def losses(matrix, cells):
     return [result for result in map(matrix.play, cells) if result.outcome == LOST]
 
 
-def test_a_broken_call_loses_nothing(matrix):
+def test_a_broken_call_loses_nothing(matrix, record_property):
     """It is asked again, or the command says that it failed and a second run finishes it."""
     cells = matrix.cells(FAULTS, every_call=True)
+    record_property(SAMPLE, f"{BROKEN} of {len(cells):,} broken calls on SQLite")
     assert losses(matrix, sample(cells, BROKEN, SEED)) == []
 
 
-def test_a_process_that_is_killed_at_a_call_loses_nothing(matrix):
+def test_a_process_that_is_killed_at_a_call_loses_nothing(matrix, record_property):
     """Before the server hears of the call, or when it has done what it was asked."""
     cells = matrix.cells(KILLS, every_call=True)
+    record_property(SAMPLE, f"{KILLED} of {len(cells):,} killed processes on SQLite")
     assert losses(matrix, sample(cells, KILLED, SEED)) == []
 
 

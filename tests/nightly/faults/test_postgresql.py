@@ -4,6 +4,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.conftest import SAMPLE
 from tests.databases import running
 from tests.nightly.faults.breaking import FAULTS, KILLS
 from tests.nightly.faults.crashes import Crashes
@@ -21,10 +22,12 @@ def both(folder):
         yield both
 
 
-def test_a_broken_call_loses_nothing(both, folder):
+def test_a_broken_call_loses_nothing(both, folder, record_property):
     """Nor a client that is killed at it."""
     with closing(Matrix(both[0], folder)) as matrix:
-        cells = sample(matrix.cells(FAULTS | KILLS, every_call=True), BROKEN, SEED)
+        every = matrix.cells(FAULTS | KILLS, every_call=True)
+        record_property(SAMPLE, f"{BROKEN} of {len(every):,} broken calls on PostgreSQL")
+        cells = sample(every, BROKEN, SEED)
         lost = [result for result in map(matrix.play, cells) if result.outcome == LOST]
     assert lost == []
 
