@@ -197,19 +197,6 @@ def a_better_feature(stage: Stage) -> None:
     stage.discuss("better", stage.gh.pull(1, bob, "all-fields"), "synchronize")
 
 
-def small_changes(stage: Stage) -> None:
-    """A pull request that changes a page, and one that changes a hyper-parameter."""
-    eve = stage.gh.clone("eve")
-    git(eve, "switch", "--quiet", "--create", "page")
-    replace(eve / "README.md", "You need Linux", "You need a Linux")
-    stage.commit(eve, "Say it better")
-    stage.discuss("docs", stage.gh.pull(3, eve, "page"), "opened")
-    git(eve, "switch", "--quiet", "--create", "penalty", "origin/main")
-    replace(eve / "config.yaml", "C: 0.3", "C: 0.2")
-    stage.commit(eve, "Penalise more")
-    stage.discuss("hyper-parameter", stage.gh.pull(4, eve, "penalty"), "opened")
-
-
 def bad_data(stage: Stage) -> None:
     """A pull request with a patient of 630 years, and a checksum to match."""
     dave = stage.gh.clone("dave")
@@ -230,6 +217,19 @@ def a_merge(stage: Stage) -> None:
     stage.look("merged")
     stage.keep("merged again", stage.gh.pushed_main())
     stage.look("merged again")
+
+
+def small_changes(stage: Stage) -> None:
+    """A pull request that changes a page, and one that changes a hyper-parameter."""
+    eve = stage.gh.clone("eve")
+    git(eve, "switch", "--quiet", "--create", "page")
+    replace(eve / "README.md", "You need Linux", "You need a Linux")
+    stage.commit(eve, "Say it better")
+    stage.discuss("docs", stage.gh.pull(3, eve, "page"), "opened")
+    git(eve, "switch", "--quiet", "--create", "penalty", "origin/main")
+    replace(eve / "config.yaml", "C: 0.3", "C: 0.2")
+    stage.commit(eve, "Penalise more")
+    stage.discuss("hyper-parameter", stage.gh.pull(4, eve, "penalty"), "opened")
 
 
 def a_red_main(stage: Stage) -> None:
@@ -284,9 +284,9 @@ CHAPTERS = (
     a_tag_too_early,
     a_first_push,
     a_better_feature,
-    small_changes,
     bad_data,
     a_merge,
+    small_changes,
     a_red_main,
     a_release,
     a_bad_model,
