@@ -39,6 +39,7 @@ class Examiner:
 
     ``watch`` makes, from a title, the watcher of the folds. ``predictions`` are those known so
     far, by model digest: equal models are refitted to equal folds and give equal predictions.
+    ``known`` are the models that need no examination.
     """
 
     data: Data
@@ -46,10 +47,12 @@ class Examiner:
     workers: int
     watch: Callable[[str], Watch]
     predictions: dict[str, pd.DataFrame] = field(default_factory=dict)
+    known: list[TrainedModel] = field(default_factory=list)
 
     def know(self, models: Iterable[TrainedModel]) -> None:
-        """Take the recorded predictions of models that were cross-validated by this very plan."""
-        self.predictions.update({model.digest: model.predictions for model in models})
+        """Take the records of models that were examined on these data, by this very plan."""
+        self.known.extend(models)
+        self.predictions.update({model.digest: model.predictions for model in self.known})
 
     def examine(self, model: TrainedModel, title: str) -> pd.DataFrame:
         """Return the out-of-fold predictions of a model's pipeline, cloned unfitted."""
@@ -71,6 +74,9 @@ class Examiner:
             ValueError: the model does not fit today's data.
 
         """
+        for known in self.known:
+            if known.same(model):
+                return known.evaluation
         fitted = Fitted(
             self.examine(model, title),
             model.pipeline,
