@@ -20,6 +20,7 @@ def main(
 ) -> None:
     """Compare the work tree's models with the live champion, and write the model report.
 
+    Says first what changed in the recipe of each family since its newest registered version.
     Writes `reports/model-report.md`, `reports/model-report.html`, which has the figures too, and
     `reports/model-report.json`, from which the comment on a pull request is made. Takes the models
     of `models/` where they are current and trains the others; `models/` and the registry stay as

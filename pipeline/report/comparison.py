@@ -3,7 +3,7 @@
 Reads the registry and changes nothing in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.base import artifacts, cli
 from pipeline.base.arithmetic import reproducible
@@ -17,22 +17,24 @@ from pipeline.base.errors import (
     RegistryUnavailableError,
 )
 from pipeline.base.manifest import Files
-from pipeline.base.names import FAMILIES, SERVED, Family
+from pipeline.base.names import FAMILIES, SERVED, Family, registered_name
 from pipeline.base.pages import difference, estimate
 from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.registry import mlflow_calls
-from pipeline.registry.client import connect
+from pipeline.registry.client import Registry, connect
 from pipeline.registry.history import CHAMPION
+from pipeline.registry.version import Version
 from pipeline.report import model_report, page, report_record
 from pipeline.report.comparison_figures import comparison_figures
 from pipeline.report.drawing import figure_bytes
 from pipeline.report.model_report import UNKNOWN, ModelReport, Source, Standing
 from pipeline.report.report_record import PROBLEMS
-from pipeline.report.rows import RANKING, markdown, metric_rows
-from pipeline.training import families, fitting, workspace
+from pipeline.report.rows import RANKING, change_lines, markdown, metric_rows
+from pipeline.training import families, fitting, recipe, workspace
 from pipeline.training.families import FAMILY_TITLES
 from pipeline.training.fitting import Data
 from pipeline.training.plan import TrainingPlan
+from pipeline.training.recipe import Change
 from pipeline.training.trained_model import TrainedModel
 
 MARKDOWN, PAGE = "model-report.md", "model-report.html"
@@ -48,7 +50,6 @@ def run(context: RunContext, *, require_promotion: bool = False) -> None:
     """
     settings, data, tree = context.settings, workspace.read_data(), context.tree
     plan, workers = workspace.plan(settings), settings.workers
-    families.check(plan)
     kept = _current_models(plan, data)
     trained = tuple(family for family in FAMILIES if family not in kept)
     known = kept | _train(trained, data, plan, workers)
@@ -57,7 +58,7 @@ def run(context: RunContext, *, require_promotion: bool = False) -> None:
     examiner.know(models.values())
     source = Source(commit=tree.commit, modified=tree.modified, trained=trained)
 
-    standing = _standing(settings.registry)
+    standing = _standing(settings.registry, models)
     report = model_report.build(models, standing, examiner, settings.promotion, source)
     drawn = comparison_figures(report, model_report.predictions(report, models, standing, examiner))
     figures = {name: figure_bytes(figure) for name, figure in drawn.items()}
@@ -87,25 +88,48 @@ def _train(
 ) -> dict[Family, TrainedModel]:
     if not chosen:
         return {}
+    families.check(plan)
     fitted = fitting.fit(chosen, data, plan, workers, cli.watch("Cross-validation"))
     return {family: fitting.describe(family, fitted[family], data, plan) for family in chosen}
 
 
-def _standing(settings: RegistrySettings) -> Standing:
+def _standing(settings: RegistrySettings, models: Mapping[Family, TrainedModel]) -> Standing:
     if not mlflow_calls.is_made(settings.tracking_uri):
         return Standing(None, PROBLEMS["no_registry"])
     try:
         opened = connect(settings)
         champion = opened.incumbent(opened.find_alias(SERVED, CHAMPION))
+        changes = _changes(opened, models)
     except (RegistryError, RegistryUnavailableError) as error:
         return Standing(Incumbent(UNKNOWN, None, str(error)), known=False)
-    return Standing(champion, "" if champion else PROBLEMS["no_champion"])
+    problem = "" if champion else PROBLEMS["no_champion"]
+    return Standing(champion, problem, changes=changes)
+
+
+def _changes(
+    registry: Registry, models: Mapping[Family, TrainedModel]
+) -> tuple[Change, ...] | None:
+    """Return how the recipes differ from the newest registered ones; None without any."""
+    newest = {family: registry.newest(registered_name(family)) for family in models}
+    found = {
+        family: _since(registry, version, models[family])
+        for family, version in newest.items()
+        if version
+    }
+    return recipe.together(found) if found else None
+
+
+def _since(registry: Registry, version: Version, model: TrainedModel) -> tuple[Change, ...]:
+    if version.holds(model.files()):
+        return ()
+    before = registry.incumbent(version)
+    return recipe.changes(before.model if before else None, model)
 
 
 def pages(report: ModelReport, figures: Files) -> dict[str, str]:
     """Return the report as Markdown and as a page, by the names of their files."""
     whole, look = markdown(report, page=True), f"verdict {report.headline.lower()}"
-    return {MARKDOWN: markdown(report), PAGE: page.html(whole, figures, look)}
+    return {MARKDOWN: markdown(report), PAGE: page.html(whole, figures, look, folded=True)}
 
 
 def _show(report: ModelReport) -> None:
@@ -120,6 +144,8 @@ def _show(report: ModelReport) -> None:
     )
     columns = ("", "challenger", "champion", "difference")
     cli.show_table("Cross-validation on equal folds", columns, rows)
+    for line in change_lines(report):
+        cli.fact("changed", line)
     cli.fact("challenger", f"{FAMILY_TITLES[report.winner]}")
     cli.fact("champion", f"{report.champion.sentence}")
     cli.fact("verdict", f"{report.headline.lower()}: {report.reason}")

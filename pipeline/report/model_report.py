@@ -11,12 +11,14 @@ from pydantic import Field
 
 from pipeline.base.names import FAMILIES, Family
 from pipeline.base.policies import EvaluationPlan, PromotionPolicy
-from pipeline.base.records import Commit, Digest, Identifier, Record
+from pipeline.base.records import Commit, Digest, Record
 from pipeline.evaluation.metrics import Evaluation
 from pipeline.gate import decision
 from pipeline.gate.decision import Comparison, Outcome, Status, Verdict
 from pipeline.gate.examiner import Examiner, Incumbent
+from pipeline.training import recipe
 from pipeline.training.families import FAMILY_TITLES
+from pipeline.training.recipe import Change, Changes
 from pipeline.training.trained_model import TrainedModel
 
 HEADLINES: Final[Mapping[Outcome, str]] = {
@@ -29,11 +31,15 @@ UNKNOWN: Final = "the live champion"
 
 
 class Standing(NamedTuple):
-    """The live champion. ``problem`` says why there is none; ``known``, whether that was asked."""
+    """The live champion. ``problem`` says why there is none; ``known``, whether that was asked.
+
+    ``changes`` are those since the newest registered version of each family; None without any.
+    """
 
     champion: Incumbent | None
     problem: str = ""
     known: bool = True
+    changes: tuple[Change, ...] | None = None
 
 
 class Champion(Record):
@@ -80,16 +86,20 @@ class Origin(Record):
 
 
 class Lineage(Record):
-    """Where both models come from; ``changed`` names the parameters in which they differ."""
+    """Where both models come from, and what changed from the champion's recipe."""
 
     challenger: Origin
     champion: Origin | None
-    changed: Annotated[tuple[Identifier, ...], Field(max_length=20)]
+    changed: Changes
 
 
 class ModelReport(Record):
-    """Everything that the report shows. Each family challenges the same champion."""
+    """Everything that the report shows. Each family challenges the same champion.
 
+    ``changes`` are those of `Standing`.
+    """
+
+    changes: Changes | None
     evaluations: dict[Family, Evaluation]
     comparisons: dict[Family, Comparison | None]
     champion: Champion
@@ -162,6 +172,7 @@ def build(
     comparisons = {family: examiner.challenge(model, champion) for family, model in models.items()}
     winner = decision.best_family(evaluations, policy)
     return ModelReport(
+        changes=standing.changes,
         evaluations=evaluations,
         comparisons=comparisons,
         champion=_champion(standing, comparisons[winner], examiner),
@@ -188,7 +199,7 @@ def _lineage(challenger: TrainedModel, champion: Incumbent | None, commit: str) 
     return Lineage(
         challenger=_origin(challenger, commit),
         champion=_origin(theirs, champion.commit) if champion and theirs else None,
-        changed=tuple(challenger.parameters.differing(theirs.parameters)) if theirs else (),
+        changed=recipe.changes(theirs, challenger) if theirs else (),
     )
 
 

@@ -1,7 +1,8 @@
 """Markdown as one HTML page that stands alone: its figures are inside, and nothing else is loaded.
 
-Raw HTML in the Markdown is shown as text. A paragraph that ends with a colon is the caption of the
-table below it; a paragraph that is an image becomes a figure, with the image's title as caption.
+Raw HTML in the Markdown is shown as text; a fold is made of a second heading. A paragraph that ends
+with a colon is the caption of the table below it; a paragraph that is an image becomes a figure,
+with the image's title as caption.
 """
 
 import base64
@@ -28,16 +29,19 @@ _FIGURE: Final = Markup(
 )
 
 
-def html(markdown: str, figures: Files, look: str = "") -> str:
+def html(markdown: str, figures: Files, look: str = "", *, folded: bool = False) -> str:
     """Return Markdown as a page, with each image replaced by the figure of the same file name.
 
-    ``look`` has the classes of the shell that style what stands below the title.
+    ``look`` has the classes of the shell that style what stands below the title. Where ``folded``,
+    a reader opens each section by its heading.
     """
     parser = MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table")
     # The spaces keep GitHub from linking names; here they would be copied with a name.
     tokens = parser.parse(markdown.replace(ZERO_WIDTH_SPACE, ""))
     _, title, *_ = tokens
     _complete(tokens, figures)
+    if folded:
+        _fold(tokens)
     body = Markup(parser.renderer.render(tokens, parser.options, {}))  # noqa: S704
     return render("page.html.j2", title=_plain(title), body=body, look=look)
 
@@ -57,6 +61,18 @@ def _complete(tokens: Sequence[Token], figures: Files) -> None:
                 _describe_cell(*tokens[index - 1 : index + 3])
             case "paragraph_open":
                 _draw(tokens[index : index + 3], figures)
+
+
+def _fold(tokens: list[Token]) -> None:
+    """Make a fold of each second heading and what stands below it."""
+    before = ""
+    for token in tokens:
+        if token.tag == "h2" and token.nesting == 1:
+            _replace(token, f"{before}<details>\n<summary><h2>")
+            before = "</details>\n"
+        elif token.tag == "h2":
+            _replace(token, "</h2></summary>\n")
+    tokens.append(Token("html_block", "", 0, content=before))
 
 
 def _replace(token: Token, content: str) -> None:

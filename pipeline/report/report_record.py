@@ -26,6 +26,7 @@ from pipeline.gate.decision import Comparison
 from pipeline.gate.examiner import MISFIT
 from pipeline.report.model_report import UNKNOWN, Champion, Lineage, ModelReport, Source
 from pipeline.table.expectations import CHANGES
+from pipeline.training.recipe import Changes
 
 FILE: Final = "model-report.json"
 # Real records have 75,000 bytes.
@@ -164,6 +165,7 @@ class ReportRecord(Record):
     """All that a report is rendered from. ``comparisons`` has the families that were compared."""
 
     schema_version: Literal[2]
+    changes: Changes | None
     evaluations: Annotated[dict[Family, Evaluation], Field(min_length=4)]
     comparisons: dict[Family, Differences]
     champion: Version

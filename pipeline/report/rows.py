@@ -8,10 +8,11 @@ from pipeline.base.pages import NONE, render
 from pipeline.base.records import Estimate, Record
 from pipeline.evaluation.metrics import Group, GroupDifference
 from pipeline.gate import decision
-from pipeline.gate.decision import Comparison, Status, Verdict
+from pipeline.gate.decision import Check, Comparison, Status, Verdict
 from pipeline.report.model_report import ModelReport
 from pipeline.table import wording
 from pipeline.table.contract import EXTERNAL
+from pipeline.training import recipe
 from pipeline.training.families import FAMILY_TITLES
 
 MODES: Final = {
@@ -32,6 +33,8 @@ AIMS: Final[Mapping[Metric, str]] = {
     "calibration_slope": "1 is right",
     "calibration_intercept": "0 is right",
 }
+# The checks that a report begins with, where there are so many.
+LEADING: Final = 5
 COHORT_TITLES: Final = {cohort.name: cohort.title for cohort in EXTERNAL}
 
 
@@ -84,6 +87,50 @@ class ObservedRow(Record):
     patients: int | None = None
     challenger: float
     champion: float | None
+
+
+def change_lines(report: ModelReport) -> list[str]:
+    """Return what changed in the recipes, line by line."""
+    if report.changes is None:
+        unanswered = "not known, as the registry gave no answer"
+        return ["no registered version to compare with" if report.champion.known else unanswered]
+    nothing = "nothing since the newest registered version of each family"
+    return [recipe.words(change) for change in report.changes] or [nothing]
+
+
+def leading_checks(report: ModelReport) -> list[Check]:
+    """Return the checks that a reviewer looks at first: those that failed, then the deciding ones.
+
+    The deciding ones are the ranking metric against the champion, or without one its floor; log
+    loss, Brier score and calibration error; and the patients with the least above their floor.
+    """
+    checks = {check.name: check for check in report.verdict.checks}
+    title = METRIC_TITLES[report.policy.metric]
+    ranking = (f"{title} better", f"{title} not worse", METRIC_TITLES["roc_auc"])
+    chosen = [
+        *(check.name for check in report.verdict.checks_with(Status.FAILED)),
+        *[name for name in ranking if name in checks][:1],
+        *(METRIC_TITLES[metric] for metric in ("log_loss", "brier", "calibration_error")),
+        *_weakest(report),
+    ]
+    return [checks[name] for name in dict.fromkeys(chosen) if name in checks][:LEADING]
+
+
+def _weakest(report: ModelReport) -> list[str]:
+    """Return the checks of single groups of patients, the least above its floor first."""
+    lowest = report.policy.slices.minimum_roc_auc
+    margins = {
+        f"ROC-AUC, {group.name}": group.roc_auc.mean - lowest
+        for group in report.challenger.slices
+        if not decision.too_small(group, report.policy)
+    }
+    floors = report.policy.external_minimum_roc_auc
+    margins |= {
+        f"ROC-AUC at {group.name}": group.roc_auc.mean - floors[group.name]
+        for group in report.challenger.external
+        if group.name in floors
+    }
+    return sorted(margins, key=lambda name: margins[name])
 
 
 def metric_rows(report: ModelReport, metrics: Sequence[Metric]) -> list[MetricRow]:
@@ -229,6 +276,8 @@ def markdown(report: ModelReport, *, page: bool = False) -> str:
         failed=verdict.checks_with(Status.FAILED),
         unjudged=verdict.checks_with(Status.NOT_JUDGED),
         passed=verdict.checks_with(Status.PASSED),
+        changes=change_lines(report),
+        leading=leading_checks(report),
         mode=MODES[verdict.mode],
         ranking=metric_rows(report, RANKING),
         deciding=metric_rows(report, DECIDING),
@@ -240,8 +289,7 @@ def markdown(report: ModelReport, *, page: bool = False) -> str:
         directions=direction_rows(report),
         family_titles=FAMILY_TITLES,
         metric_title=METRIC_TITLES[report.policy.metric],
-        plan=report.plan,
         origins=origin_rows(report),
-        lineage=report.lineage,
+        differences=[recipe.words(change) for change in report.lineage.changed],
         trained=[FAMILY_TITLES[family] for family in report.source.trained],
     )

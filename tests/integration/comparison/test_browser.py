@@ -22,10 +22,12 @@ WITHOUT = "chromium is not installed: apt-get install --no-install-recommends ch
 DESK, PHONE = 1280, 400
 LIGHT, DARK = "rgb(255, 255, 255)", "rgb(13, 17, 23)"
 
-# In a copy of the page: tell the frame around it what the browser made of the page.
+# In a copy of the page: open its folds, and tell the frame around it what the browser made of it.
 OBSERVER = """
 <script>
 addEventListener("load", () => parent.postMessage(JSON.stringify({
+  first: [...document.images].filter(image => image.checkVisibility()).length,
+  opened: [...document.querySelectorAll("details")].filter(each => each.open = true).length,
   verdict: document.querySelector("main strong").textContent,
   pictures: [...document.images].map(image => image.complete ? image.naturalWidth : 0),
   shown: [...document.images].map(image => image.getBoundingClientRect().width),
@@ -111,6 +113,8 @@ def test_the_browser_shows_the_verdict_and_every_figure(report, page, tmp_path, 
     seen = look(tmp_path, page, width)
 
     assert seen.findings["verdict"] == report.report.headline
+    assert seen.findings["first"] == 1
+    assert seen.findings["opened"] == 8
     assert len(seen.findings["pictures"]) == len(FIGURES)
     assert all(natural > 900 for natural in seen.findings["pictures"])
     assert all(shown > 300 for shown in seen.findings["shown"])

@@ -35,6 +35,8 @@ def named(text):
     return but('"female"', f'"{text}"')
 
 
+# Beside three others.
+ONE_MORE = '{"kind": "code", "family": null, "name": null, "before": null, "after": null},'
 # A line of JSON that says how many patients a group has, and one with a figure.
 ROWS, MEAN = '"rows": 100', '"mean": 0.91'
 RECORDS = {
@@ -66,7 +68,16 @@ RECORDS = {
     "yes for a count": (but(ROWS, '"rows": true'), REFUSED),
     "a share above one": (but('"threshold": 0.5', '"threshold": 1.01'), REFUSED),
     "a limit without end": (but('"maximum_log_loss": 0.5', '"maximum_log_loss": 1e300'), REFUSED),
-    "21 parameters": (but('"seed"\n', ", ".join(['"seed"'] * 21)), REFUSED),
+    "another kind of change": (but('"kind": "feature"', '"kind": "<b>"'), REFUSED),
+    "a mention for a change": (but('"age_bands"', '"@octocat"'), REFUSED),
+    "a sentence for a value": (but('"scale"', '"see www.evil.example"'), REFUSED),
+    "42 letters for a value": (but('"scale"', f'"{"s" * 42}"'), REFUSED),
+    "no letter for a value": (but('"scale"', '""'), REFUSED),
+    "a number without end": (but('"before": 0.5', '"before": 1e300'), REFUSED),
+    "a list in a list": (but("45.0,", "[45.0],"), REFUSED),
+    "21 edges": (but("45.0,", "45.0," * 19), REFUSED),
+    "a rule of its own": (but('"rule": "cost"', '"rule": "sudo"'), REFUSED),
+    "21 changes": (but('"changes": [', f'"changes": [{ONE_MORE * 18}'), REFUSED),
 }
 FOLDERS = {
     "nothing": (lambda _: None, NONE),

@@ -8,12 +8,13 @@ import pytest
 
 from pipeline.base import config
 from pipeline.base.names import FAMILIES
-from pipeline.base.policies import EvaluationPlan
+from pipeline.base.policies import EvaluationPlan, ThresholdRule
 from pipeline.gate.decision import Comparison
 from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.report import model_report
 from pipeline.report.model_report import Champion, Lineage, ModelReport, Origin, Source, Standing
 from pipeline.training import workspace
+from pipeline.training.recipe import Change
 from pipeline.training.trained_model import TrainedModel
 from tests import prepared
 from tests.gate.gate_cases import FIT, POLICY
@@ -27,6 +28,15 @@ PLAN = EvaluationPlan(
     confidence=0.95,
 )
 ORIGIN = Origin(commit="c" * 40, data_digest="d" * 64, model_digest="e" * 64)
+CHANGES = (
+    Change(kind="feature", name="age_bands", before=(45, 55, 65), after=(50, 60)),
+    Change(
+        kind="threshold",
+        before=ThresholdRule(rule="fixed", value=0.5),
+        after=ThresholdRule(rule="cost", value=4),
+    ),
+    Change(kind="parameter", family="svm", name="gamma", before=0.5, after="scale"),
+)
 FIGURES = dict.fromkeys(
     (
         "roc.png",
@@ -49,11 +59,12 @@ def report_of(evaluation=FIT, comparison=None, policy=None, **changes):
     rules = POLICY.model_copy(update=policy or {})
     found = Comparison(**comparison) if comparison else None
     report = ModelReport(
+        changes=CHANGES,
         evaluations={f: evaluation.model_copy(update={"family": f}) for f in FAMILIES},
         comparisons=dict.fromkeys(FAMILIES, found),
         champion=champion_of(found),
         lineage=Lineage(
-            challenger=ORIGIN, champion=ORIGIN if comparison else None, changed=("seed",)
+            challenger=ORIGIN, champion=ORIGIN if comparison else None, changed=CHANGES
         ),
         source=Source(commit="c" * 40, modified=True, trained=("svm",)),
         plan=PLAN,

@@ -56,8 +56,10 @@ def test_the_report_of_unchanged_models(clone, capsys):
     assert text().startswith("## Model report: keep the champion\n")
     assert "the same model as heart_disease/1, byte for byte" in text()
     assert "Trained for this report: nothing." in text()
+    assert "What changed: nothing since the newest registered version of each family." in text()
     assert digest(clone / "models") == before
     shown = capsys.readouterr()
+    assert "changed       nothing since the newest registered version" in shown.out
     assert "verdict       keep the champion: the same model as heart_disease/1" in shown.out
     assert "report        reports/model-report.html" in shown.out
     assert "cross-validating" not in shown.err
@@ -71,8 +73,10 @@ def test_only_the_families_that_changed_are_trained(clone, monkeypatch, capsys):
 
     assert "Trained for this report: Logistic regression." in text()
     assert digest(clone / "models") == before
+    shown = capsys.readouterr()
     # The five folds of one family.
-    assert " 5/5 " in capsys.readouterr().err
+    assert " 5/5 " in shown.err
+    assert "changed       logistic_regression C: 0.3 -> 0.05\n" in shown.out
 
 
 def test_without_models_all_are_trained(clone, capsys):
@@ -96,7 +100,13 @@ def test_a_changed_feature_is_held_against_the_champion(clone, monkeypatch):
     comparison.run(RunContext.read())
 
     assert "heart_disease/1 stays: " in text()
-    assert "recipe_digest" in text()
+    assert text().splitlines()[4:8] == [
+        "- feature age_bands: 45, 55, 65 -> 50, 60",
+        "- random_forest n_estimators: 10 -> 1",
+        "- gradient_boosting n_estimators: 20 -> 1",
+        "",
+    ]
+    assert "the challenger's: feature age_bands: 45, 55, 65 -> 50, 60" in text()
     assert "age 50 to 59" in text()
     assert "minus champion" in text()
     assert '<th scope="col">champion</th>' in PAGE.read_text()
@@ -163,7 +173,8 @@ def test_a_registry_that_does_not_answer_leaves_the_absolute_part(unreachable, c
     """The report says so first, and is no failure."""
     comparison.run(RunContext.read())
 
-    head = "\n".join(text().splitlines()[:6])
+    head = text().partition("<details>")[0]
+    assert "What changed: not known, as the registry gave no answer." in head
     assert head.startswith("## Model report: no verdict\n")
     assert "not known: the registry at http:\\//127.0.0.1:1 does not answer" in head
     assert "| ROC-AUC | 0." in text()
@@ -200,7 +211,18 @@ def test_a_champion_that_was_changed_is_not_compared(tampered):
     assert "**Refuse**: heart_disease/1 cannot be compared." in text()
     assert "heart_disease/1, which cannot be compared: " in text()
     assert "model.skops" in text().partition("\n| ")[0]
+    # A version that holds what the work tree has is not read.
+    assert "What changed: nothing" in text()
     assert "| | challenger |" in text()
+    assert tampered.is_dir()
+
+
+def test_a_version_that_was_changed_has_no_list_of_changes(tampered, monkeypatch):
+    """One line says so, and the report goes on."""
+    monkeypatch.setenv(f"{config.PREFIX}MODELS__LOGISTIC_REGRESSION__C", "7")
+    comparison.run(RunContext.read())
+
+    assert "- logistic_regression: the newest registered version cannot be read\n" in text()
     assert tampered.is_dir()
 
 

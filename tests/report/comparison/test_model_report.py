@@ -7,7 +7,7 @@ import pytest
 from pipeline.base.names import METRIC_TITLES
 from pipeline.report import comparison
 from pipeline.report.model_report import Champion
-from pipeline.report.rows import DECIDING, RANKING, metric_rows
+from pipeline.report.rows import DECIDING, RANKING, leading_checks, metric_rows
 from tests.gate import gate_cases
 from tests.gate.gate_cases import FIT, WON, between, fit_but, won_but
 from tests.outline import Outline
@@ -43,9 +43,9 @@ def test_every_case_of_the_gate_has_a_report(case):
     """Missing figures, figures that are no numbers and empty slices included."""
     report = report_of(case.evaluation, case.comparison, case.policy)
 
-    first_lines = "\n".join(markdown(report).splitlines()[:3])
-    assert f"## Model report: {HEADLINES[case.outcome].lower()}\n" in first_lines
-    assert f"**{HEADLINES[case.outcome]}**: " in first_lines
+    first, _, others = markdown(report).partition("\n")
+    assert first == f"## Model report: {HEADLINES[case.outcome].lower()}"
+    assert f"**{HEADLINES[case.outcome]}**: " in others.partition("<details>")[0]
     outline = Outline(page(report))
     assert outline.open == []
     assert HEADLINES[case.outcome] in outline.texts
@@ -69,10 +69,47 @@ def test_every_case_of_the_gate_has_a_report(case):
     ],
     ids=["first", "promote", "keep", "refuse", "identical", "problem", "unreachable", "disabled"],
 )
-def test_the_verdict_stands_first_with_its_reason(report, said):
-    """In the third line of the text, and above everything else of the page."""
-    assert said in markdown(report).splitlines()[2]
-    assert f"</strong>: {said}" in page(report).partition("<ul>")[0]
+def test_the_verdict_stands_below_the_changes_with_its_reason(report, said):
+    """Above everything else, in both forms."""
+    assert said in markdown(report).splitlines()[8]
+    assert f"</ul>\n<p><strong>{report.headline}</strong>: {said}" in page(report)
+
+
+def test_what_changed_stands_first():
+    """In words, right below the heading."""
+    lines = [
+        "feature age_bands: 45, 55, 65 -> 50, 60",
+        "threshold: fixed 0.5 -> cost 4",
+        "svm gamma: 0.5 -> scale",
+    ]
+
+    assert markdown(report_of()).splitlines()[2:8] == [
+        "What changed since the newest registered version of each family:",
+        "",
+        *(f"- {line}" for line in lines),
+        "",
+    ]
+    _, items = page(report_of()).split("</h1>\n")[1].split("<ul>\n", 1)
+    assert [item.replace("&gt;", ">") for item in re.findall("<li>(.*)</li>", items)][:3] == lines
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ((), "nothing since the newest registered version of each family"),
+        (None, "no registered version to compare with"),
+    ],
+    ids=["nothing", "unknown"],
+)
+def test_without_changes_there_is_no_list_of_them(changes, said):
+    """One line says why."""
+    report = report_of(changes=changes)
+
+    assert markdown(report).splitlines()[2:5:2] == [
+        f"What changed: {said}.",
+        "**Promote**: the first champion: every absolute check passed.",
+    ]
+    assert f"<p>What changed: {said}.</p>\n<p><strong>Promote" in page(report)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +124,8 @@ def test_the_verdict_stands_first_with_its_reason(report, said):
 )
 def test_the_first_lines_say_who_is_champion(report, said):
     """Or why the report shows none."""
-    assert f"- Live champion: {said}" in "\n".join(markdown(report).splitlines()[:6])
-    assert f"Live champion: {said}" in page(report).partition("<h2>")[0]
+    assert f"- Live champion: {said}" in markdown(report).partition("<details>")[0]
+    assert f"Live champion: {said}" in page(report).partition("<details>")[0]
 
 
 def test_without_an_answer_of_the_registry_there_is_no_verdict():
@@ -105,7 +142,7 @@ def test_an_unfit_model_is_refused_whatever_the_champion():
     report = report_of(fit_but(brier=gate_cases.around(0.3)), OUT_OF_REACH, champion=UNKNOWN)
 
     assert report.headline == "Refuse"
-    assert "- **Brier score**: 0.300" in markdown(report)
+    assert "| Brier score | failed | 0.300 |" in markdown(report)
     assert f"not known: {UNREACHABLE}" in page(report)
 
 
@@ -163,13 +200,65 @@ def test_every_metric_is_shown_once():
     assert sorted((*RANKING, *DECIDING)) == sorted(METRIC_TITLES)
 
 
-def test_what_failed_is_listed_with_limit_and_figure():
-    """And nothing else is."""
-    text = markdown(report_of(fit_but(brier=gate_cases.around(0.2))))
+def test_the_checks_to_look_at_first_are_shown_with_limit_and_figure():
+    """In both forms, above all that is folded; how many failed is said above them."""
+    report = report_of(fit_but(brier=gate_cases.around(0.2)))
+    shown = markdown(report).partition("<details>")[0]
 
-    listed = re.findall(r"^  - .*", text, re.MULTILINE)
-    assert listed == ["  - **Brier score**: 0.200 [0.180, 0.220], limit <= 0.15"]
-    assert "- 1 of 13 checks failed:" in text
+    assert "- 1 of 13 checks failed." in shown
+    assert "The checks to look at first, of 13:" in shown
+    assert "| Brier score | failed | 0.200 | [0.180, 0.220] | <= 0.15 |" in shown
+    assert len(re.findall("<tbody>.*?</tbody>", page(report), re.DOTALL)[0].split("<tr>")) == 6
+
+
+FAILING = {"log_loss": 0.9, "brier": 0.3, "calibration_error": 0.2, "calibration_slope": 9.0}
+
+
+@pytest.mark.parametrize(
+    ("report", "names"),
+    [
+        (
+            report_of(FIT, WON),
+            "ROC-AUC better; Log loss; Brier score; Calibration error; ROC-AUC at hungarian",
+        ),
+        (
+            report_of(FIT, {**WON, "same_data": False}),
+            "ROC-AUC not worse; Log loss; Brier score; Calibration error; ROC-AUC at hungarian",
+        ),
+        (
+            report_of(),
+            "ROC-AUC; Log loss; Brier score; Calibration error; ROC-AUC at hungarian",
+        ),
+        (
+            report_of(FIT, won_but(brier=between(0.1, 0.2))),
+            "Brier score not worse; ROC-AUC better; Log loss; Brier score; Calibration error",
+        ),
+        (
+            report_of(FIT.model_copy(update={"slices": (gate_cases.group("male", 0.76),)})),
+            "ROC-AUC; Log loss; Brier score; Calibration error; ROC-AUC, male",
+        ),
+        (
+            report_of(FIT.model_copy(update={"slices": (gate_cases.group("male", 0.76, 9, 4),)})),
+            "ROC-AUC; Log loss; Brier score; Calibration error; ROC-AUC at hungarian",
+        ),
+        (
+            report_of(
+                fit_but(
+                    **{name: gate_cases.around(value) for name, value in FAILING.items()},
+                    roc_auc=gate_cases.around(0.99),
+                )
+            ),
+            "Brier score; Log loss; Calibration error; Calibration slope; Leak alarm: ROC-AUC",
+        ),
+        (report_of(policy={"mode": "disabled"}), ""),
+    ],
+    ids=[
+        *("promote", "other data", "first", "failed", "slice", "few", "many failed", "disabled"),
+    ],
+)
+def test_five_checks_are_looked_at_first(report, names):
+    """Those that failed, then those that decide."""
+    assert "; ".join(check.name for check in leading_checks(report)) == names
 
 
 def test_a_slice_that_is_too_small_says_so():
@@ -189,6 +278,7 @@ def test_details_are_folded_away():
 
     titles = re.findall(r"<details><summary>(.*)</summary>", text)
     assert titles == [
+        "Cross-validation",
         "All 18 checks",
         "By sex and age",
         "At hospitals that no model was trained on",
@@ -211,7 +301,7 @@ def test_every_table_has_as_many_cells_in_each_row(report):
     """A table that lost or gained a cell would not be shown as one."""
     tables = re.findall(r"(?:^\|.*\n)+", markdown(report), re.MULTILINE)
 
-    assert len(tables) == 9
+    assert len(tables) == 9 + bool(report.verdict.checks)
     for table in tables:
         assert len({line.count("|") for line in table.splitlines()}) == 1, table
         assert len(table.splitlines()) > 2
@@ -237,7 +327,7 @@ def test_lineage_names_commit_data_and_models():
         assert f"{'c' * 40}, with changes" in text
         assert "d" * 64 in text
         assert "e" * 64 in text
-        assert "The trainings differ in: seed." in text
+        assert "From the champion's recipe to the challenger's: feature age_bands: 45" in text
         assert "Trained for this report: SVM." in text
 
 
@@ -296,7 +386,7 @@ def test_hostile_text_is_text_in_the_markdown():
     assert "<img" not in text
     assert re.search(r"(?<!\\)\]\(", text) is None
     assert re.search(r"[@#]\w", text.replace("&#8203;", " ")) is None
-    assert text.count("</details>") == 7
+    assert text.count("</details>") == 8
 
 
 def test_hostile_text_is_text_on_the_page():
@@ -308,14 +398,15 @@ def test_hostile_text_is_text_on_the_page():
     assert "@alice #12 `b` *c*" in text
     outline = Outline(text)
     assert outline.open == []
-    assert not {"a", "details"} & {tag for tag, _ in outline.tags}
+    assert "a" not in {tag for tag, _ in outline.tags}
+    assert len(outline.attributes("details")) == 8
 
 
 def test_every_part_that_scrolls_has_a_name_of_its_own():
     """A reader who cannot see the tables and the figures chooses among them."""
     regions = Outline(page(report_of(FIT, WON))).regions
 
-    assert len(regions) == 9 + len(FIGURES)
+    assert len(regions) == 10 + len(FIGURES)
     assert len(set(regions)) == len(regions)
 
 
