@@ -112,7 +112,7 @@ def _structure(before: TrainedModel, after: TrainedModel) -> Iterator[Change]:
     old, new = before.pipeline, after.pipeline
     if before.evaluation.family != after.evaluation.family:
         yield Change(kind="family", before=before.evaluation.family, after=after.evaluation.family)
-    elif type(old["classifier"]) is type(new["classifier"]):
+    elif type(old[-1]) is type(new[-1]):
         yield from _differences("parameter", _estimator(old), _estimator(new))
     taken, takes = _columns(old), _columns(new)
     yield from _named("feature_added", takes.keys() - taken.keys())
@@ -156,12 +156,12 @@ def _difference(kind: Kind, old: Any, new: Any, name: str | None = None) -> Iter
 
 def _columns(pipeline: Pipeline) -> dict[str, set[str]]:
     """Return the fields that each block of the features takes."""
-    return {name: set(columns) for name, _, columns in pipeline["features"].transformers}
+    return {name: set(columns) for name, _, columns in pipeline[0].transformers}
 
 
 def _estimator(pipeline: Pipeline) -> dict[str, Any]:
     """Return the parameters of a classifier and of one that it calibrates, without the seed."""
-    parameters = pipeline["classifier"].get_params().items()
+    parameters = pipeline[-1].get_params().items()
     flat = {name.rpartition("__")[2]: value for name, value in parameters}
     return {k: v for k, v in flat.items() if k != SEED and not hasattr(v, "get_params")}
 
@@ -169,7 +169,7 @@ def _estimator(pipeline: Pipeline) -> dict[str, Any]:
 def _versions(libraries: Mapping[str, str]) -> dict[str, Any]:
     """Return versions as their numbers, where they have nothing else."""
     return {
-        name: tuple(map(int, text.split("."))) if re.fullmatch(r"[\d.]*\d", text) else text
+        name: tuple(map(int, text.split("."))) if re.fullmatch(r"\d{1,9}(\.\d{1,9}){0,9}", text) else text
         for name, text in libraries.items()
     }
 

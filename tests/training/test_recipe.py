@@ -145,8 +145,8 @@ def test_the_seed_changed(model):
 
 @pytest.mark.parametrize(
     ("version", "line"),
-    [("99.0.1", "99.0.1"), ("99.0rc1", "99_0rc1")],
-    ids=["numbers", "a candidate"],
+    [("99.0.1", "99.0.1"), ("99.0rc1", "99_0rc1"), ("99..1", "99_1")],
+    ids=["numbers", "a candidate", "no version"],
 )
 def test_a_library_changed(model, version, line):
     """By the name that it is installed by; the digest of a pipeline changes with it."""
