@@ -168,8 +168,9 @@ def _estimator(pipeline: Pipeline) -> dict[str, Any]:
 
 def _versions(libraries: Mapping[str, str]) -> dict[str, Any]:
     """Return versions as their numbers, where they have nothing else."""
+    numeric = re.compile(r"\d{1,9}(\.\d{1,9}){0,9}")
     return {
-        name: tuple(map(int, text.split("."))) if re.fullmatch(r"\d{1,9}(\.\d{1,9}){0,9}", text) else text
+        name: tuple(map(int, text.split("."))) if numeric.fullmatch(text) else text
         for name, text in libraries.items()
     }
 

@@ -55,9 +55,9 @@ def test_each_is_refitted_on_the_data_of_today_and_judged(champions, clone):
         assert verdict.outcome in {Outcome.PROMOTE, Outcome.KEEP}, verdict.reason
 
 
-def test_the_package_is_valid(old, settings):
+def test_the_package_is_valid(old, context):
     """Every sha256 is right, and both model files give the golden answers."""
-    about = ModelPackager(settings).validate_package(old / "package")
+    about = ModelPackager(context.settings).validate_package(old / "package")
 
     assert (about.model_name, about.version, about.git_commit) == ("heart_disease", 1, COMMIT)
 
