@@ -255,20 +255,17 @@ def test_an_ignored_finding_is_counted_with_its_reason():
     ("results", "passes"),
     [
         ("success success success success", True),
-        ("success success skipped success", True),
-        ("success success skipped skipped", True),
-        ("success success failure skipped", False),
-        ("success success cancelled success", False),
-        ("success skipped success success", False),
-        ("failure success skipped skipped", False),
-        ("success success success", False),
+        ("success skipped success skipped", True),
+        ("success failure skipped", False),
+        ("success cancelled", False),
+        ("failure", False),
         ("", False),
     ],
 )
 def test_the_required_check_accepts_successes_and_what_is_not_reached(results, passes):
-    """Of two jobs that always run, and two that the change may not reach."""
+    """In any order: a job that must run is skipped by no condition and by no other job."""
     environment = {**os.environ, "RESULTS": results}
-    command = ["bash", "-e", "-c", ACCEPT % (2, 2)]
+    command = ["bash", "-e", "-c", ACCEPT]
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
 
     assert (done.returncode == 0) is passes

@@ -233,7 +233,7 @@ MUTANTS: Final = {
         (
             "a gate that always opens",
             PULL_REQUEST,
-            f"run: {ACCEPT % (3, 3)}",
+            f"run: {ACCEPT}",
             "run: grep --version",
         ),
         (
@@ -255,10 +255,10 @@ MUTANTS: Final = {
             "    if: needs.affected.outputs.image == 'true' && github.actor != 'ann'\n",
         ),
         (
-            "a check that must run among those that may be skipped",
+            "a check that is skipped when another one fails",
             PULL_REQUEST,
-            "[affected, check, fast, integration, workflows, image]",
-            "[affected, check, integration, fast, workflows, image]",
+            "  check:\n    name: check\n",
+            "  check:\n    name: check\n    needs: fast\n",
         ),
     ],
     "no_secret_for_every_job": [

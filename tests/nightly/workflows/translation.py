@@ -9,6 +9,9 @@ import re
 # What GitHub knows since 2026, and act 0.2.89 refuses. They say who waits, what a cache may do,
 # and that an environment is no place of deployment: nothing that a single run here depends on.
 UNKNOWN = re.compile(r"(?:queue: max|cache-mode: none|deployment: false)")
+# Of the groups of integration tests, one. Where the list is empty, GitHub skips the job, and act
+# gives it no result at all.
+GROUPS = re.compile(r"^(\s*group: )\$\{\{ fromJSON\(needs\.affected\.outputs\.integration\) \}\}$")
 SELF = re.compile(r"^(\s*(?:- )?uses: )\$/")
 
 
@@ -20,4 +23,4 @@ def translate(text):
 def _line(line):
     if UNKNOWN.fullmatch(line.strip()):
         return "\n"
-    return SELF.sub(r"\1./", line)
+    return SELF.sub(r"\1./", GROUPS.sub(r"\1[comparison]", line))
