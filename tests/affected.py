@@ -29,8 +29,9 @@ from pathlib import Path, PurePosixPath
 ROOT = Path(__file__).parents[1]
 INTEGRATION = ROOT / "tests" / "integration"
 WORKFLOWS = "workflows"
-# The candidate of a pull request is packaged, and its image built and verified.
-IMAGE = "image"
+# The candidate of a pull request is packaged, and its image built and verified. That is reached by
+# all that the tests of images use, and by what models are made of.
+CANDIDATE, IMAGE = "candidate", "image"
 DOCKER = ROOT / "docker"
 # The fast tests hold what pages say.
 PAGES = ".md"
@@ -51,28 +52,6 @@ EVERYTHING = (
 READ_BY_NAME = (".yaml", ".yml")
 # What models are made of: the report trains it, and the fast tests read it.
 MODELS = ("config.yaml", "data/")
-DOCKER = ROOT / "docker"
-# The fast tests hold what pages say.
-PAGES = ".md"
-# No module names a template by its path.
-TEMPLATES, READER_OF_TEMPLATES = "pipeline/templates/", "pipeline/base/pages.py"
-# Long: a change of what they execute reaches them, not one of what that starts.
-EXECUTED = (".github/", "tests/nightly/workflows/", "tests/github_api.py")
-# The environment of every test, and how it is started.
-EVERYTHING = (
-    "requirements",
-    "pyproject.toml",
-    "environment.py",
-    "Makefile",
-    ".ci/",
-    "tests/conftest.py",
-)
-# Files whose words name other files.
-READ_BY_NAME = (".yaml", ".yml")
-# What models are made of: the report trains it, and the fast tests read it.
-MODELS = ("config.yaml", "data/")
-# A page for people. The fast tests hold it.
-PAGES = (".md", ".txt", ".gitignore")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -91,9 +70,9 @@ def main(arguments: list[str] | None = None) -> int:
     page = "".join(["| tests | run |\n", "|---|---|\n", *lines, "\n"])
     sys.stdout.write(page)
     _add("GITHUB_STEP_SUMMARY", page)
-    folders = [group for group in found if group != WORKFLOWS]
+    folders = [group for group in found if group not in {CANDIDATE, WORKFLOWS}]
     _add("GITHUB_OUTPUT", f"integration={json.dumps(folders)}\n")
-    for group in (IMAGE, WORKFLOWS):
+    for group in (CANDIDATE, WORKFLOWS):
         _add("GITHUB_OUTPUT", f"{group}={json.dumps(group in found)}\n")
     return 0
 
@@ -106,7 +85,8 @@ def changes(base: str) -> list[str]:
 
 def groups() -> list[str]:
     """Return the names of all groups."""
-    return [*sorted({path.parent.name for path in INTEGRATION.glob("*/test_*.py")}), WORKFLOWS]
+    folders = {path.parent.name for path in INTEGRATION.glob("*/test_*.py")}
+    return [*sorted(folders), CANDIDATE, WORKFLOWS]
 
 
 def reached(changed: Iterable[str]) -> dict[str, str]:
@@ -127,7 +107,7 @@ def _reaches(name: str, group: str) -> bool:
     if name.endswith(PAGES):
         return False
     if name.startswith(MODELS):
-        return group == IMAGE
+        return group == CANDIDATE
     if name.startswith(TEMPLATES):
         name = READER_OF_TEMPLATES
     return any(PurePosixPath(name).is_relative_to(used) for used in uses(group))
@@ -136,7 +116,7 @@ def _reaches(name: str, group: str) -> bool:
 @cache
 def uses(group: str) -> frozenset[str]:
     """Return the files and folders that a group of integration tests uses, its own among them."""
-    folder = INTEGRATION / group
+    folder = INTEGRATION / (IMAGE if group == CANDIDATE else group)
     unread, known = set(folder.rglob("*.py")), {folder}
     while unread:
         known |= unread

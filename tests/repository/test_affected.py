@@ -31,8 +31,8 @@ def test_a_change_in_a_room_that_all_stand_on_reaches_all_integration_tests(room
         ("README.md", set()),
         ("docs/serving.md", set()),
         ("tests/gate/test_gate_table.py", set()),
-        ("config.yaml", {"image"}),
-        ("data/raw/processed.cleveland.data", {"image"}),
+        ("config.yaml", {"candidate"}),
+        ("data/raw/processed.cleveland.data", {"candidate"}),
         ("pipeline/release/publish.py", {"release"}),
         ("tests/integration/team_server/test_accounts.py", {"team_server"}),
         (".github/workflows/train.yml", {"workflows"}),
@@ -51,7 +51,7 @@ def test_a_service_s_change_reaches_whatever_serves():
     """Not what only registers."""
     found = groups_of("pipeline/serving/protocol.py")
 
-    assert {"serving", "image"} <= found
+    assert {"serving", "image", "candidate"} <= found
     assert not {"registry_transfer", "team_server"} & found
 
 
@@ -94,12 +94,12 @@ def test_a_work_tree_is_compared_with_where_it_left_main(repository, capsys, mon
     assert affected.main(["main"]) == 0
 
     shown = capsys.readouterr().out
-    assert "| image | yes: `config.yaml` reaches it |" in shown
+    assert "| candidate | yes: `config.yaml` reaches it |" in shown
     assert "| serving | no: nothing it uses changed |" in shown
     assert (repository / "summary").read_text() == shown
     outputs = dict(line.split("=") for line in (repository / "output").read_text().splitlines())
-    assert json.loads(outputs["integration"]) == ["image"]
-    assert (outputs["image"], outputs["workflows"]) == ("true", "false")
+    assert json.loads(outputs["integration"]) == []
+    assert (outputs["candidate"], outputs["workflows"]) == ("true", "false")
 
 
 def test_a_commit_that_is_not_there_is_one_line(repository, capsys):

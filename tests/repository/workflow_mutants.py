@@ -251,8 +251,8 @@ MUTANTS: Final = {
         (
             "a check that is skipped for another reason than the change",
             PULL_REQUEST,
-            "    if: needs.affected.outputs.image == 'true'\n",
-            "    if: needs.affected.outputs.image == 'true' && github.actor != 'ann'\n",
+            "    if: needs.affected.outputs.candidate == 'true'\n",
+            "    if: needs.affected.outputs.candidate == 'true' && github.actor != 'ann'\n",
         ),
         (
             "a check that is skipped when another one fails",
