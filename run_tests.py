@@ -70,8 +70,9 @@ def main(arguments: list[str]) -> int:
     for task, name in TASKS.items():
         rooms = " and its rooms" if ROOMS[task] else ""
         parser.add_argument(f"--{task}", action="store_true", help=f"the tests of {name}{rooms}")
+    tiers = parser.add_mutually_exclusive_group()
     for tier in TIERS:
-        parser.add_argument(f"--{tier}", action="store_true", help=HELP[tier])
+        tiers.add_argument(f"--{tier}", action="store_true", help=HELP[tier])
     chosen, further = parser.parse_known_args(arguments)
     tasks = [task for task in TASKS if getattr(chosen, task)]
     part = [f"tests/{name}" for t in tasks for name in (f"{t}_{TASKS[t]}", *ROOMS[t])] + further

@@ -29,6 +29,7 @@ BOT = "github-actions[bot]"
 TOKEN = "stand-in-token"  # noqa: S105 (a stand-in)
 MOST_CHARACTERS = 65_536
 NOT_FOUND = (404, {"message": "Not Found"})
+NO_ISSUES = (410, {"message": "Issues are disabled for this repo"})
 
 Answer = tuple[int, Any]
 
@@ -51,7 +52,8 @@ class State:
 
     pulls: list[dict[str, Any]] = field(default_factory=list)
     comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
-    issues: list[dict[str, Any]] = field(default_factory=list)
+    # None where they are turned off, as in every new fork.
+    issues: list[dict[str, Any]] | None = field(default_factory=list)
     releases: list[dict[str, Any]] = field(default_factory=list)
     assets: dict[int, bytes] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
@@ -255,12 +257,16 @@ def _delete(state: State, _call: Call, number: int, **_: Any) -> Answer:
 
 @on("GET", "issues")
 def _issues(state: State, call: Call, **_: Any) -> Answer:
+    if state.issues is None:
+        return NO_ISSUES
     kind = call.query.get("state", "open")
     return 200, [one for one in state.issues if kind in {"all", one["state"]}]
 
 
 @on("POST", "issues")
 def _open_issue(state: State, call: Call, repository: str, **_: Any) -> Answer:
+    if state.issues is None:
+        return NO_ISSUES
     if refused := refuse_body(call):
         return refused
     return 201, state.issue(repository, **call.body)

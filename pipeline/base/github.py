@@ -1,6 +1,7 @@
 """GitHub's REST API, as far as comments, issues and releases need it."""
 
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -68,12 +69,14 @@ class GitHub:
         self._ask("DELETE", f"issues/comments/{comment.id}", expected=[404])
 
     def open_issues(self) -> Iterator[Issue]:
-        """Yield the open issues, oldest first."""
+        """Yield the open issues, oldest first; none where they are turned off, as in a fork."""
         return self._pages(_ISSUES, "issues", state="open", sort="created", direction="asc")
 
-    def create_issue(self, title: str, body: str) -> None:
-        """Open an issue."""
-        self._ask("POST", "issues", json={"title": title, "body": body})
+    def create_issue(self, title: str, body: str) -> bool:
+        """Open an issue, and say whether the repository has issues at all."""
+        content = {"title": title, "body": body}
+        answer = self._ask("POST", "issues", json=content, expected=[HTTPStatus.GONE])
+        return answer.status_code != HTTPStatus.GONE
 
     def edit_issue(self, issue: Issue, **content: str) -> None:
         """Give an issue another ``body`` or ``state``."""
@@ -122,7 +125,8 @@ class GitHub:
         number, more = 1, True
         while more:
             asked = query | {"per_page": str(PER_PAGE), "page": str(number)}
-            items = _read(kind, self._ask("GET", path, params=asked))
+            answer = self._ask("GET", path, params=asked, expected=[HTTPStatus.GONE])
+            items = [] if answer.status_code == HTTPStatus.GONE else _read(kind, answer)
             yield from items
             number, more = number + 1, len(items) == PER_PAGE
 

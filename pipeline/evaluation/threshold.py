@@ -15,7 +15,7 @@ def choose(predictions: pd.DataFrame, rule: ThresholdRule) -> float:
     if rule.rule == "fixed":
         return rule.value
     if rule.rule == "cost":
-        # Where both errors cost the same in expectation, of a calibrated probability (Elkan 2001).
+        # At this probability, if it is calibrated, both errors are as expensive (Elkan 2001).
         return 1 / (1 + rule.value)
     positives = predictions.loc[predictions["outcome"] == 1, "probability"]
     lowest = np.quantile(positives, 1 - rule.value, method="lower")

@@ -37,8 +37,8 @@ def prepare_command(
     """Resolve the champion once, and write the plan and the package into `release/`.
 
     Refuses a tag that is not SemVer, not on main, or released already, and any while an issue says
-    that the tests of main fail. A release that was
-    interrupted after its push is taken up again, with the model that was pushed.
+    that the tests of main fail. A release that was interrupted after its push is taken up again,
+    with the model that was pushed.
 
     Exit codes: 0 done; 1 something is wrong; 2 a setting or an option does not exist; 4 the
     registry of models does not answer.

@@ -27,7 +27,7 @@ EFFECTS: Final = {Suite.MAIN: "No release begins while this issue is open. ", Su
 def run(context: RunContext, tests: Suite, results: str) -> None:
     """Open the issue or edit it where one of the ``results`` of jobs is a failure, else close it.
 
-    A run that was cancelled shows neither.
+    A run that was cancelled shows neither. Where issues are turned off, as in a fork, it says so.
 
     Raises:
         SettingsError: outside of CI, a variable that names repository or token is missing.
@@ -40,9 +40,11 @@ def run(context: RunContext, tests: Suite, results: str) -> None:
         body = _body(tests, context.tree.commit, context.ci.url)
         if issue:
             github.edit_issue(issue, body=body)
+            done = "edited"
         else:
-            github.create_issue(TITLES[tests], body)
-        cli.fact("issue", f"{'edited' if issue else 'opened'}: {TITLES[tests].lower()}")
+            opened = github.create_issue(TITLES[tests], body)
+            done = "opened" if opened else "none, as this repository has its issues turned off"
+        cli.fact("issue", f"{done}: {TITLES[tests].lower()}")
     elif issue and ended == {"success"}:
         github.edit_issue(issue, state="closed")
         cli.fact("issue", f"closed: {issue.url}")

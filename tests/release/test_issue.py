@@ -87,6 +87,16 @@ def test_an_issue_of_somebody_else_is_left_alone(github, author):
     assert github.issues[1]["user"] == {"login": BOT}
 
 
+@pytest.mark.parametrize("results", ["failure", "success"])
+def test_a_fork_with_its_issues_turned_off_is_no_error(github, results, capsys):
+    """They are, in a new fork; what fails is red there all the same."""
+    github.issues = None
+
+    issue.run(RunContext.read(), Suite.MAIN, results)
+
+    assert ("turned off" in capsys.readouterr().out) is (results == "failure")
+
+
 def test_outside_of_ci_it_says_what_is_missing(github, monkeypatch):
     """In one line."""
     monkeypatch.delenv("GITHUB_TOKEN")

@@ -94,6 +94,16 @@ def test_no_release_begins_while_the_tests_of_main_fail(github, shelf):
     assert shelf.digests() == {}
 
 
+def test_a_fork_with_its_issues_turned_off_is_released(github, shelf):
+    """Nothing can hold it back there."""
+    github.issues = None
+
+    prepare.run(RunContext.read(), TAG)
+
+    assert plan().tag == TAG
+    assert shelf.digests() == {}
+
+
 def test_preparing_again_writes_the_same(github, shelf):
     """Byte for byte, and nothing is left of before."""
     prepare.run(RunContext.read(), TAG)

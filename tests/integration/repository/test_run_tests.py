@@ -97,6 +97,14 @@ def test_a_tier_is_a_folder(clone, option, further):
     assert collected(clone, "--nightly") == {f"{NIGHTLY}/repository/"}
 
 
+def test_one_tier_at_a_time(clone):
+    """Two would be one of them, without a word."""
+    done = run(clone, "--fast", "--nightly")
+
+    assert done.returncode == 2
+    assert "not allowed with argument --fast" in done.stderr
+
+
 def test_the_slowest_tests_are_named_at_the_end(clone):
     """With what was prepared for them."""
     (clone / "tests/repository/test_it.py").write_text(SLOW.replace("0.2", "0.6"))
