@@ -49,24 +49,32 @@ def _base(client: docker.DockerClient) -> str:
 
 @contextlib.contextmanager
 def left_as_it_was() -> Iterator[None]:
-    """Take away the containers and images that the story made; give back a tag that it took."""
-    client = docker.from_env()
-    try:
-        before = client.images.get(CANDIDATE)
-    except ImageNotFound:
-        before = None
-    try:
-        yield
-    finally:
-        for container in client.containers.list(all=True, filters=OURS):
-            container.remove(force=True, v=True)
-        for image in client.images.list(filters=OURS):
-            # Another's image may stand on it, or a tag of it was the last one.
-            with contextlib.suppress(APIError):
-                client.images.remove(image.id, force=True)
-        if before:
-            before.tag(CANDIDATE)
-        client.close()
+    """Take away the containers and images that the story made; give back a tag that it took.
+
+    An earlier story that was killed left its own: they go first.
+    """
+    with contextlib.closing(docker.from_env()) as client:
+        _clear(client)
+        try:
+            before = client.images.get(CANDIDATE)
+        except ImageNotFound:
+            before = None
+        try:
+            yield
+        finally:
+            _clear(client)
+            if before:
+                before.tag(CANDIDATE)
+
+
+def _clear(client: docker.DockerClient) -> None:
+    """Take away every container and image of a story."""
+    for container in client.containers.list(all=True, filters=OURS):
+        container.remove(force=True, v=True)
+    for image in client.images.list(filters=OURS):
+        # Another's image may stand on it, or a tag of it was the last one.
+        with contextlib.suppress(APIError):
+            client.images.remove(image.id, force=True)
 
 
 @contextlib.contextmanager
