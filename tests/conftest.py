@@ -36,7 +36,7 @@ QUICK = {
     "EVALUATION__REPEATS": "1",
     "ABLATION_REPEATS": "1",
     "EVALUATION__BOOTSTRAP_SAMPLES": "100",
-    "MODELS__RANDOM_FOREST__N_ESTIMATORS": "20",
+    "MODELS__RANDOM_FOREST__N_ESTIMATORS": "10",
     "MODELS__GRADIENT_BOOSTING__N_ESTIMATORS": "20",
     "WORKERS": "1",
     "SOURCE__WAIT_SECONDS": "0",
@@ -45,6 +45,9 @@ QUICK = {
 LONG = (
     "integration/team_server/test_server.py",
     "task3_experiment_tracking/test_challengers.py",
+    # These two prepare nothing for which the others would wait.
+    "registry/doctor/test_registry_doctor.py",
+    "registry/test_registry.py",
     "task3_experiment_tracking/test_experiment_tracking.py",
     "nightly/registry/test_registry_of_a_team.py",
     "integration/registry/test_registry_of_a_server.py",
@@ -63,8 +66,6 @@ LONG = (
     "nightly/faults/test_crashes.py",
     "nightly/faults/test_storage.py",
     "task4_model_packaging/test_model_packaging.py",
-    "registry/test_registry.py",
-    "registry/doctor/test_registry_doctor.py",
     "integration/repository/test_run_tests.py",
 )
 

@@ -19,7 +19,7 @@ from pipeline.evaluation.cross_validation import Watch
 from pipeline.evaluation.metrics import Ablation, Evaluation
 from pipeline.table import expectations
 from pipeline.table.engineered import engineered
-from pipeline.training import conversion, families, persistence
+from pipeline.training import families, persistence
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.trained_model import Parameters, TrainedModel
 
@@ -82,6 +82,9 @@ def fit(
 
 def describe(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> TrainedModel:
     """Return a fitted family with its files and everything the gate asks about it."""
+    # To import skl2onnx takes half a second, which the commands that only judge do not need.
+    from pipeline.training import conversion  # noqa: PLC0415
+
     return TrainedModel(
         pipeline=fitted.pipeline,
         skops=persistence.dump(fitted.pipeline),

@@ -4,6 +4,8 @@ skops writes the time and the memory addresses of the moment into its files, so 
 have different bytes. `dump` rewrites them: ids are numbered in the order they appear, times are
 fixed, nothing is compressed. The same training then gives the same bytes, and a sha256 identifies
 a model. (Dumping a model that was loaded may give other bytes: the original is the one to keep.)
+
+To import skops takes most of a second, so only the commands that read or write a model do.
 """
 
 import io
@@ -12,9 +14,7 @@ import warnings
 import zipfile
 from typing import Any, Final
 
-import skops.io
 from sklearn.pipeline import Pipeline
-from skops.io.exceptions import UntrustedTypesFoundException
 
 from pipeline.base.errors import ArtifactError
 from pipeline.training.blocks import BLOCKS
@@ -41,6 +41,8 @@ UNREADABLE: Final = (zipfile.BadZipFile, AttributeError, KeyError, TypeError, Va
 
 def dump(pipeline: Pipeline) -> bytes:
     """Return ``pipeline`` as a skops file that depends on nothing but the pipeline."""
+    import skops.io  # noqa: PLC0415
+
     with warnings.catch_warnings():
         # skops reads every attribute, also those that scikit-learn is about to drop.
         warnings.simplefilter("ignore", FutureWarning)
@@ -54,6 +56,9 @@ def load(content: bytes) -> Pipeline:
         ArtifactError: it is not a skops file, or names a type that is not in `TRUSTED_TYPES`.
 
     """
+    import skops.io  # noqa: PLC0415
+    from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415
+
     try:
         return skops.io.loads(content, trusted=list(TRUSTED_TYPES))
     except UntrustedTypesFoundException as error:

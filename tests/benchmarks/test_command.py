@@ -3,8 +3,6 @@
 import json
 import math
 import re
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 
 import benchmarks.__main__ as command
 from benchmarks.findings import BenchmarkError, Goal, Section, Table
-from tests.conftest import ROOT
+from tests import command_line
 
 
 def finding(name, speed, **more):
@@ -136,17 +134,7 @@ def test_a_missed_goal_is_shown_with_its_reason(measured, capsys):
 
 def test_help_shows_examples_and_a_misspelt_part_is_refused():
     """The parts are named by the error too."""
-
-    def run(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "benchmarks", *arguments],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    assert "python -m benchmarks --quick" in run("--help").stdout
-    refused = run("servng")
+    assert "python -m benchmarks --quick" in command_line.call("benchmarks", "--help").stdout
+    refused = command_line.call("benchmarks", "servng")
     assert refused.returncode == 2
     assert "'serving'" in refused.stderr

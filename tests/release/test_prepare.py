@@ -1,9 +1,6 @@
 """From a tag to a plan: what is refused, and what an interrupted release goes on with."""
 
 import json
-import os
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -14,8 +11,7 @@ from pipeline.base.errors import NoChampionError, PipelineError, ReleaseError, S
 from pipeline.model_packaging import ModelPackager
 from pipeline.release import announce, build, issue, mark, prepare, publish
 from pipeline.release.plan import Plan
-from tests import github_api
-from tests.conftest import ROOT
+from tests import command_line, github_api
 from tests.release.conftest import REPOSITORY, TAG, commit, git
 
 pytestmark = pytest.mark.usefixtures("place")
@@ -367,17 +363,10 @@ def test_a_package_of_another_model_stops_the_build(github, shelf, place):
     assert (github.changes, shelf.digests()) == (0, {})
 
 
-def test_the_command_ends_with_one_line(place, github, shelf):
+@pytest.mark.usefixtures("place")
+def test_the_command_ends_with_one_line(github, shelf):
     """As it is typed; the token is nowhere in it."""
-    command = [sys.executable, "-m", "pipeline.release", "prepare", "v1.2"]
-    done = subprocess.run(
-        command,
-        cwd=place,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = command_line.call("pipeline.release", "prepare", "v1.2")
 
     assert done.returncode == 1
     assert done.stderr == (

@@ -16,6 +16,7 @@ from pipeline.base import artifacts, config
 from pipeline.base.errors import ContractError, SourceError
 from pipeline.dataset import rules, tables
 from pipeline.table.contract import COHORTS, CONTRACT
+from tests import command_line
 from tests.conftest import ROOT
 
 ARCHIVE = "/heart+disease.zip"
@@ -45,13 +46,7 @@ def made(workspace):
 
 def command(*arguments, **environment):
     """Run the task as a person does."""
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.data_acquisition_eda", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return command_line.call("pipeline.data_acquisition_eda", *arguments, **environment)
 
 
 @pytest.fixture
@@ -82,7 +77,19 @@ def test_writes_the_same_bytes_in_another_process_time_zone_and_language(context
     """Clock, hash seed and locale are in none of the files."""
     data_acquisition_eda.run(context)
     first = made(workspace)
-    again = command(TZ="Asia/Tokyo", PYTHONHASHSEED="4", LC_ALL="C")
+    again = subprocess.run(
+        [sys.executable, "-m", "pipeline.data_acquisition_eda"],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "TZ": "Asia/Tokyo",
+            "PYTHONHASHSEED": "4",
+            "LC_ALL": "C",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert again.returncode == 0, again.stderr
     assert made(workspace) == first
 

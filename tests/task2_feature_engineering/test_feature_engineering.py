@@ -1,18 +1,13 @@
 """The whole task: what it reads, what it writes, and what it refuses."""
 
 import html
-import io
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-from contextlib import redirect_stdout
 
 import pytest
 
-from pipeline import data_acquisition_eda, feature_engineering
+from pipeline import feature_engineering
 from pipeline.base import artifacts, config, manifest
 from pipeline.base.context import RunContext
 from pipeline.base.errors import ArtifactError, ContractError, SettingsError
@@ -23,7 +18,7 @@ from pipeline.evaluation.metrics import Ablation
 from pipeline.table.contract import EXTERNAL
 from pipeline.training import conversion, trained_model, workspace
 from pipeline.training.families import FAMILY_TITLES
-from tests.conftest import QUICK, ROOT, lay_out
+from tests import command_line, prepared
 
 ENGINEERED = ("heart_rate_share", "age_bands", "missing_flags")
 PAGES = ["model-evaluation.html", "model-evaluation.md"]
@@ -34,30 +29,15 @@ every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
 @pytest.fixture(scope="module")
-def finished_run(tmp_path_factory):
-    """Return a folder in which tasks 1 and 2 have run, and what task 2 printed."""
-    folder, printed = tmp_path_factory.mktemp("finished"), io.StringIO()
-    lay_out(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for name, value in QUICK.items():
-            patch.setenv(config.PREFIX + name, value)
-        data_acquisition_eda.run(RunContext.read())
-        with redirect_stdout(printed):
-            feature_engineering.run(RunContext.read())
-    return folder, printed.getvalue()
-
-
-@pytest.fixture(scope="module")
-def finished(finished_run):
+def finished(tmp_path_factory):
     """Return a folder in which tasks 1 and 2 have run."""
-    return finished_run[0]
+    return prepared.trained(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")
-def printed(finished_run):
+def printed(tmp_path_factory):
     """Return what task 2 printed."""
-    return finished_run[1]
+    return prepared.printed(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")
@@ -364,22 +344,10 @@ def test_a_value_out_of_range_is_caught(processed):
         feature_engineering.run(RunContext.read())
 
 
-def command(*arguments, cwd):
-    """Run the task as a person does."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("COV", "HOME"))}
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.feature_engineering", *arguments],
-        cwd=cwd,
-        env={"PYTHONPATH": str(ROOT)} | kept,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_the_command_ends_in_one_line_when_task_1_has_not_run(workspace):
+@pytest.mark.usefixtures("workspace")
+def test_the_command_ends_in_one_line_when_task_1_has_not_run():
     """With exit code 1 and no traceback."""
-    done = command(cwd=workspace)
+    done = command_line.call("pipeline.feature_engineering")
 
     assert done.returncode == 1
     assert done.stderr == f"error: data/processed/ is missing or unfinished: {COMMAND}\n"

@@ -57,7 +57,7 @@ def registered(tmp_path_factory):
 
 @pytest.fixture
 def clone(trained, tmp_path, monkeypatch):
-    """Return a copy of the trained clone as the current folder, with an empty embedded registry."""
+    """Return a copy of the trained clone as the current folder, with a registry of its own."""
     folder = shutil.copytree(trained, tmp_path / "clone")
     be_in(folder, monkeypatch)
     return folder

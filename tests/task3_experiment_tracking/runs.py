@@ -2,9 +2,6 @@
 
 import contextlib
 import io
-import os
-import subprocess
-import sys
 from typing import NamedTuple
 
 from pipeline import experiment_tracking
@@ -13,7 +10,7 @@ from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
 from pipeline.registry.client import Registry
 from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION
 from pipeline.registry.version import Version
-from tests.conftest import ROOT
+from tests import command_line
 from tests.registries import counts
 
 NAMES = [registered_name(family) for family in FAMILIES]
@@ -46,13 +43,7 @@ def run(uri, **options):
 
 def command(*arguments, **environment):
     """Run the task as a person does."""
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.experiment_tracking", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return command_line.call("pipeline.experiment_tracking", *arguments, **environment)
 
 
 def versions(each, served=1):

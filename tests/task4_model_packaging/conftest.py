@@ -4,13 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from pipeline import data_acquisition_eda, experiment_tracking, feature_engineering
+from pipeline import experiment_tracking
 from pipeline.base import artifacts, config
 from pipeline.base.context import RunContext
 from pipeline.base.names import FAMILIES, SERVED, registered_name
@@ -18,9 +17,9 @@ from pipeline.model_packaging import ModelPackager
 from pipeline.table import parsing
 from pipeline.table.contract import FEATURES
 from pipeline.training import trained_model
-from tests.conftest import QUICK, ROOT, lay_out
+from tests import prepared
+from tests.conftest import ROOT, lay_out
 
-QUICKER = {**QUICK, "EVALUATION__FOLDS": "3"}
 # Every file of a package, as the guide lists them.
 TREE = (
     "MODEL_CARD.md",
@@ -55,26 +54,14 @@ TREE = (
 PACKAGED = (SERVED, *map(registered_name, FAMILIES))
 
 
-def context_for(patch, folder, tracking_uri):
-    """Make ``folder`` the current one, with quick settings and a registry; return its context."""
-    patch.chdir(folder)
-    for name, value in QUICKER.items():
-        patch.setenv(config.PREFIX + name, value)
-    patch.setenv(config.TRACKING_URI, tracking_uri)
-    return RunContext.read()
-
-
 @pytest.fixture(scope="session")
 def factory(tmp_path_factory):
     """Return a folder in which tasks 1 to 3 ran, then task 4 for the champion and each family."""
-    folder = tmp_path_factory.mktemp("factory")
-    lay_out(folder)
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        # MLflow warns about how it uses pandas, pydantic and SQLAlchemy.
-        warnings.simplefilter("ignore")
-        context = context_for(patch, folder, f"sqlite:///{folder}/mlflow.db")
-        data_acquisition_eda.run(context)
-        feature_engineering.run(context)
+    trained = prepared.trained(tmp_path_factory.getbasetemp())
+    folder = shutil.copytree(trained, tmp_path_factory.mktemp("factory") / "clone")
+    with pytest.MonkeyPatch.context() as patch:
+        prepared.be_in(folder, patch)
+        context = RunContext.read()
         experiment_tracking.run(context)
         packager = ModelPackager(context.settings)
         for model_name in PACKAGED:
@@ -92,7 +79,8 @@ def tracking_uri(factory):
 def place(tmp_path, monkeypatch, tracking_uri):
     """Return an empty clone as the current folder, whose registry is the factory's."""
     lay_out(tmp_path)
-    context_for(monkeypatch, tmp_path, tracking_uri)
+    prepared.be_in(tmp_path, monkeypatch)
+    monkeypatch.setenv(config.TRACKING_URI, tracking_uri)
     return tmp_path
 
 

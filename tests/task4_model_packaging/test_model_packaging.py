@@ -15,10 +15,11 @@ from pipeline.base.errors import ConversionError, NoChampionError, RegistryError
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.model_packaging import ModelPackager
 from pipeline.packaging.packager import PROMOTION_TAGS
+from tests import command_line
 from tests.conftest import ROOT
 from tests.task4_model_packaging.conftest import PACKAGED, TREE, only_line
 
-TASK = ("-m", "pipeline.model_packaging")
+TASK = "pipeline.model_packaging"
 ONE_LINER = (
     "from pipeline.model_packaging import ModelPackager; "
     "print(ModelPackager().get_champion_model_info())"
@@ -89,9 +90,9 @@ def test_the_one_liner_of_the_readme_prints_the_champion(command):
     assert "'roc_auc': 0." in done.stdout
 
 
-def test_no_champion_is_one_line_that_says_what_to_run(command, empty_uri, place):
+def test_no_champion_is_one_line_that_says_what_to_run(empty_uri, place):
     """And exit code 1; nothing is written."""
-    done = command(*TASK, MLFLOW_TRACKING_URI=empty_uri)
+    done = command_line.call(TASK, MLFLOW_TRACKING_URI=empty_uri)
 
     assert "run `python -m pipeline.experiment_tracking` first" in only_line(done)
     assert not (place / "packages").exists()
@@ -214,12 +215,12 @@ def test_packages_are_the_same_in_another_process_folder_zone_mask_and_language(
     assert here.keys() == there.keys()
 
 
-def test_a_named_version_gets_a_folder_of_its_own(command, packager, place):
+def test_a_named_version_gets_a_folder_of_its_own(packager, place):
     """The champion's package stays as it was."""
     packager.create_package()
     before = written(place)
 
-    done = command(*TASK, "--model", "heart_disease_svm", "--version", "1")
+    done = command_line.call(TASK, "--model", "heart_disease_svm", "--version", "1")
 
     assert done.returncode == 0, done.stderr
     after = written(place)

@@ -14,11 +14,12 @@ from pipeline.base import artifacts, manifest
 from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import PackageError
 from pipeline.packaging import package
+from tests import command_line
 from tests.task4_model_packaging.conftest import TREE, only_line
 
 SEALED = tuple(name for name in TREE if name != "manifest.json")
 FOLDERS = tuple(sorted({str(Path(name).parent) for name in TREE}))
-VALIDATE = ("-m", "pipeline.model_packaging", "--validate")
+VALIDATE = ("pipeline.model_packaging", "--validate")
 
 
 def refusal(packager, folder):
@@ -242,10 +243,10 @@ def test_the_command_validates_a_package_without_a_registry(copied, place, monke
     assert artifacts.files_below(place) == before
 
 
-def test_the_command_names_what_is_wrong_and_ends_with_exit_code_1(command, copied):
+def test_the_command_names_what_is_wrong_and_ends_with_exit_code_1(copied):
     """In one line."""
     (copied / "MODEL_CARD.md").write_text("better")
 
-    done = command(*VALIDATE, "copied")
+    done = command_line.call(*VALIDATE, "copied")
 
     assert only_line(done) == "error: copied: MODEL_CARD.md has changed\n"

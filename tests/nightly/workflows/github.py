@@ -24,8 +24,8 @@ import yaml
 
 import environment
 from tests import github_api, osv_api
+from tests.conftest import QUICK
 from tests.nightly.workflows.translation import translate
-from tests.prepared import QUICKER
 
 ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
@@ -151,7 +151,7 @@ class GitHub:
         """Make the empty repository."""
         self.folder, self.api, self.variables, self.watch = folder, api, variables, watch
         # Of the repository, where its own would take long.
-        self.settings = QUICKER
+        self.settings = QUICK
         self.doubles, self.remote = folder / "doubles", folder / "remote.git"
         self.runs: list[Run] = []
         self.doubles.mkdir()

@@ -1,8 +1,5 @@
 """The doctor finds damage that was done by hand, repairs it, and then finds nothing."""
 
-import os
-import subprocess
-import sys
 import uuid
 
 import pytest
@@ -14,7 +11,7 @@ from pipeline.registry import doctor, provenance
 from pipeline.registry.care import RegistryCare
 from pipeline.registry.diagnosis import Finding
 from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION
-from tests.conftest import ROOT
+from tests import command_line
 from tests.registries import submission
 from tests.registry.doctor.conftest import NAME, SERVED
 
@@ -286,13 +283,7 @@ def test_what_may_be_under_way_is_left_alone(world):
 
 def command(uri, *arguments):
     """Ask the doctor as a person does."""
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.registry", "doctor", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": uri, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return command_line.call("pipeline.registry", "doctor", *arguments, MLFLOW_TRACKING_URI=uri)
 
 
 def test_a_person_asks_it_by_its_name(world):

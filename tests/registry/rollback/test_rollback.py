@@ -1,8 +1,5 @@
 """Putting an earlier champion back, on a real registry."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -15,7 +12,8 @@ from pipeline.registry import rollback
 from pipeline.registry.client import Registry
 from pipeline.registry.history import PREVIOUS_CHAMPION, Promotion
 from pipeline.registry.publishing import Submission
-from tests.conftest import ROOT, lay_out
+from tests import command_line
+from tests.conftest import lay_out
 
 SERVED = "heart_disease"
 OLD, NEW, REFUSED, INCOMPLETE, SWAPPED = 1, 2, 3, 4, 5
@@ -227,17 +225,10 @@ def test_without_a_previous_champion_there_is_nothing_to_go_back_to(tmp_path, mo
         rollback.run(context, "try")
 
 
-def test_a_reason_is_required(tmp_path):
+def test_a_reason_is_required(workspace):
     """The audit trail is not optional."""
-    lay_out(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.registry", "rollback"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = command_line.call("pipeline.registry", "rollback")
+
     assert done.returncode == 2
     assert "a rollback needs a reason" in done.stderr
-    assert not (tmp_path / "mlflow.db").exists()
+    assert not (workspace / "mlflow.db").exists()

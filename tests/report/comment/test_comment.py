@@ -1,9 +1,5 @@
 """The comment on a pull request: which one, how often, and by whom."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from pipeline.base.config import CiRun
@@ -14,8 +10,7 @@ from pipeline.report import posting
 from pipeline.report.comment import AUTHOR, MARKER, choose, ours
 from pipeline.report.report_record import FILE, record
 from pipeline.report.rows import markdown
-from tests import github_api
-from tests.conftest import ROOT
+from tests import command_line, github_api
 from tests.gate.gate_cases import FIT, between, won_but
 from tests.report.comment.conftest import NUMBER, REPOSITORY, RUN, SHA
 from tests.report.comparison.conftest import report_of
@@ -244,15 +239,8 @@ def test_the_comment_names_the_commit_and_leads_to_the_run(github, folder):
 
 
 def asked(folder, *options, **variables):
-    """Run the command in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.report", "comment", str(folder), *options],
-        cwd=ROOT,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Run the command."""
+    return command_line.call("pipeline.report", "comment", str(folder), *options, **variables)
 
 
 def test_the_command_takes_everything_but_the_folder_from_the_environment(github, folder):

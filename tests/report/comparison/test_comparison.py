@@ -1,8 +1,5 @@
 """The whole command: what it trains, reads, writes, prints, and what it leaves alone."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,9 +10,9 @@ from pipeline.base.context import RunContext
 from pipeline.base.errors import ArtifactError, NotPromotedError
 from pipeline.base.names import SERVED
 from pipeline.registry import mlflow_calls
-from pipeline.registry.client import CHAMPION, Registry
+from pipeline.registry.client import CHAMPION, Registry, connect
 from pipeline.report import comparison, report_record, rows
-from tests.conftest import ROOT
+from tests import command_line
 from tests.registries import counts
 
 MARKDOWN = Path("reports/model-report.md")
@@ -159,10 +156,10 @@ def test_a_registry_is_made_once_its_file_holds_something(tmp_path, uri, made):
     assert sorted(tmp_path.iterdir()) == files
 
 
-def test_an_empty_registry_has_no_champion(clone, registered, monkeypatch):
-    """The one of a clone in which task 3 never ran."""
-    empty = registered.parent / "trained" / "mlflow.db"
-    monkeypatch.setenv(config.TRACKING_URI, f"sqlite:///{empty}")
+def test_an_empty_registry_has_no_champion(clone, monkeypatch):
+    """One that was made, and in which task 3 never ran."""
+    monkeypatch.setenv(config.TRACKING_URI, f"sqlite:///{clone}/empty.db")
+    connect(config.load().registry)
     comparison.run(RunContext.read())
 
     assert "none, because no version holds heart_disease@champion." in text()
@@ -279,16 +276,10 @@ def test_without_data_the_command_says_what_to_run(clone):
         comparison.run(RunContext.read())
 
 
-def test_the_command_line_ends_with_three(clone):
+@pytest.mark.usefixtures("clone")
+def test_the_command_line_ends_with_three():
     """When a promotion was required; the error is one line, and the last one."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.report", "--require-promotion"],
-        cwd=clone,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = command_line.call("pipeline.report", "--require-promotion")
 
     assert done.returncode == 3
     assert "report        reports/model-report.html" in done.stdout
