@@ -22,7 +22,7 @@ WHY_OUTSIDE: Final = (
 )
 WHY_SCORING: Final = (
     "in a large part scikit-learn's costs for each call weigh nothing, and both sides walk the "
-    "same 200 trees of a forest in compiled code; the gain is in small parts"
+    "same trees of a forest in compiled code; the gain is in small parts"
 )
 WHY_MEMORY: Final = "a part's rows, answers and working memory do not depend on the file"
 
