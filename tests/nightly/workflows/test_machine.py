@@ -45,7 +45,7 @@ def engine(monkeypatch):
 def build(client, labels):
     """Build an image of nothing with the name of a candidate, and return its identity."""
     content = io.BytesIO(b"FROM scratch\nLABEL of=test")
-    made, _ = client.images.build(fileobj=content, tag=machine.CANDIDATE, labels=labels)
+    made, _ = client.images.build(fileobj=content, tag=machine.CANDIDATE, labels=labels, rm=True)
     return made.id
 
 
