@@ -118,6 +118,13 @@ def test_a_task_before_the_registry_does_not_wait_for_mlflow(tmp_path, task):
     assert "mlflow" not in after_importing(tmp_path, f"pipeline.{task}")["modules"]
 
 
+def test_the_registry_s_commands_do_not_wait_for_the_formats_of_models(tmp_path):
+    """Each takes most of a second, and none of these commands reads or writes a model."""
+    commands = [f"pipeline.registry.{name}" for name in ("doctor", "history", "rollback")]
+
+    assert {"skops", "skl2onnx"}.isdisjoint(after_importing(tmp_path, *commands)["modules"])
+
+
 def test_the_bento_carries_what_the_service_imports_and_nothing_else(tmp_path):
     """A module that is missing would stop the image when it starts."""
     patterns = yaml.safe_load((ROOT / "bentofile.yaml").read_text())["include"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers import client_of_engine
+from tests.containers import client_of_engine, remove_images
 from tests.nightly.workflows import machine
 
 
@@ -36,10 +36,7 @@ def engine(monkeypatch):
     monkeypatch.setattr(machine, "OURS", {"label": f"story={name}"})
     with client_of_engine() as client:
         yield client
-        with machine.left_as_it_was():
-            pass
-        if client.images.list(name):
-            client.images.remove(name, force=True)
+        remove_images(client, name)
 
 
 def build(client, labels):
