@@ -49,6 +49,7 @@ LONG = (
     "registry/doctor/test_registry_doctor.py",
     "registry/test_registry.py",
     "task3_experiment_tracking/test_experiment_tracking.py",
+    "task3_experiment_tracking/test_in_a_clone.py",
     "nightly/registry/test_registry_of_a_team.py",
     "integration/registry/test_registry_of_a_server.py",
     "nightly/benchmarks/test_quick.py",

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -44,6 +46,33 @@ class Store(NamedTuple):
         model_id = version.source.removeprefix("models:/")
         (found,) = self.folder.rglob(f"{model_id}/artifacts")
         return found
+
+
+class Snapshot:
+    """An embedded registry as it was once, to be put back for each test that changes it.
+
+    To make one takes MLflow seconds, to put it back takes none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Remember what stands in the folder of a registry, which nobody uses now."""
+        self.folder = folder
+        self.uri = f"sqlite:///{folder}/mlflow.db"
+        self._kept = shutil.copytree(folder, folder.with_suffix(".kept"))
+
+    def put_back(self):
+        """Make the folder hold that again, and nothing else; MLflow may keep its database open."""
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+        without_database = shutil.ignore_patterns("mlflow.db*")
+        shutil.copytree(self._kept, self.folder, ignore=without_database, dirs_exist_ok=True)
+        with (
+            contextlib.closing(sqlite3.connect(self._kept / "mlflow.db")) as kept,
+            contextlib.closing(sqlite3.connect(self.folder / "mlflow.db")) as used,
+        ):
+            kept.backup(used)
+        return Store(self.uri, self.folder)
 
 
 def empty(uri):

@@ -5,7 +5,7 @@ import pytest
 from pipeline.base import config
 from pipeline.registry.client import Registry
 from tests import prepared
-from tests.registries import EXPERIMENT, Store, empty
+from tests.registries import EXPERIMENT, Snapshot
 
 
 @pytest.fixture(scope="session")
@@ -16,18 +16,20 @@ def registered(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory):
-    """Return the folder of an embedded registry. To make one takes MLflow seconds: it is shared."""
-    return tmp_path_factory.mktemp("embedded")
+    """Return an empty embedded registry."""
+    folder = tmp_path_factory.mktemp("embedded")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        Registry(f"sqlite:///{folder}/mlflow.db", EXPERIMENT)
+    return Snapshot(folder)
 
 
 @pytest.fixture
 def store(embedded, monkeypatch):
     """Return an empty registry, and where its files are."""
-    uri = f"sqlite:///{embedded}/mlflow.db"
-    monkeypatch.chdir(embedded)
-    monkeypatch.setenv(config.TRACKING_URI, uri)
-    empty(uri)
-    return Store(uri, embedded)
+    monkeypatch.chdir(embedded.folder)
+    monkeypatch.setenv(config.TRACKING_URI, embedded.uri)
+    return embedded.put_back()
 
 
 @pytest.fixture

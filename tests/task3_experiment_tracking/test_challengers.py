@@ -1,27 +1,18 @@
-"""Better and worse challengers, interrupted runs, and what the task refuses to register."""
+"""Better and worse challengers, and interrupted runs."""
 
-import json
 import os
 import shutil
-import socket
-import subprocess
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from pipeline import experiment_tracking
 from pipeline.base import artifacts, config
-from pipeline.base.context import RunContext
-from pipeline.base.encoding import json_bytes
-from pipeline.base.errors import ArtifactError, RegistryError
+from pipeline.base.errors import RegistryError
 from pipeline.base.names import SERVED
-from pipeline.dataset.tables import read_table, table_bytes
 from pipeline.registry.client import Registry
 from pipeline.registry.history import CHAMPION
 from tests.prepared import be_in
-from tests.registries import counts
-from tests.task3_experiment_tracking.runs import NAMES, Moment, command, made, run, versions
+from tests.task3_experiment_tracking.runs import NAMES, Moment, made, run, versions
 
 # So low that a single tree may serve.
 LOW = {
@@ -151,195 +142,3 @@ def registered_weakly(clone):
     run(uri, once_per="job")
     assert clone.is_dir()
     return uri
-
-
-# --- what it refuses to register
-
-
-def other_data(folder, monkeypatch):
-    """Make one patient a year older."""
-    del monkeypatch
-    files = artifacts.read_folder(folder / artifacts.PROCESSED, "data_acquisition_eda")
-    table = read_table(files["training.parquet"])
-    table.loc[0, "age"] += 1
-    older = {**files, "training.parquet": table_bytes(table)}
-    artifacts.write_folder(folder / artifacts.PROCESSED, older)
-
-
-def other_parameters(folder, monkeypatch):
-    """Ask for other hyperparameters than the models were trained with."""
-    del folder
-    monkeypatch.setenv(config.PREFIX + "MODELS__SVM__C", "7")
-
-
-def other_exam(folder, monkeypatch):
-    """Ask for other folds than the models were examined on."""
-    del folder
-    monkeypatch.setenv(config.PREFIX + "EVALUATION__SEED", "7")
-
-
-def no_models(folder, monkeypatch):
-    """Take the models away."""
-    del monkeypatch
-    shutil.rmtree(folder / artifacts.MODELS)
-
-
-def no_figures(folder, monkeypatch):
-    """Take the figures of the models away."""
-    del monkeypatch
-    shutil.rmtree(folder / artifacts.MODEL_FIGURES)
-
-
-def no_data(folder, monkeypatch):
-    """Take the tables away."""
-    del monkeypatch
-    shutil.rmtree(folder / artifacts.PROCESSED)
-
-
-def changed_model(folder, monkeypatch):
-    """Flip one bit of a model."""
-    del monkeypatch
-    file = folder / artifacts.MODELS / "svm/model.skops"
-    content = bytearray(file.read_bytes())
-    content[1000] ^= 1
-    file.write_bytes(content)
-
-
-@pytest.mark.parametrize(
-    ("change", "explanation"),
-    [
-        (other_data, "models/random_forest is stale: data_digest changed since it was trained"),
-        (other_exam, "models/random_forest is stale: exam changed since it was trained; run `py"),
-        (other_parameters, "models/svm is stale: recipe_digest, hyperparameters changed since"),
-        (no_models, "models/ is missing or unfinished: run `python -m pipeline.feature_engineer"),
-        (changed_model, "models/: svm/model.skops has changed: run `python -m pipeline.feature_e"),
-        (no_figures, "figures/models/ is missing or unfinished: run `python -m pipeline.feature"),
-        (no_data, "data/processed/ is missing or unfinished: run `python -m pipeline.data_acq"),
-    ],
-    ids=lambda value: getattr(value, "__name__", "explained"),
-)
-def test_models_that_do_not_fit_the_clone_are_not_registered(
-    clone, monkeypatch, change, explanation
-):
-    """The line says what to run, and the registry stays as it is."""
-    change(clone, monkeypatch)
-    with pytest.raises(ArtifactError) as refused:
-        experiment_tracking.run(RunContext.read())
-
-    assert str(refused.value).startswith(explanation)
-    assert counts(os.environ[config.TRACKING_URI]) == {"runs": 0, "models": 0}
-
-
-# --- where it runs
-
-
-@pytest.fixture
-def committed(clone):
-    """Make the clone a git repository and return its commit."""
-    (clone / ".gitignore").write_text("*\n!config.yaml\n")
-    for line in (
-        "git init --quiet",
-        "git -c user.name=Ann -c user.email=ann@example.org add config.yaml",
-        "git -c user.name=Ann -c user.email=ann@example.org commit --quiet --message=first",
-    ):
-        subprocess.run(line.split(), check=True)
-    done = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def test_ci_and_git_stand_at_every_version(committed, monkeypatch):
-    """The commit, the page of the run, and who started it."""
-    for name, value in {
-        "SERVER_URL": "https://github.com",
-        "REPOSITORY": "ann/heart",
-        "RUN_ID": "42",
-        "ACTOR": "ann",
-    }.items():
-        monkeypatch.setenv(f"GITHUB_{name}", value)
-    tags = run(os.environ[config.TRACKING_URI]).champion.tags
-
-    assert (tags["git_commit"], tags["git_modified"]) == (committed, "false")
-    assert tags["ci_url"] == "https://github.com/ann/heart/actions/runs/42"
-    assert tags["promoted_by"] == "ann"
-
-
-def test_one_family_that_changed_gets_the_only_new_version(clone):
-    """The others are left as they are."""
-    uri = os.environ[config.TRACKING_URI]
-    run(uri)
-    files = artifacts.read_folder(artifacts.MODELS, made_by="feature_engineering")
-    metrics = json.loads(files["svm/metrics.json"])
-    metrics["threshold"] = 0.25
-    files["svm/metrics.json"] = json_bytes(metrics)
-    artifacts.write_folder(clone / "models", files)
-
-    found = run(uri, reuse=True)
-
-    assert made(found) == versions(1) | {"heart_disease_svm": 2}
-
-
-def test_the_key_of_a_commit_names_the_commit_and_the_data(committed):
-    """A job that is run again finds the versions of the first."""
-    for _ in range(2):
-        assert command("--once-per-commit").returncode == 0
-
-    registry = Registry(os.environ[config.TRACKING_URI], "heart-disease")
-    (version,) = registry.versions("heart_disease_svm")
-
-    assert version.tags["key"].startswith(f"{committed}-")
-    assert version.tags["data_digest"].startswith(version.tags["key"].partition("-")[2])
-
-
-def test_the_key_of_a_commit_that_does_not_hold_everything_is_refused(committed):
-    """The versions would not be what the commit trains."""
-    settings = Path("config.yaml")
-    settings.write_text(settings.read_text() + "\n")
-
-    done = command("--once-per-commit")
-
-    assert committed
-    assert done.returncode == 1
-    assert "commit your changes" in done.stderr
-
-
-def test_two_keys_are_one_too_many(clone):
-    """The command cannot know which was meant."""
-    assert clone.is_dir()
-
-    assert command("--once-per-commit", "--once-per", "x").returncode == 2
-
-
-def test_ci_shows_the_verdict_on_the_page_of_its_run(clone, tmp_path):
-    """As Markdown, after what other steps have written there."""
-    page = tmp_path / "summary.md"
-    page.write_text("before\n")
-
-    assert command("--dry-run", GITHUB_STEP_SUMMARY=str(page)).returncode == 0
-
-    text = page.read_text()
-    assert text.startswith("before\n## Training: promote")
-    assert "| Random forest | none |" in text
-    assert clone.is_dir()
-
-
-def test_a_person_runs_it_by_its_name(clone):
-    """The command decides, prints, and ends with 0; a rehearsal leaves no version."""
-    done = command("--dry-run")
-
-    assert done.returncode == 0, done.stderr
-    assert "verdict       promote: " in done.stdout
-    assert done.stdout.endswith("dry run: nothing was registered and no alias moved\n")
-    assert counts(f"sqlite:///{clone}/mlflow.db")["models"] == 0
-
-
-def test_a_server_that_is_down_is_one_line_and_exit_code_4(clone):
-    """Nothing of the models is lost: run it again when the server is up."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    done = command(MLFLOW_TRACKING_URI=f"http://127.0.0.1:{port}")
-
-    assert done.returncode == 4
-    assert done.stderr.splitlines()[-1].startswith("error: the registry at http://127.0.0.1:")
-    assert "Traceback" not in done.stderr
-    assert clone.is_dir()

@@ -123,9 +123,13 @@ def test_a_path_goes_to_pytest(clone):
     assert collected(clone, "tests/repository") == {"tests/repository/"}
 
 
-def test_a_task_alone_does_not_fail_on_the_coverage_floor(clone):
-    """The floor is a promise about the whole suite."""
-    assert run(clone, "--task1").returncode == 0
+@pytest.mark.parametrize("part", ["--task1", "--fast"])
+def test_a_part_measures_no_coverage(clone, part):
+    """The floor is a promise about the whole suite, and a person waits for a part."""
+    done = run(clone, part)
+
+    assert done.returncode == 0
+    assert "coverage" not in done.stdout
 
 
 def test_the_whole_suite_fails_below_the_coverage_floor(clone):
