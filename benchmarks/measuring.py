@@ -20,7 +20,7 @@ import psutil
 
 from benchmarks import ending
 from benchmarks.findings import BenchmarkError
-from pipeline.base import git, git_settings
+from pipeline.base import config, git, git_settings
 
 MEGABYTE: Final = 1_000_000
 PAUSE_SECONDS: Final = 0.2
@@ -128,7 +128,7 @@ def copy_of_work_tree(below: Path) -> Path:
 def machine() -> dict[str, str]:
     """Return what is to be known about where, when and with what was measured."""
     memory = psutil.virtual_memory().total / MEGABYTE / 1000
-    tree = git.work_tree(Path.cwd())
+    tree = git.work_tree(Path.cwd(), config.FILE)
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": tree.commit + (", modified" if tree.modified else ""),

@@ -100,6 +100,8 @@ def _refuse_stale(models: Models, plan: TrainingPlan, data: Data) -> None:
 
 def _key_of_commit(tree: WorkTree) -> str:
     """Return the key that every run of this commit and its data has in common."""
+    if tree.problem:
+        raise RegistryError(f"--once-per-commit needs a commit: {tree.problem}")
     if tree.modified or tree.commit == "unknown":
         raise RegistryError(
             "--once-per-commit needs a commit that holds everything: commit your changes, or give "

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pipeline.base import config, git
+from pipeline.base import cli, config, git
 from pipeline.base.config import CiRun, Settings
 from pipeline.base.git import WorkTree
 
@@ -20,11 +20,14 @@ class RunContext:
 
     @classmethod
     def read(cls) -> Self:
-        """Read the environment and the current folder.
+        """Read the environment and the current folder; say so where git does not know it.
 
         Raises:
             SettingsError: no ``config.yaml`` here, or a key or value that no setting accepts.
 
         """
         folder = Path.cwd()
-        return cls(config.load(), CiRun(), folder, git.work_tree(folder))
+        settings, tree = config.load(), git.work_tree(folder, config.FILE)
+        if tree.problem:
+            cli.say(f"warning: no commit is recorded: {tree.problem}")
+        return cls(settings, CiRun(), folder, tree)

@@ -13,13 +13,15 @@ from pipeline.base.records import Record
 class WorkTree(Record):
     """The commit that is checked out, or ``unknown``, and whether files differ from it.
 
-    ``origin`` is the address it was cloned from, as it may be shown, or empty.
+    ``origin`` is the address it was cloned from, as it may be shown, or empty. ``problem`` says why
+    nothing is known of a folder that lies in a repository; an unpacked archive has none.
     """
 
-    commit: str
-    modified: bool
-    user: str
-    origin: str
+    commit: str = "unknown"
+    modified: bool = False
+    user: str = "unknown"
+    origin: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,37 @@ class Remote:
         return addresses.shown(dict(self.settings)["remote.origin.url"])
 
 
-def work_tree(folder: Path) -> WorkTree:
-    """Describe the work tree at ``folder``; a folder without git is not an error."""
-    commit = _git(folder, "rev-parse", "HEAD")
+def work_tree(folder: Path, holding: Path) -> WorkTree:
+    """Describe the work tree at ``folder``, whose commit holds the file ``holding`` there.
+
+    A folder that lies in no repository is no error.
+    """
+    user = _git(folder, "config", "user.name") or "unknown"
+    if problem := _problem(folder, holding):
+        return WorkTree(user=user, problem=problem)
     return WorkTree(
-        commit=commit or "unknown",
+        commit=_git(folder, "rev-parse", "--verify", "HEAD") or "unknown",
         modified=bool(_git(folder, "status", "--porcelain", "--untracked-files=no")),
-        user=_git(folder, "config", "user.name") or "unknown",
+        user=user,
         origin=addresses.shown(_git(folder, "config", "remote.origin.url")),
     )
+
+
+def _problem(folder: Path, holding: Path) -> str:
+    """Say why git does not know the folder, although it lies in a repository; or nothing."""
+    inside = next((each for each in (folder, *folder.parents) if (each / ".git").exists()), None)
+    if inside is None:
+        return ""
+    try:
+        _said(folder, "rev-parse", "--git-dir")
+    except OSError as error:
+        return f"git cannot be started: {error.strerror}"
+    except subprocess.CalledProcessError as error:
+        return " ".join(f"git says of {inside}: {error.stderr}".split())
+    commit = _git(folder, "rev-parse", "--verify", "HEAD")
+    if commit and not _git(folder, "ls-tree", "HEAD", str(holding)):
+        return f"the commit {commit[:12]} of {inside} does not hold {folder / holding}"
+    return ""
 
 
 def remote(folder: Path) -> Remote | None:
@@ -74,16 +98,21 @@ def contains(folder: Path, reference: str, commit: str) -> bool:
 
 
 def _git(folder: Path, *arguments: str) -> str:
+    """Return what git says, or nothing where it refuses."""
     try:
-        done = subprocess.run(  # noqa: S603 (fixed arguments, no shell)
-            ["git", *arguments],  # noqa: S607 (the user's own git)
-            cwd=folder,
-            env=git_settings.reading(os.environ),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=True,
-        )
+        return _said(folder, *arguments)
     except (OSError, subprocess.CalledProcessError):
         return ""
+
+
+def _said(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(  # noqa: S603 (fixed arguments, no shell)
+        ["git", *arguments],  # noqa: S607 (the user's own git)
+        cwd=folder,
+        env=git_settings.reading(os.environ),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=True,
+    )
     return done.stdout.strip()

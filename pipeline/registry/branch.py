@@ -73,9 +73,11 @@ def of_clone(context: RunContext) -> GitBranch:
     """Return the branch of the remote that this clone was made from.
 
     Raises:
-        RegistryError: there is no such remote.
+        RegistryError: there is no such remote, or the clone is not the one of these files.
 
     """
+    if context.tree.problem:
+        raise RegistryError(f"this folder has no remote: {context.tree.problem}")
     if (remote := git.remote(context.folder)) is None:
         raise RegistryError(
             "this clone has no remote named origin, whose branch could hold the registry: add one, "

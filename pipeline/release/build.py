@@ -51,6 +51,8 @@ def run(
 
 
 def _check_tree(plan: Plan, tree: WorkTree) -> None:
+    if tree.problem:
+        raise ReleaseError(f"{plan.tag} cannot be compared with the work tree: {tree.problem}")
     if tree.commit != plan.revision or tree.modified:
         raise ReleaseError(f"the work tree is not {plan.tag} any more: prepare the release again")
 

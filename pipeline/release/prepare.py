@@ -64,6 +64,8 @@ def run(context: RunContext, tag: str) -> None:
 def _tagged(context: RunContext, tag: str) -> str:
     """Return the commit of a tag, which is checked out, unchanged, and on main."""
     here, tree = context.folder, context.tree
+    if tree.problem:
+        raise ReleaseError(f"{tag} cannot be compared with the work tree: {tree.problem}")
     revision = git.commit_of(here, f"refs/tags/{tag}")
     if not revision:
         raise ReleaseError(f"this clone has no tag {tag}: `git fetch --tags`, or make it")

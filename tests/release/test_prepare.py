@@ -176,6 +176,16 @@ def test_a_changed_work_tree_is_refused(place, github):
     assert github.calls == []
 
 
+def test_a_tag_without_these_files_is_refused(place, github):
+    """The folder lies in a repository, but is none of its own."""
+    git(place, "rm", "--quiet", "--cached", "config.yaml")
+    git(place, "commit", "--quiet", "--message", "another project")
+    git(place, "tag", "v1.3.0")
+
+    refused("v1.3.0", r"v1\.3\.0 cannot be compared .*: the commit .* does not hold")
+    assert github.calls == []
+
+
 def test_a_tag_beside_main_is_refused(place, github):
     """What is released was reviewed and merged."""
     git(place, "checkout", "--quiet", "-b", "side")

@@ -19,6 +19,8 @@ from pipeline.registry.client import Registry
 from tests.registries import counts
 from tests.task3_experiment_tracking.runs import command, made, run, versions
 
+COMMIT = "git -c user.name=Ann -c user.email=ann@example.org commit --quiet --message="
+
 # --- what it refuses to register
 
 
@@ -106,8 +108,8 @@ def committed(clone):
     (clone / ".gitignore").write_text("*\n!config.yaml\n")
     for line in (
         "git init --quiet",
-        "git -c user.name=Ann -c user.email=ann@example.org add config.yaml",
-        "git -c user.name=Ann -c user.email=ann@example.org commit --quiet --message=first",
+        "git add config.yaml",
+        f"{COMMIT}first",
     ):
         subprocess.run(line.split(), check=True)
     done = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
@@ -167,6 +169,19 @@ def test_the_key_of_a_commit_that_does_not_hold_everything_is_refused(committed)
     assert committed
     assert done.returncode == 1
     assert "commit your changes" in done.stderr
+
+
+@pytest.mark.usefixtures("committed")
+def test_the_key_of_another_project_s_commit_is_refused():
+    """An archive that was unpacked in a clone of something else: its commit did not make these."""
+    for line in ("git rm --quiet --cached config.yaml", f"{COMMIT}other"):
+        subprocess.run(line.split(), check=True)
+
+    done = command("--once-per-commit")
+
+    assert done.returncode == 1
+    assert "warning: no commit is recorded: the commit " in done.stdout
+    assert "error: --once-per-commit needs a commit: the commit " in done.stderr
 
 
 def test_two_keys_are_one_too_many(clone):

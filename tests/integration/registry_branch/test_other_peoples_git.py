@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.base import git
+from pipeline.base import config, git
 from pipeline.base.errors import RegistryUnavailableError
 from pipeline.registry.git_branch import GitBranch
 from tests.registry.branch.conftest import run_git
@@ -174,11 +174,11 @@ def state(folder):
 )
 def test_the_variables_of_a_caller_lead_git_nowhere_else(clone, other, monkeypatch, names):
     """Neither for the branch nor for the facts, and the other repository stays as it was."""
-    before, facts = state(other), git.work_tree(clone)
+    before, facts = state(other), git.work_tree(clone, config.FILE)
     for each in names:
         monkeypatch.setenv(each, VARIABLES[each].format(other=other))
 
-    found, stored = git.work_tree(clone), publish_and_read(clone)
+    found, stored = git.work_tree(clone, config.FILE), publish_and_read(clone)
 
     assert found == facts
     assert stored == CONTENT
@@ -206,7 +206,7 @@ def test_a_question_about_the_work_tree_writes_nothing(clone):
     os.utime(clone / "file", (1, 1))
     before = state(clone)
 
-    assert not git.work_tree(clone).modified
+    assert not git.work_tree(clone, config.FILE).modified
     assert state(clone) == before
 
 

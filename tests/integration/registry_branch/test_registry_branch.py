@@ -36,7 +36,8 @@ def clone(trained, remote, tmp_path, monkeypatch):
         folder = shutil.copytree(trained, tmp_path / name)
         run_git(folder, "init", "--quiet")
         run_git(folder, "remote", "add", "origin", str(remote))
-        run_git(folder, "commit", "--quiet", "--allow-empty", f"--message={name}")
+        run_git(folder, "add", "config.yaml")
+        run_git(folder, "commit", "--quiet", f"--message={name}")
         prepared.be_in(folder, monkeypatch)
         monkeypatch.setenv("PYTHONPATH", str(ROOT))
         return folder
@@ -181,6 +182,16 @@ def test_a_clone_without_a_remote_is_one_line(clone):
     run_git(folder, "remote", "remove", "origin")
 
     with pytest.raises(RegistryError, match=r"no remote named origin.*MLFLOW_TRACKING_URI"):
+        branch.run(RunContext.read(), ["true"])
+
+
+def test_a_folder_in_the_clone_of_another_project_has_no_remote(clone):
+    """Its registry is none of that project's."""
+    folder = clone("ann")
+    run_git(folder, "rm", "--quiet", "--cached", "config.yaml")
+    run_git(folder, "commit", "--quiet", "--allow-empty", "--message", "another project")
+
+    with pytest.raises(RegistryError, match=r"this folder has no remote: the commit .* not hold"):
         branch.run(RunContext.read(), ["true"])
 
 

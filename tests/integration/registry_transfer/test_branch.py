@@ -32,7 +32,8 @@ def clone(place, tmp_path, git_of_nobody, monkeypatch):
     made = place("clone").folder
     run_git(made, "init", "--quiet")
     run_git(made, "remote", "add", "origin", str(remote))
-    run_git(made, "commit", "--quiet", "--allow-empty", "--message=first")
+    run_git(made, "add", "config.yaml")
+    run_git(made, "commit", "--quiet", "--message=first")
     return made
 
 
