@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import docker
 import requests
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.credentials.errors import StoreError
+from docker.errors import DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
 from pipeline.base import archives, proxies
@@ -37,6 +38,9 @@ HARDENED: Final[Mapping[str, Any]] = {
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 _TAG: Final = re.compile(r":[^:/]+$")
+
+# What the client raises: by itself, over the network, and over a helper that keeps passwords.
+_REFUSED: Final = (DockerException, requests.RequestException, StoreError)
 
 Log = Callable[[str], None]
 
@@ -91,7 +95,7 @@ class Engine:
         try:
             self._client = docker.from_env(timeout=BUILD_SECONDS)
             self._client.ping()
-        except (DockerException, requests.RequestException) as error:
+        except _REFUSED as error:
             raise ImageError(
                 "no Docker engine answers: install Docker and start it, or name another engine "
                 f"with DOCKER_HOST ({_line(error)})"
@@ -270,7 +274,7 @@ def explained(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (APIError, DockerException, requests.RequestException) as error:
+    except _REFUSED as error:
         raise ImageError(f"{what}: {_line(error)}") from error
 
 
