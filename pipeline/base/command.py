@@ -30,7 +30,9 @@ def feed(command: Sequence[str], text: str) -> None:
         PipelineError: there is no such program, or it failed; the message is what it said.
 
     """
-    done = _run(command, dict(os.environ), input=text, text=True, capture_output=True)
+    done = _run(
+        command, dict(os.environ), input=text, text=True, errors="replace", capture_output=True
+    )
     if done.returncode:
         said = addresses.redacted(" ".join(done.stderr.split()))
         raise PipelineError(f"{command[0]} ended with {done.returncode}: {said}")

@@ -53,6 +53,7 @@ def build(home: Path, version: str, sources: Files) -> Path:
             env=environment,
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
         )
     if done.returncode:

@@ -140,6 +140,7 @@ class GitBranch:
             env=git_settings.storing(os.environ, str(folder), settings),
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
         )
         if done.returncode:

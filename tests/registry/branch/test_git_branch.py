@@ -246,14 +246,14 @@ def test_a_remote_that_does_not_answer_is_one_line(tmp_path):
 
 
 def test_a_remote_that_refuses_is_not_taken_for_a_lost_race(branch, remote):
-    """A protected branch will not let the next attempt through either."""
+    """A protected branch will not let the next attempt through either; it may speak Latin-1."""
     hook = remote / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\necho protected >&2\nexit 1\n")
+    hook.write_text("#!/bin/sh\nprintf 'protected by Ren\\351e\\n' >&2\nexit 1\n")
     hook.chmod(0o755)
     ann = branch("ann")
     ann.read()
 
-    with pytest.raises(RegistryError, match=r"was not taken: .*protected"):
+    with pytest.raises(RegistryError, match=r"was not taken: .*protected by Ren.e"):
         ann.replace("", "first")
 
 
