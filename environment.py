@@ -24,6 +24,8 @@ READY = re.compile(r"ready-3\.\d+-\d+")
 
 def main() -> None:
     """Let ``.venv`` lead to the environment of this Python and lock, made if there is none."""
+    if "%" in str(Path.cwd()):
+        sys.exit("error: MLflow does not work below a folder with % in its name: move this clone")
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         sys.exit("error: Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ...")
     wanted = name(LOCK)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.findings import BenchmarkError
-from pipeline.base import artifacts
+from pipeline.base import addresses, artifacts
 from pipeline.base.config import Settings
 from pipeline.base.manifest import Files
 from pipeline.base.names import SERVED
@@ -60,7 +60,7 @@ class Subject:
 
 
 def _version(model: str, settings: Settings) -> int:
-    _, _, file = settings.registry.tracking_uri.partition("sqlite:///")
+    file = addresses.database(settings.registry.tracking_uri)
     # MLflow would make it.
     if file and not Path(file).exists():
         raise BenchmarkError(f"there is no registry at {file} yet: run `make pipeline`")

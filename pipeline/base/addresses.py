@@ -2,13 +2,14 @@
 
 import re
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 # Names of this machine, as a client's list of hosts without a proxy spells them.
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>`]+")
 _PORTS: Final = {"http": 80, "https": 443}
+_SQLITE: Final = "sqlite:///"
 
 
 def shown(address: str) -> str:
@@ -50,6 +51,36 @@ def origin(address: str) -> str:
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
     port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"
+
+
+def of_database(path: str) -> str:
+    """Return the address of the embedded registry in the file at ``path``, whatever that holds."""
+    return _SQLITE + quote(path)
+
+
+def database(address: str) -> str | None:
+    """Return the path of an embedded registry's file, or None for a registry of another kind."""
+    found = address.startswith(_SQLITE)
+    return unquote(address.removeprefix(_SQLITE)) if found else None
+
+
+def registry(address: str) -> str:
+    """Return the address of a registry as it is: of an SQLite file, or of a server.
+
+    MLflow knows more kinds, fails for each in its own way, and waits minutes for a database.
+
+    Raises:
+        ValueError: it is none of the two.
+
+    """
+    in_memory, query = address.endswith(":memory:"), "?" in address
+    if _parts(address) or (database(address) and not in_memory and not query):
+        return address
+    given = address if address.startswith("sqlite:") else shown(address)
+    raise ValueError(
+        f"'{given}' is no registry: name a file, sqlite:///mlflow.db, or a server, "
+        "https://mlflow.example.org, in MLFLOW_TRACKING_URI"
+    )
 
 
 def may_take_secrets(address: str) -> bool:

@@ -5,7 +5,9 @@ run wrote, or an error that says which command to run again. What a run clears h
 the mark of a run that was cut off; another folder of that name is a person's own.
 """
 
+import errno
 import os
+import re
 import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -30,6 +32,18 @@ REGISTRY: Final = Path(".registry")
 
 CHECKSUMS: Final = "SHA256SUMS"
 UNFINISHED: Final = ".unfinished"
+
+_SHOWN: Final = 300
+_REFUSAL: Final = re.compile(
+    "|".join(
+        (
+            *map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)),
+            "No usable temporary directory",
+            # SQLite's own words.
+            "database or disk is full|disk I/O error|readonly database",
+        )
+    )
+)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -64,6 +78,17 @@ def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
             raise
     except OSError as error:
         raise ArtifactError(f"cannot write {path}: {error.strerror}") from error
+
+
+def refusal(error: BaseException) -> str:
+    """Return what a disk that is full, or may not be written to, says; nothing for other errors."""
+    line = " ".join(str(error).split())
+    if (found := _REFUSAL.search(line)) is None:
+        return ""
+    said = line[found.start() :][:_SHOWN]
+    return (
+        f"no room, or no right, to write here or in the folder of temporary files (TMPDIR): {said}"
+    )
 
 
 def add_to(path: str, text: str) -> None:

@@ -3,7 +3,8 @@
 import functools
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import Any, Final, TypeVar
+from io import TextIOWrapper
+from typing import Any, Final, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -43,6 +44,10 @@ def run(command: Callable[..., None], **subcommands: Callable[..., None]) -> Non
         app.command(context_settings=settings)(_explained(command))
     for name, subcommand in subcommands.items():
         app.command(name, context_settings=settings)(_explained(subcommand))
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal, or a log, that cannot show every character.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()
 
 
@@ -52,12 +57,21 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except PipelineError as error:
-            line = " ".join(str(error).split())
-            sys.stderr.write(f"error: {line}\n")
-            artifacts.add_to(CiRun().step_summary, f"**Error:** {pages.cell(line)}\n\n")
-            raise typer.Exit(error.exit_code) from None
+            _fail(str(error), error.exit_code)
+        except OSError as error:
+            if not (refusal := artifacts.refusal(error)):
+                raise
+            _fail(refusal, PipelineError.exit_code)
 
     return explained
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    """Tell a person, and CI's page, in one line, and end."""
+    line = " ".join(message.split())
+    sys.stderr.write(f"error: {line}\n")
+    artifacts.add_to(CiRun().step_summary, f"**Error:** {pages.cell(line)}\n\n")
+    raise typer.Exit(code)
 
 
 def say(text: str) -> None:

@@ -7,7 +7,7 @@ registry's address. A key or a variable that no setting knows stops the run with
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar, get_origin
+from typing import Annotated, Any, Final, Self, TypeVar, get_origin
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator
@@ -77,13 +77,25 @@ class RegistrySettings(Record):
     """The registry of runs and versions."""
 
     experiment: str
-    tracking_uri: str
+    tracking_uri: Annotated[str, AfterValidator(addresses.registry)]
     retry: RetryPolicy
 
     @property
     def is_server(self) -> bool:
         """Say whether the registry answers at an address, rather than being a file here."""
-        return self.tracking_uri.startswith(("http://", "https://"))
+        return addresses.database(self.tracking_uri) is None
+
+    def at(self, address: str) -> Self:
+        """Return these settings for the registry at another address.
+
+        Raises:
+            SettingsError: the address is not one of a registry.
+
+        """
+        try:
+            return self.model_copy(update={"tracking_uri": addresses.registry(address)})
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
 
 
 class RegistryBranchSettings(Record):
@@ -201,8 +213,7 @@ def load() -> Settings:
     server = os.environ.get(TRACKING_URI)
     if not server:
         return settings
-    registry = settings.registry.model_copy(update={"tracking_uri": server})
-    return settings.model_copy(update={"registry": registry})
+    return settings.model_copy(update={"registry": settings.registry.at(server)})
 
 
 def section(name: str, values: Mapping[str, Any], kind: type[Section]) -> Section:

@@ -173,7 +173,7 @@ def transfer_command(
     """
     context = RunContext.read()
     registry = context.settings.registry
-    there = registry.model_copy(update={"tracking_uri": destination or registry.tracking_uri})
+    there = registry.at(destination) if destination else registry
     if not there.is_server:
         raise typer.BadParameter("name a server", param_hint="--to")
     transfer.run(context, source, there, psql)

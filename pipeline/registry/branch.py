@@ -98,7 +98,7 @@ def _with_server(settings: Settings, folder: Path, asked: list[str], *, read_onl
     with mlflow_server.serving(folder) as address:
         code = command.run(asked, registry=address)
         if not code and not read_only:
-            here = settings.registry.model_copy(update={"tracking_uri": address})
+            here = settings.registry.at(address)
             registry = connect(here)
             prune(registry, folder, settings.registry_branch.keep)
             check(registry)

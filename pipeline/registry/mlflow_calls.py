@@ -19,11 +19,11 @@ import mlflow
 import requests
 import tenacity
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 from mlflow.store.entities.paged_list import PagedList
 
-from pipeline.base import proxies
-from pipeline.base.addresses import redacted, shown
+from pipeline.base import artifacts, proxies
+from pipeline.base.addresses import database, redacted, shown
 from pipeline.base.errors import RegistryError, RegistryUnavailableError
 from pipeline.base.policies import RetryPolicy
 from pipeline.registry import new_database
@@ -34,9 +34,10 @@ EXISTS: Final = "RESOURCE_ALREADY_EXISTS"
 ABSENT: Final = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
 
 _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
-_SQLITE: Final = "sqlite:///"
 _LONGEST_WAIT: Final = 5.0
-_SHOWN: Final = 300
+_SHOWN: Final = 150
+# What MLflow's libraries say besides: of HTTP, and of the statement that a database refused.
+_DETOUR: Final = re.compile(r"HTTPS?ConnectionPool.*Caused by | \[SQL: .*")
 # MLflow would print between our own lines, too.
 _CLIENT: Final = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
@@ -71,12 +72,6 @@ class MlflowCalls:
         self.done: list[str] = []
         self._retry = retry
         self._client = self._persist(lambda: MlflowClient(tracking_uri, tracking_uri))
-
-    @property
-    def _cause(self) -> str:
-        if self.uri.startswith(_SQLITE):
-            return "wait until the other process that writes to it is done"
-        return "its log says why (a full disk, a read-only one?)"
 
     def ask(self, call: Callable[[MlflowClient], Answer], task: str = "answer") -> Answer:
         """Return the answer to a call that may be repeated: a question, or a value that is set.
@@ -136,19 +131,29 @@ class MlflowCalls:
             yield
         except (MlflowException, OSError) as error:
             line = _line(error, self._address)
+            if refusal := _refusal_here(error):
+                raise RegistryUnavailableError(refusal) from error
             if not _may_pass(error):
                 raise RegistryError(f"the registry at {self.uri} refused: {line}") from error
-            state = (
-                "does not answer: start it, or unset MLFLOW_TRACKING_URI to work with the embedded "
-                "one, and run the same command again"
-                if _is_silent(error)
-                else f"fails to {task}: {self._cause}; then run the same command again"
-            )
             safe = f"done so far: {', '.join(self.done)}" if self.done else "nothing is lost"
             raise RegistryUnavailableError(
-                f"the registry at {self.uri} {state}; {safe} (asked {self._retry.attempts} "
-                f"times in {time.monotonic() - started:.0f} s: {line})"
+                f"the registry at {self.uri} {self._state(error, line, task)}, and run the same "
+                f"command again; {safe} (asked {self._retry.attempts} times in "
+                f"{time.monotonic() - started:.0f} s: {line})"
             ) from error
+
+    def _state(self, error: Exception, line: str, task: str) -> str:
+        """Say what is wrong with the registry, and what to do about it."""
+        if _is_silent(error):
+            return (
+                "does not answer: start it, or unset MLFLOW_TRACKING_URI to work with the embedded "
+                "one"
+            )
+        if "locked" in line:
+            return f"fails to {task}: wait for the other process that writes to it"
+        if database(self._address):
+            return f"fails to {task}: mend what SQLite says"
+        return f"fails to {task}: see its log (a full disk, a read-only one?)"
 
 
 def first(answers: Iterable[Answer]) -> Answer | None:
@@ -192,9 +197,8 @@ def is_made(tracking_uri: str) -> bool:
 
 def file_of(tracking_uri: str) -> Path | None:
     """Return the file of an embedded registry, or None for a registry of another kind."""
-    if not tracking_uri.startswith(_SQLITE):
-        return None
-    return Path(tracking_uri.removeprefix(_SQLITE).partition("?")[0])
+    path = database(tracking_uri)
+    return None if path is None else Path(path)
 
 
 def _open_file(tracking_uri: str) -> None:
@@ -204,8 +208,8 @@ def _open_file(tracking_uri: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new_database.lay(path)
-        with closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA schema_version")
+        with closing(sqlite3.connect(path)) as opened:
+            opened.execute("PRAGMA schema_version")
     except (OSError, sqlite3.Error) as error:
         if "locked" in str(error):
             raise RegistryUnavailableError(
@@ -216,13 +220,24 @@ def _open_file(tracking_uri: str) -> None:
 
 
 def _line(error: BaseException, address: str) -> str:
-    """Return MLflow's message in one line, without the detour through its HTTP library."""
+    """Return MLflow's message in one line, without the detours of its libraries."""
     line = redacted(" ".join(str(error).split()), address)
-    return re.sub(r"HTTPS?ConnectionPool.*Caused by ", "", line)[:_SHOWN]
+    line = _DETOUR.sub("", line)
+    # A chain of causes begins with what failed, and ends with why.
+    middle = slice(_SHOWN, -_SHOWN)
+    return f"{line[:_SHOWN]} ... {line[-_SHOWN:]}" if line[middle] else line
+
+
+def _refusal_here(error: BaseException) -> str:
+    """Return what a disk of this machine says, not one of a server; nothing for other errors."""
+    elsewhere = isinstance(error, RestException | requests.RequestException)
+    return "" if elsewhere else artifacts.refusal(error)
 
 
 def _may_pass(error: BaseException) -> bool:
     """Say whether a call that failed so may succeed in a moment."""
+    if _refusal_here(error):
+        return False
     if isinstance(error, MlflowException):
         status = int(error.get_http_status_code())  # type: ignore[no-untyped-call]
     elif isinstance(error, requests.HTTPError) and error.response is not None:

@@ -16,7 +16,7 @@ from typing import Final
 
 import requests
 
-from pipeline.base import variables
+from pipeline.base import addresses, variables
 from pipeline.base.errors import RegistryUnavailableError
 from pipeline.registry import new_database
 
@@ -41,7 +41,7 @@ def serving(folder: Path) -> Iterator[str]:
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
         *("--host", "127.0.0.1", "--port", str(port)),
-        *("--backend-store-uri", f"sqlite:///{(folder / DATABASE).absolute()}"),
+        *("--backend-store-uri", addresses.of_database(str((folder / DATABASE).absolute()))),
         *("--serve-artifacts", "--artifacts-destination", str((folder / ARTIFACTS).absolute())),
     ]
     ours = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}

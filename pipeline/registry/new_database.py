@@ -13,6 +13,8 @@ from typing import Final
 import mlflow
 from mlflow import MlflowClient
 
+from pipeline.base import addresses
+
 # It belongs to the environment, whose MLflow made it.
 TEMPLATE: Final = Path(sys.prefix) / f"mlflow-{mlflow.__version__}.db"
 
@@ -33,7 +35,8 @@ def lay(path: Path) -> None:
 def _make() -> None:
     with tempfile.TemporaryDirectory(dir=TEMPLATE.parent) as folder:
         path = Path(folder, TEMPLATE.name)
-        MlflowClient(f"sqlite:///{path}", f"sqlite:///{path}").search_registered_models()
+        uri = addresses.of_database(str(path))
+        MlflowClient(uri, uri).search_registered_models()
         with closing(sqlite3.connect(path)) as database:
             # It names this folder; MLflow makes another, with the place of the new registry.
             database.execute("DELETE FROM experiments")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from pipeline.base import cli, command, manifest
+from pipeline.base import addresses, cli, command, manifest
 from pipeline.base.addresses import redacted, shown
 from pipeline.base.config import RegistrySettings
 from pipeline.base.context import RunContext
@@ -44,7 +44,7 @@ def run(context: RunContext, source: str, there: RegistrySettings, psql: str) ->
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / DATABASE
         snapshot.take(_database(context, source), copy)
-        here = _checked(there.model_copy(update={"tracking_uri": f"sqlite:///{copy}"}), source)
+        here = _checked(there.at(addresses.of_database(str(copy))), source)
         registry = connect(there)
         if _contents(registry) != here:
             command.feed(shlex.split(psql), snapshot.refusal(copy))
@@ -65,7 +65,7 @@ def _database(context: RunContext, source: str) -> Path:
         kept = branch.of_clone(context)
         kept.read()
         branch.unpack(kept.folder)
-        source = f"sqlite:///{kept.folder / DATABASE}"
+        source = addresses.of_database(str(kept.folder / DATABASE))
     if (path := file_of(source)) is None or not is_made(source):
         raise RegistryError(
             f"there is no registry in a file at {shown(source)}: name one with --from"

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.engine import make_url
 
 from pipeline.base import addresses
 from pipeline.base.addresses import shown
@@ -138,3 +139,20 @@ def test_an_api_belongs_to_one_server(api, server, expected):
 def test_files_are_sent_to_the_same_github(address, api, expected):
     """An answer could name any address."""
     assert addresses.takes_uploads_of(address, api) is expected
+
+
+@pytest.mark.parametrize("name", ["mlflow.db", "a b", "100% ours", "a%20b", "was? #1", "\u00fc"])
+def test_the_file_of_an_embedded_registry_may_lie_anywhere(tmp_path, name):
+    """MLflow's own library finds the same file by that address."""
+    file = tmp_path / name
+    address = addresses.of_database(str(file))
+
+    assert addresses.registry(address) == address
+    assert addresses.database(address) == str(file)
+    assert make_url(address).database == str(file)
+
+
+def test_an_address_as_a_person_writes_it_is_that_of_its_file():
+    """Relative to the current folder."""
+    assert addresses.database("sqlite:///mlflow.db") == "mlflow.db"
+    assert addresses.database("http://127.0.0.1:5000") is None

@@ -77,6 +77,37 @@ def test_an_error_that_quotes_several_lines_is_one_line_too():
     assert done.stderr == "error: refused: first second\n"
 
 
+@pytest.mark.parametrize("code", ["ENOSPC", "EDQUOT", "EROFS", "EACCES"])
+def test_a_disk_that_refuses_is_one_line_with_the_file(code):
+    """A full one, or one that may only be read; wherever a library wanted to write."""
+    done = run(f"import errno, os; raise OSError(errno.{code}, os.strerror(errno.{code}), '/a/b')")
+
+    assert done.stderr.startswith("error: no room, or no right, to write here or in the folder of ")
+    assert done.stderr.endswith(": '/a/b'\n")
+    assert done.returncode == 1
+
+
+def test_where_no_temporary_file_can_be_made_is_one_line(tmp_path):
+    """Python looks in several folders; with room in none it says that nothing was found."""
+    nowhere = "import tempfile; tempfile._candidate_tempdir_list = lambda: [__file__ + '/none']"
+    done = run(nowhere.replace("__file__", repr(str(tmp_path))) + "; tempfile.mkdtemp()")
+
+    assert done.stderr.startswith("error: no room, or no right, to write ")
+    assert "No usable temporary directory found in ['" in done.stderr
+
+
+def test_another_error_of_the_system_keeps_its_traceback():
+    """It is a defect of ours."""
+    assert "Traceback" in run("open('/none/such')").stderr
+
+
+def test_an_output_that_cannot_show_a_character_shows_a_question_mark():
+    """A terminal without UTF-8, a log of an old CI."""
+    done = run("cli.say('0.90 \u00b1 0.02')", PYTHONIOENCODING="ascii")
+
+    assert (done.returncode, done.stdout) == (0, "0.90 ? 0.02\n")
+
+
 def test_ci_shows_the_error_on_the_page_of_its_run(tmp_path):
     """As text: nothing that it quotes becomes markup, or notifies a user."""
     page = tmp_path / "summary.md"

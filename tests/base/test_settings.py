@@ -162,7 +162,7 @@ def test_a_missing_file_says_where_to_run_from(tmp_path, monkeypatch):
         ("PIPELINE__MODELS__SVM__GAMMA", "models.svm.gamma", "auto"),
         ("PIPELINE__MODELS__SVM__GAMMA", "models.svm.gamma", "[no YAML"),
         ("PIPELINE__MODELS__SVM__SHRINKING", "models.svm.shrinking", False),
-        ("PIPELINE__REGISTRY__TRACKING_URI", "registry.tracking_uri", "3"),
+        ("PIPELINE__REGISTRY__EXPERIMENT", "registry.experiment", "3"),
     ],
 )
 def test_the_environment_overrides_one_value_at_any_level(monkeypatch, variable, path, value):
@@ -294,6 +294,30 @@ def test_mlflows_own_variable_names_the_registry(monkeypatch):
 
 
 @pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("databricks", "databricks-uc", "uc:http://a", "file:///tmp/a", "./mlruns", " ", "//a/b"),
+        *("postgresql://a/b", "postgresql://a:port/b", "mysql://a/b", "mssql://a/b", "s3://a/b"),
+        *("sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///a?mode=ro", "SQLITE:///a"),
+        *("http://", "http://[::1", "http://a:99999", "https://a:port", "a://ann:secret@b"),
+    ],
+)
+def test_an_address_that_is_no_registry_stops_with_the_two_that_are(monkeypatch, address):
+    """Wherever it was given."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(
+        SettingsError, match="' is no registry: name a file, sqlite:///mlflow"
+    ) as no:
+        config.load()
+
+    assert "secret" not in str(no.value)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.setenv("PIPELINE__REGISTRY__TRACKING_URI", address)
+    with pytest.raises(SettingsError, match=r"registry\.tracking_uri: .* is no registry"):
+        config.load()
+
+
 def test_an_empty_mlflow_variable_counts_as_unset(monkeypatch):
     """As CI sets a variable from a secret that does not exist."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")

@@ -22,7 +22,7 @@ IMPOSSIBLE = f"heart-disease-impossible==1 --hash=sha256:{'0' * 64}\n"
 @pytest.fixture
 def clone(tmp_path):
     """Return a clone with a lock that asks for nothing, in a folder with an awkward name."""
-    folder = tmp_path / "a clone #1, 100% ours"
+    folder = tmp_path / "a clone #1, ours?"
     folder.mkdir()
     for name in ("Makefile", "environment.py"):
         shutil.copy(ROOT / name, folder)
@@ -60,6 +60,16 @@ def pretend(folder, name):
     venv.create(folder, symlinks=True)
     (folder / f"ready-{name}").touch()
     return folder
+
+
+def test_a_folder_in_which_mlflow_cannot_work_is_refused_at_once(clone):
+    """It reads its own path as a template, in which a % begins a name."""
+    odd = clone.rename(clone.with_name("100% ours"))
+    done = make(odd)
+
+    assert done.returncode
+    assert "error: MLflow does not work below a folder with % in its name" in done.stderr
+    assert not (odd / ".venv").exists()
 
 
 def ready(clone, store=None):

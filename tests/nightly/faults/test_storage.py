@@ -1,7 +1,9 @@
 """Where files cannot be stored nothing is registered, and the message says what to look at."""
 
 import os
+import shutil
 import subprocess
+import tempfile
 from contextlib import closing
 
 import pytest
@@ -20,7 +22,8 @@ FILES = ("roc.png", "MLmodel", "model.skops", "code/a.py")
 KINDS = ("embedded", "server")
 # A server says that it fails; a file system refuses.
 FAILED = (RegistryError, RegistryUnavailableError)
-CAUSE = {"embedded": "No space left on device|Read-only file system", "server": "full disk"}
+NO_SPACE = "No space left on device"
+CAUSE = {"embedded": f"{NO_SPACE}|Read-only file system", "server": "full disk"}
 
 
 def mount(folder, *options):
@@ -126,3 +129,19 @@ def test_a_disk_that_may_only_be_read_from_a_file_on_registers_nothing(
         publish(address, names, HURRIED)
 
     assert Registry(address, names.experiment, PATIENT).versions(names.model("svm")) == []
+
+
+@pytest.mark.parametrize("address", ["embedded"], indirect=True)
+def test_no_room_for_temporary_files_is_said_and_damages_nothing(address, disk, monkeypatch):
+    """A version whose files cannot be laid down here is not one whose files are missing."""
+    names = Names.new()
+    registry = Registry(address, names.experiment, HURRIED)
+    version = publish(address, names)
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
+    (disk / "other").write_bytes(bytes(shutil.disk_usage(disk).free - SIZE // 2))
+    with pytest.raises(RegistryUnavailableError, match=f"no room, .*{NO_SPACE}") as refused:
+        registry.files(version)
+
+    assert "\n" not in str(refused.value)
+    (disk / "other").unlink()
+    assert registry.files(version)
