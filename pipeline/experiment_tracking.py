@@ -94,7 +94,7 @@ def _refuse_stale(models: Models, plan: TrainingPlan, data: Data) -> None:
         if changed := today.differing(model.parameters):
             raise ArtifactError(
                 f"{artifacts.MODELS / family} is stale: {', '.join(changed)} changed since it was "
-                "trained; run `python -m pipeline.feature_engineering`"
+                "trained; run `.venv/bin/python -m pipeline.feature_engineering`"
             )
 
 
@@ -195,7 +195,7 @@ def _show(models: Models, versions: Versions, decision: Decision) -> None:
     checks = ((c.name, c.limit, f"{c.actual} {c.interval}", c.status) for c in served.checks)
     title = f"The gate ({served.mode}): {winner} for {SERVED}@{CHAMPION}"
     cli.show_table(title, ("check", "limit", "actual", "result"), checks)
-    cli.fact("verdict", f"{served.outcome}: {served.reason}")
+    cli.fact("verdict", served.title)
 
 
 def _summary(models: Models, versions: Versions, known: Versions, decision: Decision) -> str:

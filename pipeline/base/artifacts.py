@@ -174,7 +174,7 @@ def read_folder(folder: Path, made_by: str) -> dict[str, bytes]:
             each and the command ``made_by`` that makes them again.
 
     """
-    remedy = f"run `python -m pipeline.{made_by}`"
+    remedy = f"run `.venv/bin/python -m pipeline.{made_by}`"
     if not (folder / CHECKSUMS).is_file():
         raise ArtifactError(f"{folder}/ is missing or unfinished: {remedy}")
     files = files_below(folder)

@@ -57,6 +57,11 @@ class Verdict(Record):
     mode: GateMode
 
     @property
+    def title(self) -> str:
+        """Return the verdict in one sentence."""
+        return f"{self.outcome}: {self.reason}"
+
+    @property
     def moves_alias(self) -> bool:
         """Say whether the alias is to be moved: a gate that only reports moves nothing."""
         return self.outcome is Outcome.PROMOTE and self.mode != "report-only"

@@ -134,4 +134,4 @@ def _show(built: Image, base: Image, about: Manifest) -> None:
         ("log, SBOM", f"{_written(about)}/"),
     )
     cli.show_table("Image", ("", ""), rows)
-    cli.fact("next", f"python -m pipeline.image verify {built.name}")
+    cli.fact("next", f".venv/bin/python -m pipeline.image verify {built.name}")

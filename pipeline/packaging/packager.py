@@ -60,7 +60,7 @@ class ModelPackager:
         if missing := {*PROMOTION_TAGS, *PROMOTION_FIGURES} - champion.tags.keys():
             raise RegistryError(
                 f"{champion.title} was never promoted (it has no tag {', '.join(sorted(missing))}):"
-                " run `python -m pipeline.experiment_tracking`, or move the alias to a version"
+                " run `.venv/bin/python -m pipeline.experiment_tracking`, or move the alias to a version"
                 " that was"
             )
         return {

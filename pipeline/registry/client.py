@@ -57,7 +57,7 @@ class Registry(Versions):
         if (version := self.find_alias(model_name, CHAMPION)) is None:
             raise NoChampionError(
                 f"no version holds {model_name}@{CHAMPION} in {self._calls.uri}: "
-                "run `python -m pipeline.experiment_tracking` first"
+                "run `.venv/bin/python -m pipeline.experiment_tracking` first"
             )
         return version
 
@@ -208,7 +208,7 @@ class Registry(Versions):
             if champion is None:
                 raise RegistryError(
                     f"{model_name}/{last.version} is champion by the history and was deleted: "
-                    "run `python -m pipeline.registry doctor --repair`"
+                    "run `.venv/bin/python -m pipeline.registry doctor --repair`"
                 )
             targets = {CHAMPION: champion.version}
             if previous is not None:

@@ -109,9 +109,9 @@ def _apply(
     for family, verdict in decision.families.items():
         version = versions[family]
         # A repeated job finds its own version: the first verdict is the one that counts.
-        registry.tag(
-            version, {k: v for k, v in _gate_tags(verdict).items() if k not in version.tags}
-        )
+        if not _gate_tags(verdict).keys() <= version.tags.keys():
+            registry.describe(version, verdict.title)
+            registry.tag(version, _gate_tags(verdict))
         if verdict.moves_alias:
             promotion = provenance.promotion(context, "promoted", verdict.reason)
             registry.promote(version, promotion, over=champions[version.model_name])
@@ -135,7 +135,7 @@ def _promote(
         "promoted_by": promotion.by,
         "promoted_at": promotion.at,
     }
-    copied = registry.copy(version, SERVED, {**_gate_tags(verdict), **promoted})
+    copied = registry.copy(version, SERVED, {**_gate_tags(verdict), **promoted}, verdict.title)
     registry.promote(copied, promotion, over=champion)
 
 

@@ -32,6 +32,11 @@ from pipeline.registry.mlflow_calls import MlflowCalls, first, unless_there
 KEY: Final = "key"
 # Marks the call that made a logged model: MLflow gives it no name of its own.
 ATTEMPT: Final = "attempt"
+# MLflow's page shows models and their metrics then, not traces of language models.
+_EXPERIMENT: Final = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": "Every training: its parameters, metrics, data and figures",
+}
 
 
 class Submission(Record):
@@ -154,7 +159,7 @@ def experiment_id(calls: MlflowCalls, name: str) -> str:
 
     def found_or_made(client: MlflowClient) -> str:
         if (experiment := client.get_experiment_by_name(name)) is None:
-            unless_there(lambda: client.create_experiment(name))
+            unless_there(lambda: client.create_experiment(name, tags=_EXPERIMENT))
             experiment = client.get_experiment_by_name(name)
         return str(experiment.experiment_id)  # type: ignore[union-attr]
 

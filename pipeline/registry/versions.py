@@ -216,6 +216,14 @@ class Versions:
         self._calls.ask(set_all)
         return version.model_copy(update={"tags": {**version.tags, **tags}})
 
+    def describe(self, version: Version, text: str) -> None:
+        """Set what MLflow's page shows first of a version."""
+        self._calls.ask(
+            lambda client: plain(client).update_model_version(
+                version.model_name, str(version.version), text
+            )
+        )
+
     def prune(self, version: Version) -> Version:
         """Note that the files of a version are about to be dropped."""
         return self.tag(version, {PRUNED: "true"})
@@ -235,7 +243,9 @@ class Versions:
                 )
             )
 
-    def copy(self, version: Version, model_name: str, tags: Mapping[str, str]) -> Version:
+    def copy(
+        self, version: Version, model_name: str, tags: Mapping[str, str], description: str = ""
+    ) -> Version:
         """Copy a version into another registered model, or return the copy made before.
 
         ``tags`` are added to those of the version, in the same call that makes the copy.
@@ -250,7 +260,11 @@ class Versions:
             existing,
             lambda client: version_of(
                 client.create_model_version(
-                    model_name, address, version.run_id, tags={**version.tags, **tags}
+                    model_name,
+                    address,
+                    version.run_id,
+                    tags={**version.tags, **tags},
+                    description=description,
                 )
             ),
         )

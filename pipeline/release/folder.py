@@ -30,7 +30,7 @@ def read_plan(step: str) -> Plan:
         ReleaseError: that step was not finished.
 
     """
-    remedy = f"run `python -m pipeline.release {step}` first"
+    remedy = f"run `.venv/bin/python -m pipeline.release {step}` first"
     try:
         plan = Plan.model_validate_json(PLAN.read_bytes())
     except OSError:

@@ -186,7 +186,8 @@ def check_package(plan: Plan, about: Manifest) -> None:
     if found != (plan.model_name, plan.model_version, plan.model_digest):
         raise ReleaseError(
             f"the package holds {about.model_name}/{about.version}, the plan ships "
-            f"{plan.model_name}/{plan.model_version}: run `python -m pipeline.release prepare`"
+            f"{plan.model_name}/{plan.model_version}: run `.venv/bin/python -m pipeline.release "
+            "prepare`"
         )
 
 

@@ -286,7 +286,7 @@ def test_no_champion_is_one_line_that_says_what_to_run(store, registry):
         registry.champion("heart_disease")
     assert str(refused.value) == (
         f"no version holds heart_disease@champion in {store.uri}: "
-        "run `python -m pipeline.experiment_tracking` first"
+        "run `.venv/bin/python -m pipeline.experiment_tracking` first"
     )
 
 

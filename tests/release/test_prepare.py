@@ -330,7 +330,8 @@ STEPS = {
 @pytest.mark.parametrize(("step", "before"), STEPS.values(), ids=STEPS)
 def test_a_step_without_a_plan_names_the_one_before(github, shelf, step, before):
     """Instead of publishing half of a release."""
-    with pytest.raises(ReleaseError, match=f"run `python -m pipeline.release {before}` first"):
+    hint = f"run `.venv/bin/python -m pipeline.release {before}` first"
+    with pytest.raises(ReleaseError, match=hint):
         step(RunContext.read())
     assert (github.changes, shelf.digests()) == (0, {})
 

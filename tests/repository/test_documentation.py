@@ -130,6 +130,15 @@ def test_every_module_that_a_page_runs_exists():
     assert wrong(PAGES, missing_modules) == {}
 
 
+def test_every_hint_names_the_python_of_the_environment():
+    """An error says what to run, and another Python would miss what the pipeline needs."""
+    modules = sorted((ROOT / "pipeline").rglob("*.py"))
+    bare = [
+        path for path in modules if re.search(r"run `python|next.*[\"{]python", path.read_text())
+    ]
+    assert bare == []
+
+
 def test_every_link_to_a_file_leads_to_one():
     """Relative to the page, as it is shown on the web."""
     assert wrong(PAGES, broken_links) == {}

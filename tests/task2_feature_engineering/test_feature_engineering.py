@@ -23,7 +23,7 @@ from tests import command_line, prepared
 ENGINEERED = ("heart_rate_share", "age_bands", "missing_flags")
 PAGES = ["model-evaluation.html", "model-evaluation.md"]
 FILES = ["answers.parquet", "metrics.json", "model.onnx", "model.skops", "parameters.json"]
-COMMAND = "run `python -m pipeline.data_acquisition_eda`"
+COMMAND = "run `.venv/bin/python -m pipeline.data_acquisition_eda`"
 every_page = pytest.mark.parametrize("page", PAGES)
 every_family = pytest.mark.parametrize("family", FAMILIES)
 

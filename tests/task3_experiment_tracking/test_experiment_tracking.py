@@ -113,6 +113,21 @@ def test_every_version_says_where_it_comes_from(story, first_versions):
         assert "ci_url" not in version.tags
 
 
+def test_mlflows_page_shows_the_reason_at_every_version(story, first_versions):
+    """As the description of the version; of the served model's too."""
+    client = MlflowClient(story.uri, story.uri)
+    for version in [*first_versions.values(), story.first.champion]:
+        shown = client.get_model_version(version.model_name, str(version.version)).description
+        assert shown == f"{version.tags['gate_outcome']}: {version.tags['gate_reason']}"
+
+
+def test_mlflows_page_opens_the_experiment_as_one_of_models(story):
+    """Not as one of language models and their traces; and it says what is in it."""
+    tags = MlflowClient(story.uri, story.uri).get_experiment_by_name("heart-disease").tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert tags["mlflow.note.content"].startswith("Every training")
+
+
 def test_the_champion_says_who_promoted_it_and_when(story):
     """With the day and the offset, so that a reader need not guess the time zone."""
     tags = story.first.champion.tags

@@ -77,12 +77,15 @@ def changed_model(folder, monkeypatch):
     ("change", "explanation"),
     [
         (other_data, "models/random_forest is stale: data_digest changed since it was trained"),
-        (other_exam, "models/random_forest is stale: exam changed since it was trained; run `py"),
+        (other_exam, "models/random_forest is stale: exam changed since it was trained; run `.v"),
         (other_parameters, "models/svm is stale: recipe_digest, hyperparameters changed since"),
-        (no_models, "models/ is missing or unfinished: run `python -m pipeline.feature_engineer"),
-        (changed_model, "models/: svm/model.skops has changed: run `python -m pipeline.feature_e"),
-        (no_figures, "figures/models/ is missing or unfinished: run `python -m pipeline.feature"),
-        (no_data, "data/processed/ is missing or unfinished: run `python -m pipeline.data_acq"),
+        (no_models, "models/ is missing or unfinished: run `.venv/bin/python -m pipeline.fe"),
+        (
+            changed_model,
+            "models/: svm/model.skops has changed: run `.venv/bin/python -m pipeline",
+        ),
+        (no_figures, "figures/models/ is missing or unfinished: run `.venv/bin/python -m pipel"),
+        (no_data, "data/processed/ is missing or unfinished: run `.venv/bin/python -m pipeline.da"),
     ],
     ids=lambda value: getattr(value, "__name__", "explained"),
 )

@@ -94,7 +94,7 @@ def test_no_champion_is_one_line_that_says_what_to_run(empty_uri, place):
     """And exit code 1; nothing is written."""
     done = command_line.call(TASK, MLFLOW_TRACKING_URI=empty_uri)
 
-    assert "run `python -m pipeline.experiment_tracking` first" in only_line(done)
+    assert "run `.venv/bin/python -m pipeline.experiment_tracking` first" in only_line(done)
     assert not (place / "packages").exists()
 
 
