@@ -60,8 +60,8 @@ class ModelPackager:
         if missing := {*PROMOTION_TAGS, *PROMOTION_FIGURES} - champion.tags.keys():
             raise RegistryError(
                 f"{champion.title} was never promoted (it has no tag {', '.join(sorted(missing))}):"
-                " run `.venv/bin/python -m pipeline.experiment_tracking`, or move the alias to a version"
-                " that was"
+                " run `.venv/bin/python -m pipeline.experiment_tracking`, or move the alias to a "
+                "version that was"
             )
         return {
             "model_name": champion.model_name,

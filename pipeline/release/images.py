@@ -84,6 +84,8 @@ class Repository:
         if _sha256(answer.content) != digest:
             raise ImageError(f"{self._host} has no {self._path}@{digest}")
         headers = {"Content-Type": answer.headers["Content-Type"]}
+        # Asked for anew: what was given for reading cannot write.
+        self._auth = Bearer("")
         put = self._ask("PUT", f"manifests/{tag}", headers=headers, data=answer.content)
         if not put.ok:
             raise ImageError(f"{self._host} refuses to move {self._path}:{tag}")
@@ -100,11 +102,11 @@ class Repository:
         address, expected = f"{self._address}/{path}", (401, *_ABSENT)
         answer = self._server.ask(method, address, expected, auth=self._auth, **content)
         if answer.status_code == 401:  # noqa: PLR2004 (unauthorized)
-            self._auth = self._authorized(answer)
+            self._auth = self._authorized(answer, "pull" if method == "GET" else "pull,push")
             answer = self._server.ask(method, address, _ABSENT, auth=self._auth, **content)
         return answer
 
-    def _authorized(self, answer: Response) -> Bearer | HTTPBasicAuth:
+    def _authorized(self, answer: Response, actions: str) -> Bearer | HTTPBasicAuth:
         if origin(answer.url) != origin(self._address):
             raise ImageError(f"{self._host} leads to {shown(answer.url)}, which wants a login")
         challenge = answer.headers.get("WWW-Authenticate", "")
@@ -113,7 +115,7 @@ class Repository:
         realm, asked = token_server(challenge, urlsplit(self._address).scheme)
         if not realm:
             raise ImageError(f"{self._host} wants a login: run `docker login {self._host}`")
-        asked["scope"] = f"repository:{self._path}:{'pull,push' if self._login else 'pull'}"
+        asked["scope"] = f"repository:{self._path}:{actions}"
         given = self._server.ask("GET", realm, auth=self._login or Bearer(""), params=asked).json()
         return Bearer(given.get("token") or given.get("access_token") or "")
 

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         port = environment.port() if chosen.port is None else chosen.port
         served = model.load(chosen.package)
-        door = socket.create_server((chosen.host, port), backlog=2048)
+        door = _door(chosen.host, port)
     except (PackageError, SettingsError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     lifecycle = app.Lifecycle()
@@ -61,12 +61,24 @@ def _parser() -> argparse.ArgumentParser:
     ports = _within(int, 0, environment.HIGHEST_PORT)
     add, limit = parser.add_argument, partial(_add_limit, parser)
     add("--package", type=Path, default=PACKAGE, metavar="PATH", help="folder of a package")
-    add("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="address of IPv4 or IPv6 (default: %(default)s)",
+    )
     add("--port", type=ports, help="port; 0 takes a free one (default: the variable PORT, or 3000)")
     limit("--capacity", _within(int, 1, sys.maxsize), app.CAPACITY, CAPACITY_HELP)
     limit("--request-seconds", _within(float, 0.1, HOUR), server.REQUEST_SECONDS, REQUEST_HELP)
     limit("--drain-seconds", _within(float, 0, HOUR), server.DRAIN_SECONDS, DRAIN_HELP)
     return parser
+
+
+def _door(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; at ``::`` for IPv4 too, where the system can."""
+    is_6 = ":" in host
+    both = is_6 and not host.strip(":") and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if is_6 else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048, dualstack_ipv6=both)
 
 
 def _add_limit(

@@ -6,11 +6,11 @@ Nothing here writes a log line with anything of a request in it.
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
+from threading import Barrier
 from time import perf_counter
 from typing import Final
 
@@ -33,6 +33,8 @@ CAPACITY: Final = 128
 RETRY_SECONDS: Final = 1
 # A body of more bytes is answered in a thread, so that small ones need not wait for it.
 SMALL_BODY: Final = 16_384
+# Whatever the host has: a container is given a few cores, and may run few threads.
+THREADS: Final = 4
 MODEL_HEADER: Final = "model-version"
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -107,7 +109,7 @@ class Predictor:
         """Answer with ``model``, at most ``capacity`` requests at once."""
         self._model, self._metrics, self._capacity = model, metrics, capacity
         self._under_way = 0
-        self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="predict")
+        self._threads = _started(THREADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or raise the reason why it gets no answer."""
@@ -191,6 +193,16 @@ class Observed:
                 await _refusal(error)(scope, receive, observe)
         route = scope["path"] if scope["path"] in self._known else "other"
         self._metrics.request(route, status, perf_counter() - started)
+
+
+def _started(threads: int) -> ThreadPoolExecutor:
+    """Return threads that run already: a process that may start no more shall fail at once."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="predict")
+    met = Barrier(threads + 1)
+    for _ in range(threads):
+        pool.submit(met.wait)
+    met.wait()
+    return pool
 
 
 def _place(error: Exception) -> str:

@@ -1,11 +1,10 @@
 """From the body of a request to a matrix of patients, or to all its faults.
 
-A refusal never repeats a value of the request, which may be about a patient. It names the fields,
-and says which values are allowed there.
+A refusal never repeats a value or an unknown name of the request, which may be about a patient. It
+names the contract's fields, and says which values are allowed there.
 """
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
@@ -20,10 +19,7 @@ from pipeline.table.contract import BY_NAME, FEATURES, FIELDS
 MAXIMUM_PATIENTS: Final = 1000
 BREACHES_SHOWN: Final = 100
 REQUIRED: Final = tuple(field.name for field in FIELDS if not field.nullable)
-UNKNOWN: Final = f"unknown field; known: {', '.join(FEATURES)}"
-# A misspelt field is named in the answer; a longer or odder name may hold more than a name.
-HARMLESS_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
-
+UNKNOWN: Final = f"holds an unknown field; known: {', '.join(FEATURES)}"
 
 # JSON's numbers: true and false are of another type.
 NUMBERS: Final = frozenset((int, float))
@@ -118,10 +114,10 @@ def _breaches(stem: str, patient: object) -> Iterator[tuple[str, str]]:
     for name in REQUIRED:
         if name not in patient:
             yield f"{stem}/{name}", f"is required: {BY_NAME[name].allowed}"
+    if patient.keys() - ADMITS.keys():
+        yield stem, UNKNOWN
     for name, value in patient.items():
-        if (admits := ADMITS.get(name)) is None:
-            yield f"{stem}/{name}" if HARMLESS_NAME.fullmatch(name) else stem, UNKNOWN
-        elif not admits(value):
+        if (admits := ADMITS.get(name)) and not admits(value):
             field = BY_NAME[name]
             null = ", or null" if field.nullable else ""
             yield f"{stem}/{name}", f"must be {field.allowed}{null}"

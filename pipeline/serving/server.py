@@ -54,7 +54,8 @@ class Server(uvicorn.Server):
         """Say where the door is; from now on signals are heard too."""
         await super().startup(sockets)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
-        log.info("%s answers at http://%s:%d", self._title, host, port)
+        written = f"[{host}]" if ":" in host else host
+        log.info("%s answers at http://%s:%d", self._title, written, port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drain at the first SIGTERM; stop at once at any other signal."""

@@ -3,8 +3,7 @@
 One strategy for each kind of refusal, and the named requests that no strategy would draw.
 
 Texts hold ``WORD`` and numbers ``NUMBER`` wherever they can, so that a sender can search answers
-and logs for what they must not repeat. A service may repeat a name that looks like a misspelt
-field, so no such name here holds either.
+and logs for what they must not repeat.
 """
 
 import gzip

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import threading
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipeline.base.manifest import sha256
 from pipeline.base.names import FAMILIES, registered_name
 from pipeline.packaging import package
-from pipeline.serving import model
+from pipeline.serving import app, model
 from pipeline.table.contract import FIELDS
 from tests.serving.conftest import Application
 from tests.serving.hostile import PAGES, WORD
@@ -187,6 +189,17 @@ def test_at_capacity_the_next_request_is_asked_to_come_back(served):
     assert {page.status_code for page in pages} == {200}
     assert first.status_code == last.status_code == 200
     assert counted(application, "heart_disease_requests_total")["/predict", "429"] == 1
+
+
+def test_its_threads_run_before_the_first_request_and_are_few(served, monkeypatch):
+    """A container counts them among its processes, whatever cores its host has."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 256)
+    before = {*threading.enumerate()}
+    application = Application(served)
+    started = [each for each in threading.enumerate() if each not in before]
+
+    assert [each.name.partition("_")[0] for each in started] == ["predict"] * app.THREADS
+    assert application.predict(MANY).status_code == 200
 
 
 @pytest.mark.parametrize(

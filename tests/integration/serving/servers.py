@@ -15,7 +15,7 @@ from typing import NamedTuple
 from tests.conftest import ROOT
 from tests.serving.hostile import PATIENT, WORD
 
-ADDRESS = re.compile(r"answers at http://127\.0\.0\.1:(\d+)")
+ADDRESS = re.compile(r"answers at http://(?:127\.0\.0\.1|\[::\]):(\d+)")
 # What nothing takes on a machine that is busy with other tests too.
 PATIENCE = 30
 MEBIBYTE = 2**20

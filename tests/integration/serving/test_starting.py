@@ -10,7 +10,8 @@ import pytest
 from pipeline.base.errors import SettingsError
 from pipeline.serving import environment
 from pipeline.serving.__main__ import main
-from tests.integration.serving.servers import PATIENCE, serving, start
+from tests.containers import needs
+from tests.integration.serving.servers import PAGE, PATIENCE, serving, start
 
 
 def started(*arguments, **variables):
@@ -71,6 +72,19 @@ def test_a_variable_that_is_no_port_is_named(package_folder):
     line = refusal("--package", package_folder, PORT="{{ port }}")
 
     assert line == "error: the variable PORT must be a number from 0 to 65535\n"
+
+
+def test_all_addresses_of_both_kinds_are_listened_at(package_folder, tmp_path):
+    """As pods of a cluster without IPv4 need it."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        needs(f"this machine has no IPv6: {error}")
+    with serving(package_folder, tmp_path, "--host", "::") as server:
+        with socket.create_connection(("::1", server.port), timeout=PATIENCE) as connection:
+            connection.sendall(PAGE)
+            assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+        assert server.is_ready()
 
 
 @pytest.mark.parametrize("value", ["http", "-1", "65536", "3000.0", "0x50", " ", "\u00b2"])
