@@ -87,7 +87,7 @@ def refusal(error: BaseException) -> str:
         return ""
     said = line[found.start() :][:_SHOWN]
     return (
-        f"no room, or no right, to write here or in the folder of temporary files (TMPDIR): {said}"
+        f"the disk refuses, here or in the folder of temporary files (TMPDIR): {said}"
     )
 
 

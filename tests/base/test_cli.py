@@ -82,7 +82,7 @@ def test_a_disk_that_refuses_is_one_line_with_the_file(code):
     """A full one, or one that may only be read; wherever a library wanted to write."""
     done = run(f"import errno, os; raise OSError(errno.{code}, os.strerror(errno.{code}), '/a/b')")
 
-    assert done.stderr.startswith("error: no room, or no right, to write here or in the folder of ")
+    assert done.stderr.startswith("error: the disk refuses, here or in the folder of ")
     assert done.stderr.endswith(": '/a/b'\n")
     assert done.returncode == 1
 
@@ -92,7 +92,7 @@ def test_where_no_temporary_file_can_be_made_is_one_line(tmp_path):
     nowhere = "import tempfile; tempfile._candidate_tempdir_list = lambda: [__file__ + '/none']"
     done = run(nowhere.replace("__file__", repr(str(tmp_path))) + "; tempfile.mkdtemp()")
 
-    assert done.stderr.startswith("error: no room, or no right, to write ")
+    assert done.stderr.startswith("error: the disk refuses, ")
     assert "No usable temporary directory found in ['" in done.stderr
 
 
