@@ -37,7 +37,8 @@ _SHOWN: Final = 300
 _REFUSAL: Final = re.compile(
     "|".join(
         (
-            *map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)),
+            # With the number, as Python shows it: a server may answer "Permission denied" too.
+            *(rf"\[Errno {n}\]" for n in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)),
             "No usable temporary directory",
             # SQLite's own words.
             "database or disk is full|disk I/O error|readonly database",
@@ -86,9 +87,7 @@ def refusal(error: BaseException) -> str:
     if (found := _REFUSAL.search(line)) is None:
         return ""
     said = line[found.start() :][:_SHOWN]
-    return (
-        f"the disk refuses, here or in the folder of temporary files (TMPDIR): {said}"
-    )
+    return f"the disk refuses, here or in the folder of temporary files (TMPDIR): {said}"
 
 
 def add_to(path: str, text: str) -> None:

@@ -230,8 +230,8 @@ def _line(error: BaseException, address: str) -> str:
 
 def _refusal_here(error: BaseException) -> str:
     """Return what a disk of this machine says, not one of a server; nothing for other errors."""
-    elsewhere = isinstance(error, RestException | requests.RequestException)
-    return "" if elsewhere else artifacts.refusal(error)
+    of_a_server = isinstance(error, RestException | requests.RequestException)
+    return "" if of_a_server or "API request" in str(error) else artifacts.refusal(error)
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -1,5 +1,6 @@
 """Folders between tasks: whole or not at all, and every damage named."""
 
+import errno
 import os
 import subprocess
 
@@ -279,3 +280,11 @@ def test_a_write_that_the_file_system_refuses_leaves_nothing_behind(tmp_path):
         artifacts.write_file(tmp_path / "file", b"new")
 
     assert names(tmp_path) == {"file", "file/in the way"}
+
+
+def test_only_a_disk_of_this_machine_refuses():
+    """A server says "Permission denied" of an account, too."""
+    refused = OSError(errno.EACCES, "Permission denied", "/a/b")
+
+    assert artifacts.refusal(refused).endswith(": [Errno 13] Permission denied: '/a/b'")
+    assert artifacts.refusal(RuntimeError("code 403. Response body: 'Permission denied'")) == ""

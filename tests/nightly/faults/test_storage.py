@@ -139,7 +139,9 @@ def test_no_room_for_temporary_files_is_said_and_damages_nothing(address, disk, 
     version = publish(address, names)
     monkeypatch.setattr(tempfile, "tempdir", str(disk))
     (disk / "other").write_bytes(bytes(shutil.disk_usage(disk).free - SIZE // 2))
-    with pytest.raises(RegistryUnavailableError, match=f"the disk refuses, .*{NO_SPACE}") as refused:
+    with pytest.raises(
+        RegistryUnavailableError, match=f"the disk refuses, .*{NO_SPACE}"
+    ) as refused:
         registry.files(version)
 
     assert "\n" not in str(refused.value)
