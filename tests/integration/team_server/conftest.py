@@ -61,7 +61,8 @@ class Team:
 
     def _run(self, *command, folder=ROOT):
         # The tests may be run by `make` themselves, whose options are not for this one.
-        theirs = {k: v for k, v in self.environment.items() if not k.startswith("MAKE")}
+        outer = ("MAKE", "ARGS")
+        theirs = {k: v for k, v in self.environment.items() if not k.startswith(outer)}
         return subprocess.run(
             command, cwd=folder, env=theirs, capture_output=True, text=True, check=False
         )
