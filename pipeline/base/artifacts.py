@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
-from pipeline.base import manifest
+from pipeline.base import addresses, manifest
 from pipeline.base.errors import ArtifactError
 from pipeline.base.manifest import Files
 
@@ -83,7 +83,7 @@ def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
 
 def refusal(error: BaseException) -> str:
     """Return what a disk that is full, or may not be written to, says; nothing for other errors."""
-    line = " ".join(str(error).split())
+    line = addresses.redacted(" ".join(str(error).split()))
     if (found := _REFUSAL.search(line)) is None:
         return ""
     said = line[found.start() :][:_SHOWN]

@@ -36,7 +36,7 @@ ABSENT: Final = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 _LONGEST_WAIT: Final = 5.0
 _SHOWN: Final = 150
-# What MLflow's libraries say besides: of HTTP, and of the statement that a database refused.
+# Of a message: how HTTP was tried, and the refused SQL statement.
 _DETOUR: Final = re.compile(r"HTTPS?ConnectionPool.*Caused by | \[SQL: .*")
 # MLflow would print between our own lines, too.
 _CLIENT: Final = {

@@ -288,3 +288,10 @@ def test_only_a_disk_of_this_machine_refuses():
 
     assert artifacts.refusal(refused).endswith(": [Errno 13] Permission denied: '/a/b'")
     assert artifacts.refusal(RuntimeError("code 403. Response body: 'Permission denied'")) == ""
+
+
+def test_what_a_disk_refuses_shows_no_password():
+    """MLflow names the address that it reads from."""
+    said = artifacts.refusal(RuntimeError("[Errno 28] No space for http://ann:secret@here/a"))
+
+    assert said.endswith("[Errno 28] No space for http://here/a")
