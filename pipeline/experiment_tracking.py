@@ -78,6 +78,8 @@ def run(
     versions = {} if dry_run else {**known, **_publish(new, data, registry, key, context)}
     gate = Gate(models, registry, examiner, settings.promotion)
     decision = rehearse(gate) if dry_run else promote(gate, versions, context, cli.say)
+    if not dry_run and key.partition("-")[0] == context.tree.commit:
+        registry.note_training(context.tree.commit)
     _show(models, versions, decision)
     _show_effect(registry, known, dry_run=dry_run)
     summary = _summary(models, versions, known, decision)

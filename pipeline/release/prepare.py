@@ -1,5 +1,6 @@
 """From a tag to a plan: what the tag ships, decided once."""
 
+from pathlib import Path
 from typing import Final
 
 from pipeline.base import archives, artifacts, cli, config, git
@@ -14,6 +15,7 @@ from pipeline.base.names import SERVED
 from pipeline.packaging import package
 from pipeline.packaging.packager import ModelPackager
 from pipeline.registry.client import connect
+from pipeline.registry.history import CHAMPION
 from pipeline.release import folder, issue
 from pipeline.release.images import Repository, login
 from pipeline.release.plan import RELEASED_AS, Plan, Shipped, begin, image_name, read_tag
@@ -26,7 +28,7 @@ def run(context: RunContext, tag: str) -> None:
 
     Raises:
         ReleaseError: the tag is none of a release, lies not on main, or is released already; or
-            the tests of main fail.
+            the tests of main fail, or its commit is not trained yet.
         NoChampionError: nothing was promoted yet.
 
     """
@@ -37,9 +39,12 @@ def run(context: RunContext, tag: str) -> None:
     shipped = _shipped(settings, github, tag, revision, versioned)
     if not shipped:
         _refuse_while_main_fails(github)
+        _refuse_before_training(settings, context.folder, tag, revision)
     packager = ModelPackager(settings)
     # Asked once: what a promotion changes from here on is for the next release.
-    number = shipped.model_version if shipped else _champion(packager, tag)
+    number = (
+        shipped.model_version if shipped else int(packager.get_champion_model_info()["version"])
+    )
     identity, files = packager.released_package(SERVED, number, versioned)
     about = package.check(files, f"the package of {SERVED}/{number}")
     plan = Plan(
@@ -105,14 +110,23 @@ def _refuse_while_main_fails(github: GitHub) -> None:
         )
 
 
-def _champion(packager: ModelPackager, tag: str) -> int:
-    try:
-        return int(packager.get_champion_model_info()["version"])
-    except NoChampionError:
+def _refuse_before_training(settings: Settings, folder: Path, tag: str, revision: str) -> None:
+    """Refuse a tag whose commit, or a later one, was not trained: the champion may be an older one.
+
+    Trainings follow the order of the merges, so one that is finished says so of all before it.
+    """
+    registry = connect(settings.registry)
+    if registry.find_alias(SERVED, CHAMPION) is None:
         raise NoChampionError(
             f"{tag} has nothing to ship, for no version holds {SERVED}@champion yet: let a "
             "training on main end, then run this again"
-        ) from None
+        )
+    trained = registry.last_training()
+    if not trained or not git.contains(folder, trained, revision):
+        last = f"; the last that has is of {trained[:12]}" if trained else ""
+        raise ReleaseError(
+            f"the training of {revision[:12]} has not ended{last}: let it end, then run this again"
+        )
 
 
 def _write(plan: Plan, files: Files) -> None:

@@ -57,7 +57,15 @@ def clone(below, folder, patch):
     commit(folder, "first")
     git(folder, "update-ref", "refs/remotes/origin/main", "HEAD")
     git(folder, "tag", TAG)
+    trained(folder)
     return folder
+
+
+def trained(folder):
+    """Note that the commit which is checked out was trained, as `experiment_tracking` does."""
+    settings = config.load().registry
+    registry = Registry(settings.tracking_uri, settings.experiment)
+    registry.note_training(git(folder, "rev-parse", "HEAD"))
 
 
 @pytest.fixture

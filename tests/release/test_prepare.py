@@ -12,7 +12,7 @@ from pipeline.model_packaging import ModelPackager
 from pipeline.release import announce, build, issue, mark, prepare, publish
 from pipeline.release.plan import Plan
 from tests import command_line, github_api
-from tests.release.conftest import REPOSITORY, TAG, commit, git
+from tests.release.conftest import REPOSITORY, TAG, commit, git, trained
 
 pytestmark = pytest.mark.usefixtures("place")
 
@@ -88,6 +88,23 @@ def test_no_release_begins_while_the_tests_of_main_fail(github, shelf):
     github.issues = [nightly, red | {"user": {"login": "somebody"}}]
     prepare.run(RunContext.read(), TAG)
     assert shelf.digests() == {}
+
+
+def test_no_release_begins_before_its_commit_is_trained(place, github, shelf):
+    """A tag that is pushed together with main would ship the champion of before."""
+    first = git(place, "rev-parse", "HEAD")
+    commit(place, "second")
+    git(place, "update-ref", "refs/remotes/origin/main", "HEAD")
+    git(place, "tag", "v1.2.4")
+    with pytest.raises(ReleaseError, match=f"has not ended; the last that has is of {first[:12]}"):
+        prepare.run(RunContext.read(), "v1.2.4")
+    assert not Path("release").exists()
+
+    trained(place)
+    prepare.run(RunContext.read(), "v1.2.4")
+    git(place, "checkout", "--quiet", TAG)
+    prepare.run(RunContext.read(), TAG)
+    assert (github.changes, shelf.digests()) == (0, {})
 
 
 def test_a_fork_with_its_issues_turned_off_is_released(github, shelf):

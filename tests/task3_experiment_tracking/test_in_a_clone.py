@@ -162,6 +162,17 @@ def test_the_key_of_a_commit_names_the_commit_and_the_data(committed):
     assert version.tags["data_digest"].startswith(version.tags["key"].partition("-")[2])
 
 
+def test_a_training_of_a_whole_commit_is_noted_once_it_is_finished(committed):
+    """For the release, which ships no champion of before; a rehearsal is none."""
+    registry = Registry(os.environ[config.TRACKING_URI], "heart-disease")
+    noted = []
+    for arguments in (["--once-per-commit", "--dry-run"], [], ["--once-per-commit"]):
+        assert command(*arguments).returncode == 0
+        noted.append(registry.last_training())
+
+    assert noted == ["", "", committed]
+
+
 def test_the_key_of_a_commit_that_does_not_hold_everything_is_refused(committed):
     """The versions would not be what the commit trains."""
     settings = Path("config.yaml")

@@ -250,9 +250,11 @@ def a_red_main(stage: Stage) -> None:
 
 
 def a_release(stage: Stage) -> None:
-    """A tag, its image pulled, and the same tag again."""
+    """A tag that comes together with main, then after its training; its image; the tag again."""
     git(stage.ann, "tag", "v1.0.0")
     git(stage.ann, "push", "--quiet", "origin", "v1.0.0")
+    stage.keep("untrained", stage.gh.pushed_tag("v1.0.0"))
+    stage.keep("trained", stage.gh.pushed_main())
     stage.keep("released", stage.gh.pushed_tag("v1.0.0"))
     stage.look("released")
     released(stage, "1.0.0")

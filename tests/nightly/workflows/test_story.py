@@ -238,6 +238,16 @@ def test_no_release_begins_while_the_tests_of_main_fail(story):
     assert story.issues["red"][0]["html_url"].removeprefix("https:") in run.summary
 
 
+def test_a_tag_that_is_pushed_together_with_main_waits_for_its_training(story):
+    """It would ship the champion of before; run again after the training, it is released."""
+    run = story.runs["untrained"]
+
+    assert results(run) == {"build": "failure", "publish": "skipped"}
+    assert failed_steps(run) == ["Resolve the champion, once, and package it"]
+    assert "has not ended; the last that has is of" in run.summary
+    assert results(story.runs["trained"]) == {"train": "success"}
+
+
 def test_passing_tests_of_main_close_the_issue(story):
     """By themselves."""
     (closed,) = story.issues["green"]
