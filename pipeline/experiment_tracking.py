@@ -78,8 +78,6 @@ def run(
     versions = {} if dry_run else {**known, **_publish(new, data, registry, key, context)}
     gate = Gate(models, registry, examiner, settings.promotion)
     decision = rehearse(gate) if dry_run else promote(gate, versions, context, cli.say)
-    if not dry_run and key.partition("-")[0] == context.tree.commit:
-        registry.note_training(context.tree.commit)
     _show(models, versions, decision)
     _show_effect(registry, known, dry_run=dry_run)
     summary = _summary(models, versions, known, decision)
@@ -287,6 +285,8 @@ def main(
         reuse=reuse,
         require_promotion=require_promotion,
     )
+    if once_per_commit and not dry_run:
+        connect(context.settings.registry).note_training(context.tree.commit)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import hashlib
 import json
 import re
 import threading
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -57,6 +58,8 @@ class State:
     releases: list[dict[str, Any]] = field(default_factory=list)
     assets: dict[int, bytes] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
+    # The commit of each tag.
+    tags: MutableMapping[str, str] = field(default_factory=dict)
     number: int = 0
     # The changing call after which the connection is as good as dead: before it is done, or after.
     fail_at: int = 0
@@ -360,6 +363,22 @@ def _delete_asset(state: State, _call: Call, number: int, **_: Any) -> Answer:
             release["assets"].remove(one)
             return 204, None
     return NOT_FOUND
+
+
+@on("GET", r"git/ref/tags/(?P<tag>.+)")
+def _tag(state: State, _call: Call, tag: str, **_: Any) -> Answer:
+    if tag not in state.tags:
+        return NOT_FOUND
+    return 200, {"ref": f"refs/tags/{tag}", "object": {"type": "commit", "sha": state.tags[tag]}}
+
+
+@on("POST", "git/refs")
+def _create_tag(state: State, call: Call, **_: Any) -> Answer:
+    tag = call.body["ref"].removeprefix("refs/tags/")
+    if tag in state.tags:
+        return 422, {"message": "Reference already exists"}
+    state.tags[tag] = call.body["sha"]
+    return 201, {"ref": call.body["ref"], "object": {"type": "commit", "sha": call.body["sha"]}}
 
 
 def serving(port: int = 0, record: Path | None = None) -> Any:

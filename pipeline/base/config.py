@@ -158,6 +158,8 @@ class CiRun(BaseSettings):
     server_url: str = ""
     repository: str = ""
     run_id: str = ""
+    ref: str = ""
+    sha: str = ""
     actor: str = ""
     token: str = Field("", repr=False)
     api_url: str = "https://api.github.com"

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline.base.addresses import shown, takes_uploads_of
 from pipeline.base.config import CiRun
 from pipeline.base.errors import GitHubError
-from pipeline.base.records import Asset, Comment, Draft, Issue, PullRequest, Release
+from pipeline.base.records import Asset, Comment, Draft, Issue, PullRequest, Reference, Release
 from pipeline.base.rest import Bearer, Response, Server
 
 Value = TypeVar("Value")
@@ -24,6 +24,7 @@ HEADERS: Final = {
 _PULLS: Final = TypeAdapter(list[PullRequest])
 _COMMENTS: Final = TypeAdapter(list[Comment])
 _ISSUES: Final = TypeAdapter(list[Issue])
+_REFERENCE: Final = TypeAdapter(Reference)
 _RELEASES: Final = TypeAdapter(list[Release])
 _RELEASE: Final = TypeAdapter(Release)
 
@@ -81,6 +82,16 @@ class GitHub:
     def edit_issue(self, issue: Issue, **content: str) -> None:
         """Give an issue another ``body`` or ``state``."""
         self._ask("PATCH", f"issues/{issue.number}", json=content)
+
+    def commit_of_tag(self, tag: str) -> str:
+        """Return the commit that a tag leads to, or nothing; of an annotated tag, its object."""
+        answer = self._ask("GET", f"git/ref/tags/{tag}", expected=[HTTPStatus.NOT_FOUND])
+        found = answer.status_code != HTTPStatus.NOT_FOUND
+        return _read(_REFERENCE, answer).object.sha if found else ""
+
+    def create_tag(self, tag: str, commit: str) -> None:
+        """Let a new tag lead to a commit."""
+        self._ask("POST", "git/refs", json={"ref": f"refs/tags/{tag}", "sha": commit})
 
     def find_release(self, tag: str) -> Release | None:
         """Return the release of a tag, the published one if there are several.

@@ -88,6 +88,18 @@ class Issue(Foreign):
     url: str = Field(validation_alias="html_url")
 
 
+class GitObject(Foreign):
+    """What a reference of git leads to: a commit, or the object of an annotated tag."""
+
+    sha: str
+
+
+class Reference(Foreign):
+    """A branch or a tag on GitHub."""
+
+    object: GitObject
+
+
 class Asset(Foreign):
     """A file of a release on GitHub."""
 

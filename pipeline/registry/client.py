@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from itertools import chain, islice, takewhile
 from typing import Final
 
+from mlflow.entities.model_registry import RegisteredModel
+
 from pipeline.base.config import RegistrySettings
 from pipeline.base.errors import (
     ArtifactError,
@@ -15,7 +17,7 @@ from pipeline.base.errors import (
     OvertakenError,
     RegistryError,
 )
-from pipeline.base.names import HISTORY
+from pipeline.base.names import HISTORY, SERVED
 from pipeline.gate.examiner import Incumbent
 from pipeline.registry import history
 from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION, Entry, Promotion
@@ -31,6 +33,8 @@ VERSION: Final = "version"
 AFTER: Final = "after"
 # The tag's name is older than the word: registries hold it.
 PROMOTION: Final = "crowning"
+# The tag of the served model with the commit of the last training that was finished.
+TRAINED: Final = "trained_commit"
 # The aliases that follow the history.
 _FOLLOWING: Final = (CHAMPION, PREVIOUS_CHAMPION)
 # Others may move an alias while it is read; it stands still sooner than that.
@@ -222,6 +226,24 @@ class Registry(Versions):
             f"the champion of {model_name} changed {_SETTLING} times while it was looked at: run "
             "the same command again"
         )
+
+    def note_training(self, commit: str) -> None:
+        """Note at the served model that the training of a commit is finished.
+
+        Where there is no served model, nothing was ever promoted, and nothing can be shipped.
+        """
+        if self._served():
+            self._calls.ask(
+                lambda client: plain(client).set_registered_model_tag(SERVED, TRAINED, commit)
+            )
+
+    def last_training(self) -> str:
+        """Return the commit of the last training that was finished, or nothing."""
+        served = self._served()
+        return str(served.tags.get(TRAINED, "")) if served else ""
+
+    def _served(self) -> RegisteredModel | None:
+        return self._calls.find(lambda client: client.get_registered_model(SERVED))
 
 
 def _entry(version: Version) -> Entry | None:

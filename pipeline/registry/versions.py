@@ -5,17 +5,14 @@ manifest, and only then is it tagged complete. Its files are verified whenever t
 """
 
 from collections.abc import Mapping
-from typing import Final
 
 from mlflow import MlflowClient
-from mlflow.entities.model_registry import RegisteredModel
 
 from pipeline.base import manifest
 from pipeline.base.errors import (
     RegistryError,
 )
 from pipeline.base.manifest import Files
-from pipeline.base.names import SERVED
 from pipeline.base.policies import RetryPolicy
 from pipeline.registry.diagnosis import DUPLICATE
 from pipeline.registry.mlflow_calls import MlflowCalls, first, plain, unless_there
@@ -32,9 +29,6 @@ from pipeline.registry.version import (
     version_of,
     with_key,
 )
-
-# A tag of the served model: the commit of the last training that was finished.
-TRAINED: Final = "trained_commit"
 
 
 class Versions:
@@ -248,26 +242,6 @@ class Versions:
                     lambda: client.create_registered_model(model_name, description=description)
                 )
             )
-
-    # --- trainings
-
-    def note_training(self, commit: str) -> None:
-        """Note at the served model that the training of a commit is finished.
-
-        Where there is no served model, nothing was ever promoted, and nothing can be shipped.
-        """
-        if self._served():
-            self._calls.ask(
-                lambda client: plain(client).set_registered_model_tag(SERVED, TRAINED, commit)
-            )
-
-    def last_training(self) -> str:
-        """Return the commit of the last training that was finished, or nothing."""
-        served = self._served()
-        return str(served.tags.get(TRAINED, "")) if served else ""
-
-    def _served(self) -> RegisteredModel | None:
-        return self._calls.find(lambda client: client.get_registered_model(SERVED))
 
     def copy(
         self, version: Version, model_name: str, tags: Mapping[str, str], description: str = ""

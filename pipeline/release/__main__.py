@@ -6,7 +6,7 @@ import typer
 
 from pipeline.base import cli
 from pipeline.base.context import RunContext
-from pipeline.release import announce, build, issue, mark, prepare, publish
+from pipeline.release import announce, build, issue, mark, prepare, publish, tag
 
 
 def main(context: typer.Context) -> None:
@@ -25,6 +25,7 @@ def main(context: typer.Context) -> None:
     - `python -m pipeline.release announce` publishes the GitHub Release
     - `python -m pipeline.release mark` sets the alias `staging` or `production`
     - `python -m pipeline.release issue main success` closes the issue that holds releases back
+    - `python -m pipeline.release tag v1.2.4` tags the commit of main that CI runs for
 
     """
     if context.invoked_subcommand is None:
@@ -32,7 +33,9 @@ def main(context: typer.Context) -> None:
 
 
 def prepare_command(
-    tag: Annotated[str, typer.Argument(help="The tag that is checked out, like v1.2.3.")],
+    name: Annotated[
+        str, typer.Argument(metavar="TAG", help="The tag that is checked out, like v1.2.3.")
+    ],
 ) -> None:
     """Resolve the champion once, and write the plan and the package into `release/`.
 
@@ -47,7 +50,7 @@ def prepare_command(
     - `python -m pipeline.release prepare v1.2.3`
 
     """
-    prepare.run(RunContext.read(), tag)
+    prepare.run(RunContext.read(), name)
 
 
 def build_command(
@@ -154,6 +157,23 @@ def issue_command(
     issue.run(RunContext.read(), tests, results)
 
 
+def tag_command(
+    name: Annotated[str, typer.Argument(metavar="TAG", help="The tag to make, like v1.2.4.")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say whether it can be.")] = False,
+) -> None:
+    """Tag the commit of main that CI runs for; a tag that leads there already is left alone.
+
+    Exit codes: 0 done; 1 something is wrong; 2 a setting or an option does not exist.
+
+    Examples:
+    - `python -m pipeline.release tag v1.2.4`
+    - `python -m pipeline.release tag v1.2.4 --dry-run`
+
+    """
+    tag.run(RunContext.read().ci, name, dry_run=dry_run)
+
+
 if __name__ == "__main__":
     cli.run(
         main,
@@ -163,4 +183,5 @@ if __name__ == "__main__":
         announce=announce_command,
         mark=mark_command,
         issue=issue_command,
+        tag=tag_command,
     )

@@ -1,6 +1,5 @@
 """From a tag to a plan: what the tag ships, decided once."""
 
-from pathlib import Path
 from typing import Final
 
 from pipeline.base import archives, artifacts, cli, config, git
@@ -38,13 +37,10 @@ def run(context: RunContext, tag: str) -> None:
     versioned = f"{image}:{version}"
     shipped = _shipped(settings, github, tag, revision, versioned)
     if not shipped:
-        _refuse_while_main_fails(github)
-        _refuse_before_training(settings, context.folder, tag, revision)
+        _refuse_too_early(context, github, tag, revision)
     packager = ModelPackager(settings)
     # Asked once: what a promotion changes from here on is for the next release.
-    number = (
-        shipped.model_version if shipped else int(packager.get_champion_model_info()["version"])
-    )
+    number = shipped.model_version if shipped else _champion(packager)
     identity, files = packager.released_package(SERVED, number, versioned)
     about = package.check(files, f"the package of {SERVED}/{number}")
     plan = Plan(
@@ -102,31 +98,33 @@ def _shipped(
     )
 
 
-def _refuse_while_main_fails(github: GitHub) -> None:
+def _refuse_too_early(context: RunContext, github: GitHub, tag: str, revision: str) -> None:
+    """Refuse while the tests of main fail, and a tag whose commit was not trained yet.
+
+    The champion may be an older one then. Trainings follow the order of the merges, so one that is
+    finished says so of all before it.
+    """
     if found := issue.find(github, issue.Suite.MAIN):
         raise ReleaseError(
             f"the tests of main fail, says {found.url}: mend main, or close the issue if the "
             "release does not need them; then run this again"
         )
-
-
-def _refuse_before_training(settings: Settings, folder: Path, tag: str, revision: str) -> None:
-    """Refuse a tag whose commit, or a later one, was not trained: the champion may be an older one.
-
-    Trainings follow the order of the merges, so one that is finished says so of all before it.
-    """
-    registry = connect(settings.registry)
+    registry = connect(context.settings.registry)
     if registry.find_alias(SERVED, CHAMPION) is None:
         raise NoChampionError(
             f"{tag} has nothing to ship, for no version holds {SERVED}@champion yet: let a "
             "training on main end, then run this again"
         )
     trained = registry.last_training()
-    if not trained or not git.contains(folder, trained, revision):
+    if not trained or not git.contains(context.folder, trained, revision):
         last = f"; the last that has is of {trained[:12]}" if trained else ""
         raise ReleaseError(
             f"the training of {revision[:12]} has not ended{last}: let it end, then run this again"
         )
+
+
+def _champion(packager: ModelPackager) -> int:
+    return int(packager.get_champion_model_info()["version"])
 
 
 def _write(plan: Plan, files: Files) -> None:

@@ -126,7 +126,7 @@ FACTS = Facts(
             "attestations": "write",
         },
         ("workflows/rollback.yml", "rollback"): {"contents": "write"},
-        ("workflows/rollback.yml", "release"): {"contents": "write", "actions": "write"},
+        ("workflows/rollback.yml", "release"): {"actions": "write"},
     },
     programs=frozenset({"docker", "gh", "grep"}),
     optional=frozenset({"MLFLOW_TRACKING_URI", "BASE_IMAGE", "OSV_URL"}),

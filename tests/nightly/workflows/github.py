@@ -138,6 +138,27 @@ def playing(folder, images, base_image, watch):
         yield GitHub(Path(folder), api, variables, watch)
 
 
+class Tags(dict[str, str]):
+    """The tags of a repository on disk, as GitHub's API shows and makes them."""
+
+    def __init__(self, remote: Path) -> None:
+        """Hold none: they are all in the repository."""
+        super().__init__()
+        self._remote = remote
+
+    def __contains__(self, tag):
+        """Say whether there is one of that name."""
+        return bool(self[tag])
+
+    def __getitem__(self, tag):
+        """Return the commit of a tag, or nothing."""
+        return git(self._remote, "for-each-ref", "--format=%(objectname)", f"refs/tags/{tag}")
+
+    def __setitem__(self, tag, commit):
+        """Make a tag that is new."""
+        git(self._remote, "update-ref", f"refs/tags/{tag}", commit, "")
+
+
 class GitHub:
     """One repository, its runs, and everything that they left."""
 
@@ -159,6 +180,7 @@ class GitHub:
             (self.doubles / name).mkdir()
         git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.remote))
         git(self.remote, "config", "uploadpack.allowAnySHA1InWant", "true")
+        self.api.state.tags = Tags(self.remote)
         self.venvs = self._environments()
 
     def _environments(self):

@@ -274,12 +274,18 @@ def a_bad_model(stage: Stage) -> None:
 
 
 def a_rollback(stage: Stage) -> None:
-    """The button that puts the champion before back, and ships it."""
+    """The button that puts the champion before back and ships it: badly, well, and once more."""
+    wrong = stage.gh.button("rollback", reason=REASON, version="", release="v1.0.0")
+    stage.keep("wrong tag", *wrong)
+    stage.look("wrong tag")
     runs = stage.gh.button("rollback", reason=REASON, version="", release="v1.0.1")
     for name, run in zip(("rolled back", "patched"), runs, strict=False):
         stage.keep(name, run)
     stage.look("patched")
     released(stage, "1.0.1")
+    again, _ = stage.gh.button("rollback", reason=REASON, version="", release="v1.0.1")
+    stage.keep("rolled back again", again)
+    stage.look("rolled back again")
 
 
 CHAPTERS = (

@@ -354,6 +354,22 @@ def test_the_button_puts_the_champion_before_back(story):
     assert REASON in str(moment.versions[HISTORY])
 
 
+def test_a_tag_that_leads_elsewhere_stops_the_button_before_a_champion_moves(story):
+    """Nobody notices otherwise that what was put back is not shipped."""
+    run = story.runs["wrong tag"]
+
+    assert results(run) == {"rollback": "failure", "release": "skipped"}
+    assert failed_steps(run) == ["Check the tag of the patch release"]
+    assert "choose the next number" in run.summary
+    assert story.moments["wrong tag"].served == story.moments["bad"].served
+
+
+def test_the_button_can_be_pressed_again(story):
+    """The champion does not go back once more, and the tag is there."""
+    assert results(story.runs["rolled back again"]) == {"rollback": "success", "release": "success"}
+    assert story.moments["rolled back again"].served == story.moments["patched"].served
+
+
 def test_the_patch_release_ships_the_version_that_was_put_back(story):
     """The button tags the commit and starts the release of that tag."""
     assert results(story.runs["patched"]) == {"build": "success", "publish": "success"}
