@@ -8,11 +8,11 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from threading import Barrier
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -43,9 +43,14 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Lifecycle:
-    """Set when the process is about to stop: the server decides, the application says so."""
+    """What the server and the application tell each other.
+
+    ``draining`` is set when the process is about to stop. ``under_way`` holds the task of each
+    request; a server that knows of requests before the application does shares its own set.
+    """
 
     draining: bool = False
+    under_way: set[Any] = field(default_factory=set)
 
 
 def create(model: ServedModel, lifecycle: Lifecycle, capacity: int = CAPACITY) -> ASGIApp:
@@ -53,7 +58,7 @@ def create(model: ServedModel, lifecycle: Lifecycle, capacity: int = CAPACITY) -
     metrics = Metrics(model.about)
     pages = Pages(model, metrics, lifecycle).by_path()
     # They are tried in order: the one that is asked most comes first.
-    routes = [Route("/predict", Predictor(model, metrics, capacity), methods=["POST"])]
+    routes = [Route("/predict", Predictor(model, metrics, lifecycle, capacity), methods=["POST"])]
     routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in pages.items()]
     # It would send /predict/ to /predict, and a client's POST would arrive as a GET.
     router = Router(routes, redirect_slashes=False)
@@ -105,10 +110,12 @@ class Pages:
 class Predictor:
     """Answers `POST /predict`."""
 
-    def __init__(self, model: ServedModel, metrics: Metrics, capacity: int) -> None:
+    def __init__(
+        self, model: ServedModel, metrics: Metrics, lifecycle: Lifecycle, capacity: int
+    ) -> None:
         """Answer with ``model``, at most ``capacity`` requests at once."""
         self._model, self._metrics, self._capacity = model, metrics, capacity
-        self._under_way = 0
+        self._lifecycle = lifecycle
         self._threads = _started(THREADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,13 +130,14 @@ class Predictor:
             RefusedError: the request gets none; its status and detail are the response's.
 
         """
-        if self._under_way >= self._capacity:
-            raise RefusedError(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                f"{self._capacity} requests are under way: try again in {RETRY_SECONDS} s",
-            )
-        self._under_way += 1
+        under_way, task = self._lifecycle.under_way, asyncio.current_task()
+        under_way.add(task)
         try:
+            if len(under_way) > self._capacity:
+                raise RefusedError(
+                    HTTPStatus.TOO_MANY_REQUESTS,
+                    f"{self._capacity} requests are under way: try again in {RETRY_SECONDS} s",
+                )
             _refuse_media_type(request)
             body = await _body(request)
             if len(body) <= SMALL_BODY:
@@ -137,7 +145,8 @@ class Predictor:
             loop = asyncio.get_running_loop()
             return _json(await loop.run_in_executor(self._threads, self._answer, body))
         finally:
-            self._under_way -= 1
+            # At once: a server forgets a task later, and would refuse all of a crowd.
+            under_way.discard(task)
 
     def _answer(self, body: bytes) -> bytes:
         answer = self._model.answer(patients.read(body))

@@ -48,6 +48,8 @@ class Server(uvicorn.Server):
         """Answer as ``title``, and tell ``lifecycle`` when to stop."""
         super().__init__(config)
         self._title, self._lifecycle, self._deadlines = title, lifecycle, deadlines
+        # Small bodies are answered one after the other: here are those that wait for their turn.
+        lifecycle.under_way = self.server_state.tasks
         self._closing_at = inf
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -3,11 +3,13 @@
 import contextlib
 import json
 import select
+import signal
 import socket
 import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -396,6 +398,25 @@ def test_a_request_over_the_capacity_is_asked_to_come_back(crowded):
     assert pages == [200, 200, 200]
     assert [answer.status for answer in found] == [200, 200]
     assert crowded.predict(PATIENT).status == 200
+
+
+def test_of_small_requests_that_come_at_once_those_over_the_capacity_are_asked_to_come_back(
+    crowded,
+):
+    """They are answered one after the other, and those that wait for their turn count."""
+    with contextlib.ExitStack() as connections:
+        clients = [connections.enter_context(crowded.connect()) for _ in range(20)]
+        for client in clients:
+            client.sendall(PAGE)
+            assert answers(client, "GET")[0].status == 200
+        crowded.process.send_signal(signal.SIGSTOP)
+        for client in clients:
+            client.sendall(ONE_PATIENT)
+        crowded.process.send_signal(signal.SIGCONT)
+        found = Counter(answers(client, "POST")[0].status for client in clients)
+
+    assert set(found) == {200, 429}
+    assert found[200] >= 2
 
 
 def test_a_client_that_goes_away_leaves_its_place(crowded):
