@@ -313,6 +313,7 @@ def _release(state: State, call: Call, url: str, repository: str) -> Answer:
     made = {
         "prerelease": False,
         "draft": False,
+        "immutable": False,
         **call.body,
         "id": number,
         "html_url": f"https://github.com/{repository}/releases/tag/{tag}",
@@ -327,7 +328,7 @@ def _release(state: State, call: Call, url: str, repository: str) -> Answer:
 def _edit_release(state: State, call: Call, number: int, **_: Any) -> Answer:
     for one in state.releases:
         if one["id"] == number:
-            if not one["draft"]:
+            if one["immutable"]:
                 return 422, {"message": "Release is immutable"}
             one.update(call.body)
             return 200, one

@@ -120,9 +120,16 @@ class Release(Foreign):
     id: int
     tag: str = Field(validation_alias="tag_name")
     draft: bool
+    immutable: bool = False
+    body: Text = ""
     url: str = Field(validation_alias="html_url")
     upload_url: str
     assets: tuple[Asset, ...]
+
+    @property
+    def by_hand(self) -> bool:
+        """Say whether it is out without a file: a person made it on GitHub's page."""
+        return not self.draft and not self.assets
 
 
 class Draft(Record):

@@ -7,7 +7,7 @@ from pipeline.base.config import CiRun
 from pipeline.base.github import GitHub
 from pipeline.base.names import METRIC_TITLES
 from pipeline.base.pages import render
-from pipeline.base.records import Draft
+from pipeline.base.records import Draft, Release
 from pipeline.image.build import PORT
 from pipeline.packaging import package
 from pipeline.release import folder
@@ -15,11 +15,15 @@ from pipeline.release.folder import PACKAGE, SUMS
 from pipeline.release.plan import Plan, missing, stale
 from pipeline.training.families import FAMILY_TITLES
 
+# Where the notes begin in a release that a person has begun.
+OURS: Final = "\n\n<!-- by release.yml -->\n\n"
 WORKFLOW: Final = ".github/workflows/release.yml"
 
 
 def run(ci: CiRun) -> None:
     """Publish the GitHub Release with its files, all of them or none.
+
+    One that a person has published without any becomes a draft until it has them.
 
     Raises:
         ReleaseError: the image is not published yet.
@@ -29,8 +33,8 @@ def run(ci: CiRun) -> None:
     plan, github = folder.read_plan("publish"), GitHub(ci)
     files = folder.assets(plan) | {SUMS.name: SUMS.read_bytes()}
     release = github.find_release(plan.tag)
-    if release is None or release.draft:
-        release = github.save_draft(_draft(plan, ci.repository), release)
+    if release is None or release.draft or release.by_hand:
+        release = github.save_draft(_draft(plan, ci.repository, release), release)
         for asset in stale(release, files):
             github.delete_asset(asset)
         for name in missing(release, files):
@@ -41,17 +45,23 @@ def run(ci: CiRun) -> None:
     artifacts.add_to(ci.step_summary, summary)
 
 
-def _draft(plan: Plan, repository: str) -> Draft:
-    body = render(
-        "release-notes.md.j2",
-        plan=plan,
-        manifest=package.check(artifacts.files_below(PACKAGE), str(PACKAGE)),
-        family_titles=FAMILY_TITLES,
-        metric_titles=METRIC_TITLES,
-        repository=repository,
-        workflow=WORKFLOW,
-        archive=f"{plan.package}.tar.gz",
-        port=PORT,
+def _draft(plan: Plan, repository: str, release: Release | None) -> Draft:
+    # What a person wrote on GitHub's page stays, above.
+    theirs = release.body.partition(OURS)[0] if release else ""
+    body = (
+        theirs
+        + OURS
+        + render(
+            "release-notes.md.j2",
+            plan=plan,
+            manifest=package.check(artifacts.files_below(PACKAGE), str(PACKAGE)),
+            family_titles=FAMILY_TITLES,
+            metric_titles=METRIC_TITLES,
+            repository=repository,
+            workflow=WORKFLOW,
+            archive=f"{plan.package}.tar.gz",
+            port=PORT,
+        )
     )
     return Draft(
         tag_name=plan.tag,

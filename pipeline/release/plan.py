@@ -135,9 +135,9 @@ def begin(  # noqa: PLR0913 (all that the world holds about a tag)
     """
     again = "nothing that was released is ever replaced: tag another version"
     published = release is not None and not release.draft
+    if release and published:
+        _refuse_in_the_way(release, image, there=pushed is not None)
     if pushed is None:
-        if published:
-            raise ReleaseError(f"the release {tag} is published already, without {image}")
         return None
     built_from = pushed.labels.get(REVISION, "an unknown commit")
     if built_from != revision:
@@ -150,6 +150,19 @@ def begin(  # noqa: PLR0913 (all that the world holds about a tag)
     if published and tag in released_as.get(int(number), "").split():
         raise ReleaseError(f"{tag} is released already, as {image}@{pushed.digest}: {again}")
     return Shipped(model_version=int(number), image_id=pushed.image_id, digest=pushed.digest)
+
+
+def _refuse_in_the_way(release: Release, image: str, *, there: bool) -> None:
+    """Refuse a published release that can be neither finished nor taken over from a person."""
+    if release.by_hand and release.immutable:
+        raise ReleaseError(
+            f"a person made the release {release.tag}, which cannot be changed: tag another version"
+        )
+    if not release.by_hand and not there:
+        raise ReleaseError(
+            f"the release {release.tag} is published already, without {image}: delete it on "
+            "GitHub, where its tag stays, then run this again; or tag another version"
+        )
 
 
 def moving_tags(version: Version, tags: Iterable[str]) -> tuple[str, ...]:

@@ -198,6 +198,25 @@ def test_a_draft_of_another_attempt_is_brought_up_to_date(github, pushed):
     assert github.releases[0]["prerelease"] is False
 
 
+@pytest.mark.parametrize("number", [0, 1, 2, CALLS])
+def test_a_release_that_a_person_published_is_taken_over_with_what_they_wrote(github, number):
+    """On GitHub's page, which makes the tag too; nobody sees it half done."""
+    made = by_hand(github, "releases", {"tag_name": TAG, "body": "Thanks to Ann."})
+    if number:
+        github.fail_at = number
+        with pytest.raises(GitHubError):
+            announce.run(CiRun())
+        github.fail_at = 0
+
+    announce.run(CiRun())
+
+    check_whole(github)
+    assert github.releases[0]["id"] == made["id"]
+    body = github.releases[0]["body"]
+    assert body.startswith("Thanks to Ann.\n")
+    assert body.count("Thanks to Ann.") == body.count("Serves **") == 1
+
+
 def test_no_file_and_no_token_go_where_a_release_of_another_server_says(github):
     """An answer could name any address."""
     made = by_hand(github, "releases", {"tag_name": TAG, "draft": True})

@@ -126,9 +126,18 @@ def test_an_alias_follows_the_highest_release_of_its_kind(version, others):
     assert plan.is_highest(version, tags) is (version >= max(same_kind, default=version))
 
 
-def github_release(*, draft=False):
+def github_release(*, draft=False, by_hand=False, immutable=False):
     """Return a release on GitHub."""
-    return Release(id=1, tag="v1.2.3", draft=draft, url="u", upload_url="u", assets=())
+    assets = () if draft or by_hand else (Asset(id=2, name="SHA256SUMS", state="uploaded"),)
+    return Release(
+        id=1,
+        tag="v1.2.3",
+        draft=draft,
+        immutable=immutable,
+        url="u",
+        upload_url="u",
+        assets=assets,
+    )
 
 
 def found(revision=REVISION, version="4", name="heart_disease"):
@@ -142,9 +151,13 @@ def found(revision=REVISION, version="4", name="heart_disease"):
 
 
 @pytest.mark.parametrize("listed", [{}, {4: "v1.2.3"}], ids=["unmarked", "marked"])
-@pytest.mark.parametrize("published", [None, github_release(draft=True)], ids=["none", "draft"])
+@pytest.mark.parametrize(
+    "published",
+    [None, github_release(draft=True), github_release(by_hand=True)],
+    ids=["none", "draft", "by hand"],
+)
 def test_a_tag_that_was_not_released_begins(published, listed):
-    """A draft is nothing yet."""
+    """A draft is nothing yet, and what a person made on GitHub's page can be taken over."""
     got = plan.begin("v1.2.3", REVISION, IMAGE, release=published, pushed=None, released_as=listed)
     assert got is None
 
@@ -175,6 +188,12 @@ def test_a_release_that_was_interrupted_is_taken_up_with_what_it_pushed(publishe
     [
         (github_release(), found(), {4: "v1.2.2 v1.2.3"}, "v1.2.3 is released already, as ghcr"),
         (github_release(), None, {}, "the release v1.2.3 is published already, without ghcr"),
+        (
+            github_release(by_hand=True, immutable=True),
+            None,
+            {},
+            "a person made the release v1.2.3, which cannot be changed: tag another",
+        ),
         (None, found("b" * 40), {}, "exists already, built from bbbbbbbbbbbb and not aaaa"),
         (None, found(""), {}, "exists already, built from an unknown "),
         (None, found(version=""), {}, "does not say which model"),
@@ -183,7 +202,15 @@ def test_a_release_that_was_interrupted_is_taken_up_with_what_it_pushed(publishe
         (github_release(), found("b" * 40), {}, "built from bbbb"),
     ],
     ids=[
-        *("finished", "no image", "another commit", "no commit", "no model", "odd model"),
+        *(
+            "finished",
+            "no image",
+            "by hand for good",
+            "another commit",
+            "no commit",
+            "no model",
+            "odd model",
+        ),
         *("no name", "published from another commit"),
     ],
 )

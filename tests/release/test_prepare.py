@@ -256,10 +256,14 @@ def test_an_image_of_another_commit_is_in_the_way(place, shelf):
 
 
 def test_a_published_release_without_its_image_is_in_the_way(github, shelf):
-    """It was made by hand."""
+    """It has files of its own, so it is no page that a person made for the tag."""
     publish_by_hand(github)
+    github.releases[0]["assets"] = [{"id": 7, "name": "SHA256SUMS", "state": "uploaded"}]
+    refused(TAG, "the release v1.2.3 is published already, without .*: delete it on GitHub, where")
 
-    refused(TAG, "the release v1.2.3 is published already, without")
+    github.releases[0]["assets"] = []
+    prepare.run(RunContext.read(), TAG)
+    assert plan().tag == TAG
     assert shelf.digests() == {}
 
 
