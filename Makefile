@@ -1,6 +1,8 @@
 # Every target sets up what it needs; `make` alone lists them.
 PYTHON ?= python3
 BIN    := .venv/bin
+# requirements.txt makes an environment without the tools of a developer.
+REQUIREMENTS ?= requirements-dev.txt
 
 # With their extras: where pip is told of constraints too, it takes `x==1` for no pin of `x[extra]`.
 LOCK   := $(BIN)/uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
@@ -18,7 +20,7 @@ help: ## list the targets
 
 # Several clones share what they can: PIPELINE_VENV=~/venvs make setup
 setup: ## make .venv from the lock, or do nothing when it is ready
-	@$(PYTHON) environment.py
+	@$(PYTHON) environment.py $(REQUIREMENTS)
 
 pipeline: setup ## run the four tasks on the real data
 	$(BIN)/python -m pipeline $(ARGS)

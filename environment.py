@@ -1,4 +1,4 @@
-"""Make .venv from the lock: `make setup`, and what every other target does first.
+"""Make .venv from a lock: `make setup`, and what every other target does first.
 
 An environment knows its own path, so it is made where it stays: in a folder that is named after the
 Python and the lock's content, below ``.venvs/`` or the folder that PIPELINE_VENV names. The link
@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+# What a developer needs; the other lock, requirements.txt, has what the pipeline imports.
 LOCK = Path("requirements-dev.txt")
 LINK = Path(".venv")
 OWN = Path(".venvs")
@@ -22,13 +23,13 @@ UNFINISHED = "unfinished-by-make-setup"
 READY = re.compile(r"ready-3\.\d+-\d+")
 
 
-def main() -> None:
-    """Let ``.venv`` lead to the environment of this Python and lock, made if there is none."""
+def main(lock: Path) -> None:
+    """Let ``.venv`` lead to the environment of this Python and ``lock``, made if there is none."""
     if "%" in str(Path.cwd()):
         sys.exit("error: MLflow does not work below a folder with % in its name: move this clone")
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         sys.exit("error: Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ...")
-    wanted = name(LOCK)
+    wanted = name(lock)
     given = os.environ.get("PIPELINE_VENV")
     store = Path(given).expanduser().absolute() if given else OWN
     place = store / wanted
@@ -44,7 +45,7 @@ def main() -> None:
     door = _wait_for(store)
     _remove_unfinished(store)
     if not _is_ready(place, wanted):
-        _build(place, door)
+        _build(place, lock, door)
     _lead_to(place)
     if not given:
         _remove_former(place)
@@ -92,18 +93,20 @@ def _wait_for(store: Path) -> int:
     return door
 
 
-def _build(place: Path, door: int) -> None:
+def _build(place: Path, lock: Path, door: int) -> None:
     if place.is_symlink() or (place.exists() and not _is_ours(place)):
         sys.exit(f"error: {place} was not made by `make setup`: move it away")
     if place.exists():
         _remove(place)
     place.mkdir()
     (place / UNFINISHED).touch()
-    install = ["install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    # A wheel runs nothing while it is installed.
+    install = ["install", "--quiet", "--disable-pip-version-check"]
+    checked = ["--only-binary", ":all:", "--require-hashes", "--requirement", str(lock)]
     try:
         for command in (
             [sys.executable, "-m", "venv", "--prompt", str(LINK), str(place)],
-            [str(place / "bin/python"), "-m", "pip", *install, "--requirement", str(LOCK)],
+            [str(place / "bin/python"), "-m", "pip", *install, *checked],
         ):
             subprocess.run(command, check=True, pass_fds=(door,))
     except BaseException:
@@ -156,7 +159,7 @@ def _remove(environment: Path) -> None:
 if __name__ == "__main__":
     os.chdir(Path(__file__).parent)
     try:
-        main()
+        main(Path(sys.argv[1]) if sys.argv[1:] else LOCK)
     except OSError as error:
         sys.exit(f"error: {error}")
     except subprocess.CalledProcessError:

@@ -20,6 +20,6 @@ os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *INSTALLED])
 @nox.session(python=["3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
     """Install the lock and run every test; further arguments go to pytest."""
-    session.install("--require-hashes", "-r", "requirements-dev.txt")
+    session.install("--only-binary", ":all:", "--require-hashes", "-r", "requirements-dev.txt")
     spread = ("--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder")
     session.run("python", "-m", "pytest", *spread, *session.posargs)

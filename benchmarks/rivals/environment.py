@@ -37,9 +37,10 @@ def _make(folder: Path) -> None:
     uv = str(Path(sys.executable).with_name("uv"))
     PLACE.mkdir(exist_ok=True)
     log = folder.with_suffix(".log")
+    checked = ["--only-binary", ":all:", "--require-hashes", "-r", str(LOCK)]
     for command in (
         [uv, "venv", "--clear", "--python", sys.executable, str(folder)],
-        [uv, "pip", "install", "--python", str(folder), "--require-hashes", "-r", str(LOCK)],
+        [uv, "pip", "install", "--python", str(folder), *checked],
     ):
         code, _ = ending.complete(command, log)
         if code:

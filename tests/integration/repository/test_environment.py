@@ -1,10 +1,13 @@
 """`make setup`: the environment of the lock, and everything that it must leave alone."""
 
+import hashlib
+import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import venv
 from pathlib import Path
@@ -98,6 +101,32 @@ def test_the_environment_of_the_lock_is_made_and_its_scripts_run(clone):
     assert done.returncode == 0, done.stderr
     assert prefix(clone) == clone / ".venv"
     subprocess.run([".venv/bin/pip", "--version"], cwd=clone, capture_output=True, check=True)
+
+
+def test_another_lock_makes_an_environment_of_its_own(clone):
+    """As the workflows do that need no tools of a developer."""
+    (clone / "requirements.txt").write_text("# less\n")
+    done = make(clone, "setup", "REQUIREMENTS=requirements.txt")
+
+    assert done.returncode == 0, done.stderr
+    wanted = environment.name(clone / "requirements.txt")
+    assert (clone / ".venv").resolve() == clone / ".venvs" / wanted
+
+
+def test_no_code_of_a_package_runs_while_it_is_installed(clone, tmp_path):
+    """A package that would have to be built, which runs what is in it, is none for us."""
+    package = tmp_path / "surprise-1.0.tar.gz"
+    with tarfile.open(package, "w:gz") as archive:
+        for name, text in [("setup.py", "1 / 0"), ("PKG-INFO", "Name: surprise\nVersion: 1.0\n")]:
+            content = tarfile.TarInfo(f"surprise-1.0/{name}")
+            content.size = len(text)
+            archive.addfile(content, io.BytesIO(text.encode()))
+    digest = hashlib.sha256(package.read_bytes()).hexdigest()
+    lock(clone, f"surprise==1.0 --hash=sha256:{digest}\n")
+    done = make(clone, PIP_FIND_LINKS=str(tmp_path))
+
+    assert "No matching distribution found for surprise==1.0" in done.stderr
+    assert not (clone / ".venv").exists()
 
 
 def test_nothing_is_done_a_second_time(clone):
