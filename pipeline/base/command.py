@@ -30,9 +30,21 @@ def feed(command: Sequence[str], text: str) -> None:
         PipelineError: there is no such program, or it failed; the message is what it said.
 
     """
-    done = _run(
-        command, dict(os.environ), input=text, text=True, errors="replace", capture_output=True
-    )
+    _run_quietly(command, dict(os.environ), text)
+
+
+def ask(command: Sequence[str], account: variables.Environment) -> None:
+    """Run ``command`` with these variables and those that any program needs.
+
+    Raises:
+        PipelineError: there is no such program, or it failed; the message is what it said.
+
+    """
+    _run_quietly(command, {**variables.for_tool(os.environ), **account})
+
+
+def _run_quietly(command: Sequence[str], environment: dict[str, str], text: str = "") -> None:
+    done = _run(command, environment, input=text, text=True, errors="replace", capture_output=True)
     if done.returncode:
         said = addresses.redacted(" ".join(done.stderr.split()))
         raise PipelineError(f"{command[0]} ended with {done.returncode}: {said}")

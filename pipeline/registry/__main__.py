@@ -116,6 +116,15 @@ def branch_command(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Publish nothing, whatever the command does.")
     ] = False,
+    attested: Annotated[
+        bool | None,
+        typer.Option(
+            "--attested/--unattested",
+            envvar="REGISTRY_ATTESTED",
+            help="Ask `gh` first whether a workflow of this repository wrote the branch, or say "
+            "that none attests it.",
+        ),
+    ] = None,
 ) -> None:
     """Run a command with the registry that this repository keeps in a branch of its own.
 
@@ -132,10 +141,11 @@ def branch_command(
     Examples:
     - `python -m pipeline.registry branch -- python -m pipeline.experiment_tracking --once-per KEY`
     - `python -m pipeline.registry branch --read-only -- python -m pipeline.report`
+    - `python -m pipeline.registry branch --read-only --attested -- true` asks who wrote it
     - `python -m pipeline.registry branch -- python -m pipeline.registry rollback --reason "WHY"`
 
     """
-    raise typer.Exit(branch.run(RunContext.read(), asked, read_only=read_only))
+    raise typer.Exit(branch.run(RunContext.read(), asked, read_only=read_only, attested=attested))
 
 
 def transfer_command(

@@ -17,9 +17,9 @@ from pipeline.base.errors import RegistryError
 from pipeline.base.git import Remote
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.base.policies import RetentionPolicy
-from pipeline.registry import mlflow_server, retention
+from pipeline.registry import attestation, mlflow_server, retention
 from pipeline.registry.client import Registry, connect
-from pipeline.registry.git_branch import GitBranch
+from pipeline.registry.git_branch import SUMS, GitBranch
 from pipeline.registry.history import CHAMPION
 from pipeline.registry.mlflow_server import ARTIFACTS, DATABASE
 from pipeline.registry.retention import Stored
@@ -37,15 +37,24 @@ begin a new registry, delete it.
 """
 
 
-def run(context: RunContext, asked: list[str], *, read_only: bool = False) -> int:
+def run(
+    context: RunContext,
+    asked: list[str],
+    *,
+    read_only: bool = False,
+    attested: bool | None = None,
+) -> int:
     """Run a command with the registry, publish what it did, and return its exit code.
+
+    With ``attested``, only with one that a workflow of the repository has written. What is there
+    afterwards is named to GitHub Actions as the output ``sums``, to be attested in its turn.
 
     A command that fails publishes nothing. One that finds the branch changed meanwhile is run again
     on what the other left, so it must be safe to repeat.
 
     Raises:
-        RegistryError: the branch is damaged, what would be published is not consistent, or the race
-            was lost too often; the branch stays as it is.
+        RegistryError: the branch is damaged or not attested, what would be published is not
+            consistent, or the race was lost too often; the branch stays as it is.
         RegistryUnavailableError: the remote or the server does not answer.
 
     """
@@ -54,19 +63,29 @@ def run(context: RunContext, asked: list[str], *, read_only: bool = False) -> in
         return command.run(asked)
     branch = of_clone(context)
     for _ in range(plan.attempts):
-        commit = branch.read()
+        commit = _read(branch, context.ci, attested=attested)
         code = _with_server(settings, branch.folder, asked, read_only=read_only)
         if code or read_only:
             return code
         pack(branch.folder)
         if branch.replace(commit, f"Registry after {context.tree.commit[:12]}"):
             cli.fact("registry", f"{plan.name} of {branch.remote.shown}")
+            artifacts.add_to(context.ci.output, f"sums=sha256:{branch.digest()}\n")
             return 0
         cli.fact("registry", f"{plan.name} changed meanwhile: once more, on what is there now")
     raise RegistryError(
         f"{plan.name} changed {plan.attempts} times while the command ran: run it again when fewer "
         "others do"
     )
+
+
+def _read(branch: GitBranch, ci: CiRun, *, attested: bool | None) -> str:
+    commit = branch.read()
+    if commit and attested:
+        attestation.verify(branch.folder / SUMS, ci)
+    elif attested is False:
+        cli.fact("registry", "nothing proves who wrote it: this repository attests nothing")
+    return commit
 
 
 def of_clone(context: RunContext) -> GitBranch:

@@ -54,6 +54,10 @@ class GitBranch:
         self._verify(commit)
         return commit
 
+    def digest(self) -> str:
+        """Return the sha256 of the file that has the checksum of every other one."""
+        return manifest.sha256((self.folder / SUMS).read_bytes())
+
     def head(self) -> str:
         """Return the commit that the remote's branch is at, empty without a branch.
 
