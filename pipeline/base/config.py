@@ -7,7 +7,7 @@ registry's address. A key or a variable that no setting knows stops the run with
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Self, TypeVar, get_origin
+from typing import Annotated, Any, Final, TypeVar, get_origin
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator
@@ -30,11 +30,10 @@ from pipeline.base.policies import (
     ModelParameters,
     PackagingPlan,
     PromotionPolicy,
-    RetentionPolicy,
-    RetryPolicy,
     ThresholdRule,
 )
 from pipeline.base.records import Record
+from pipeline.base.registry_settings import RegistryBranchSettings, RegistrySettings
 
 FILE: Final = Path("config.yaml")
 # Kubernetes tells each pod of every Service in variables such as HEART_DISEASE_PORT. A dash becomes
@@ -71,39 +70,6 @@ def _read(value: Any) -> Any:
         return yaml.safe_load(value) if isinstance(value, str) else value
     except yaml.YAMLError:
         return value
-
-
-class RegistrySettings(Record):
-    """The registry of runs and versions."""
-
-    experiment: str
-    tracking_uri: Annotated[str, AfterValidator(addresses.registry)]
-    retry: RetryPolicy
-
-    @property
-    def is_server(self) -> bool:
-        """Say whether the registry answers at an address, rather than being a file here."""
-        return addresses.database(self.tracking_uri) is None
-
-    def at(self, address: str) -> Self:
-        """Return these settings for the registry at another address.
-
-        Raises:
-            SettingsError: the address is not one of a registry.
-
-        """
-        try:
-            return self.model_copy(update={"tracking_uri": addresses.registry(address)})
-        except ValueError as error:
-            raise SettingsError(str(error)) from None
-
-
-class RegistryBranchSettings(Record):
-    """The branch that is the registry if there is no server, and the files it keeps."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
-    attempts: Annotated[int, Field(ge=1)]
-    keep: RetentionPolicy
 
 
 class Settings(BaseSettings):

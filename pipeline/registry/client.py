@@ -10,7 +10,6 @@ from typing import Final
 
 from mlflow.entities.model_registry import RegisteredModel
 
-from pipeline.base.config import RegistrySettings
 from pipeline.base.errors import (
     ArtifactError,
     NoChampionError,
@@ -18,6 +17,7 @@ from pipeline.base.errors import (
     RegistryError,
 )
 from pipeline.base.names import HISTORY, SERVED
+from pipeline.base.registry_settings import RegistrySettings
 from pipeline.gate.examiner import Incumbent
 from pipeline.registry import history
 from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION, Entry, Promotion

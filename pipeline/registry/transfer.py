@@ -11,11 +11,11 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from pipeline.base import addresses, cli, command, manifest
 from pipeline.base.addresses import redacted, shown
-from pipeline.base.config import RegistrySettings
 from pipeline.base.context import RunContext
 from pipeline.base.errors import RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
+from pipeline.base.registry_settings import RegistrySettings
 from pipeline.registry import branch, snapshot
 from pipeline.registry.client import Registry, connect
 from pipeline.registry.mlflow_calls import MlflowCalls, file_of, is_made

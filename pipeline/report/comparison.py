@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.base import artifacts, cli
 from pipeline.base.arithmetic import reproducible
-from pipeline.base.config import RegistrySettings
 from pipeline.base.context import RunContext
 from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import (
@@ -19,6 +18,7 @@ from pipeline.base.errors import (
 from pipeline.base.manifest import Files
 from pipeline.base.names import FAMILIES, SERVED, Family, registered_name
 from pipeline.base.pages import difference, estimate
+from pipeline.base.registry_settings import RegistrySettings
 from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.registry import mlflow_calls
 from pipeline.registry.client import Registry, connect

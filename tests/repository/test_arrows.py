@@ -18,7 +18,7 @@ PURE_ROOMS = {"dataset", "evaluation", "gate", "scoring", "table", "training"}
 PURE_MODULES = {
     *("base.addresses", "base.archives", "base.arithmetic", "base.encoding", "base.errors"),
     *("base.git_settings", "base.kernel", "base.manifest", "base.names", "base.pages"),
-    *("base.policies", "base.records", "base.variables"),
+    *("base.policies", "base.records", "base.registry_settings", "base.variables"),
     *("registry.diagnosis", "registry.history", "registry.retention"),
     *("packaging.build", "packaging.package"),
     *("report.comment", "report.comparison_figures", "report.data_figures", "report.drawing"),
