@@ -102,9 +102,9 @@ def main() -> None:
     plan = workspace.plan(config.load())
     model = families.build(asked.family, plan)
     # What is loaded at the first use belongs to no size.
-    cross_validation.fit(model, patients(SIZES[0], plan.seed))
+    cross_validation.fit(model, patients(SIZES[0], plan.model_seed))
     before = psutil.Process().memory_info().rss
-    table = patients(asked.rows, plan.seed)
+    table = patients(asked.rows, plan.model_seed)
     times: list[float] = []
     _forget_peak()
     while sum(times) < REPEATED_SECONDS:

@@ -31,7 +31,10 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     FULL: ("pipeline",),
 }
 ROUNDS: Final = 2
-SHORT: Final = {"PIPELINE__EVALUATION__REPEATS": "1"}
+SHORT: Final = {
+    "PIPELINE__EVALUATION__REPEATS": "1",
+    "PIPELINE__REGISTER_OVERRIDDEN": "true",
+}
 # Two folds decide nothing, so nothing is decided.
 SHORTEST: Final = {
     **SHORT,

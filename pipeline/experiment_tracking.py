@@ -5,7 +5,7 @@ The only command that creates model versions.
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Annotated
 
@@ -14,17 +14,12 @@ import typer
 
 from pipeline.base import artifacts, cli, environment, pages
 from pipeline.base.arithmetic import reproducible
+from pipeline.base.config import PREFIX
 from pipeline.base.context import RunContext
 from pipeline.base.errors import ArtifactError, NotPromotedError, RegistryError
 from pipeline.base.git import WorkTree
 from pipeline.base.manifest import Files
-from pipeline.base.names import (
-    METRIC_TITLES,
-    SERVED,
-    Family,
-    Metric,
-    registered_name,
-)
+from pipeline.base.names import METRIC_TITLES, SERVED, Family, Metric, registered_name
 from pipeline.gate.examiner import Examiner
 from pipeline.registry import mlflow_model, provenance
 from pipeline.registry.client import Registry, connect
@@ -55,7 +50,8 @@ def run(
 ) -> float:
     """Publish ``models/``, run the gate and move the aliases; ``dry_run`` only decides.
 
-    With ``reuse``, a family whose newest version is the same model, byte for byte, gets no new one.
+    So does a run whose models variables make or evaluate otherwise than ``config.yaml`` says. With
+    ``reuse``, a family whose newest version is the same model, byte for byte, gets no new one.
 
     Returns:
         The seconds spent on evaluating champions again.
@@ -64,26 +60,27 @@ def run(
         NotPromotedError: ``require_promotion`` is set and the champion stays.
 
     """
-    settings = context.settings
-    data, models = workspace.read_data(), workspace.read_models()
+    settings, data, models = context.settings, workspace.read_data(), workspace.read_models()
     plan = workspace.plan(settings)
     _refuse_stale(models, plan, data)
     registry = connect(settings.registry)
     examiner = Examiner(data, plan, settings.workers, cli.watch)
     examiner.know(models.values())
 
-    key = once_per or uuid.uuid4().hex
+    overridden = workspace.overridden(context)
+    rehearsal = _rehearsal(overridden, asked=dry_run)
     known = _unchanged(models, registry) if reuse else {}
     new = {family: model for family, model in models.items() if family not in known}
-    versions = {} if dry_run else {**known, **_publish(new, data, registry, key, context)}
+    versions = {} if rehearsal else {**known, **_publish(new, data, registry, once_per, context)}
     gate = Gate(models, registry, examiner, settings.promotion)
-    decision = rehearse(gate) if dry_run else promote(gate, versions, context, cli.say)
+    decision = rehearse(gate) if rehearsal else promote(gate, versions, context, cli.say)
     _show(models, versions, decision)
-    _show_effect(registry, known, dry_run=dry_run)
-    summary = _summary(models, versions, known, decision)
+    _show_effect(registry, known, rehearsal)
+    summary = _summary(models, versions, known, decision, rehearsal)
     artifacts.add_to(context.ci.step_summary, summary)
-    if require_promotion and not decision.served.moves_alias:
-        raise NotPromotedError(f"the champion stays: {decision.served.reason}")
+    stays = "" if decision.served.moves_alias else decision.served.reason
+    if require_promotion and (stays or overridden):
+        raise NotPromotedError(f"the champion stays: {stays or rehearsal}")
     return decision.seconds
 
 
@@ -121,11 +118,11 @@ def _unchanged(models: Models, registry: Registry) -> dict[Family, Version]:
 
 
 def _publish(
-    models: Models, data: Data, registry: Registry, key: str, context: RunContext
+    models: Models, data: Data, registry: Registry, once_per: str, context: RunContext
 ) -> dict[Family, Version]:
     figures = artifacts.read_folder(artifacts.MODEL_FIGURES, made_by="feature_engineering")
     example = data.training[list(FEATURES)].head(2)
-    tags = provenance.lineage_tags(context)
+    key, tags = once_per or uuid.uuid4().hex, provenance.lineage_tags(context)
     submissions = (_submission(model, example, figures, tags, key) for model in models.values())
     # Closed before an error is printed, so that the error is the last line.
     with closing(cli.track(submissions, "Registering", len(models))) as tracked:
@@ -146,7 +143,7 @@ def _submission(
         files=mlflow_model.build(model.files(), example, requirements),
         figures=figures,
         parameters=model.parameters.flat(),
-        metrics=_flat_metrics(model),
+        metrics=evaluation.flat(),
         tags={
             **tags,
             "family": family,
@@ -160,21 +157,6 @@ def _submission(
         dataset_digest=model.parameters.data_digest,
         dataset_source=str(artifacts.PROCESSED / "training.parquet"),
     )
-
-
-def _flat_metrics(model: TrainedModel) -> dict[str, float]:
-    """Return every figure under one name, as a run shows them."""
-    cross_validated = {
-        f"{metric}{suffix}": value
-        for metric, estimate in model.evaluation.metrics.items()
-        for suffix, value in (("", estimate.mean), ("_standard_error", estimate.standard_error))
-    }
-    external = {
-        f"{place.name}_{metric}": getattr(place, metric).mean
-        for place in model.evaluation.external
-        for metric in ("roc_auc", "brier", "calibration_error")
-    }
-    return {**cross_validated, **external, "threshold": model.evaluation.threshold}
 
 
 def _show(models: Models, versions: Versions, decision: Decision) -> None:
@@ -198,7 +180,9 @@ def _show(models: Models, versions: Versions, decision: Decision) -> None:
     cli.fact("verdict", served.title)
 
 
-def _summary(models: Models, versions: Versions, known: Versions, decision: Decision) -> str:
+def _summary(
+    models: Models, versions: Versions, known: Versions, decision: Decision, rehearsal: str
+) -> str:
     """Return the decision as Markdown, for the page of a CI run."""
     return pages.render(
         "training-summary.md.j2",
@@ -206,16 +190,28 @@ def _summary(models: Models, versions: Versions, known: Versions, decision: Deci
         versions=versions,
         known=known,
         decision=decision,
+        rehearsal=rehearsal,
         served=SERVED,
         family_titles=FAMILY_TITLES,
     )
 
 
-def _show_effect(registry: Registry, known: Versions, *, dry_run: bool) -> None:
+def _rehearsal(overridden: Sequence[str], *, asked: bool) -> str:
+    """Return the line of a dry run, which says why it is one; nothing for a run that counts."""
+    line = "dry run: nothing was registered and no alias moved"
+    if not overridden:
+        return line if asked else ""
+    return (
+        f"{line}, because variables override {', '.join(overridden)}: unset them, or set "
+        f"{PREFIX}REGISTER_OVERRIDDEN=true"
+    )
+
+
+def _show_effect(registry: Registry, known: Versions, rehearsal: str) -> None:
     if known:
         cli.fact("unchanged", f"{', '.join(known)}: no new version")
-    if dry_run:
-        cli.say("dry run: nothing was registered and no alias moved")
+    if rehearsal:
+        cli.say(rehearsal)
         return
     champion = registry.find_alias(SERVED, CHAMPION)
     origin = champion and f"{champion.title}, from {champion.tags.get('promoted_from', 'unknown')}"
@@ -261,7 +257,8 @@ def main(
     """Register four new model versions in MLflow and decide about the champion.
 
     The registry is `MLFLOW_TRACKING_URI`, or the embedded `mlflow.db` when it is unset. This is the
-    only command that creates model versions.
+    only command that creates model versions. Where variables make or evaluate the models otherwise
+    than `config.yaml` says, it is a dry run, unless `register_overridden` is set.
 
     Exit codes: 0 decided, whatever the verdict; 1 something is wrong; 2 a setting or an option does
     not exist; 3 the champion stays and `--require-promotion` is set; 4 the registry does not
@@ -285,7 +282,7 @@ def main(
         reuse=reuse,
         require_promotion=require_promotion,
     )
-    if once_per_commit and not dry_run:
+    if once_per_commit and not dry_run and not workspace.overridden(context):
         connect(context.settings.registry).note_training(context.tree.commit)
 
 

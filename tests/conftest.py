@@ -38,6 +38,7 @@ QUICK = {
     "EVALUATION__BOOTSTRAP_SAMPLES": "100",
     "MODELS__RANDOM_FOREST__N_ESTIMATORS": "10",
     "MODELS__GRADIENT_BOOSTING__N_ESTIMATORS": "20",
+    "REGISTER_OVERRIDDEN": "true",
     "WORKERS": "1",
     "SOURCE__WAIT_SECONDS": "0",
 }
@@ -50,6 +51,7 @@ LONG = (
     "registry/test_registry.py",
     "task3_experiment_tracking/test_experiment_tracking.py",
     "task3_experiment_tracking/test_in_a_clone.py",
+    "task3_experiment_tracking/test_quick_look.py",
     "nightly/registry/test_registry_of_a_team.py",
     "integration/registry/test_registry_of_a_server.py",
     "nightly/benchmarks/test_quick.py",

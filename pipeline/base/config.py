@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     threshold: ThresholdRule
     ablation_repeats: Annotated[int, Field(ge=1)]
     promotion: PromotionPolicy
+    register_overridden: bool
     registry: RegistrySettings
     registry_branch: RegistryBranchSettings
     packaging: PackagingPlan
@@ -114,6 +115,17 @@ class Settings(BaseSettings):
         """Let the environment win over the file; read nothing else."""
         del init_settings, dotenv_settings, file_secret_settings
         return env_settings, InitSettingsSource(settings_cls, _content_of_file())
+
+
+class _FileAlone(Settings):
+    """The settings without the environment."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the file alone."""
+        return (InitSettingsSource(settings_cls, _content_of_file()),)
 
 
 class CiRun(BaseSettings):
@@ -172,16 +184,30 @@ def load() -> Settings:
 
     """
     _refuse_unknown_variables()
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        raise _refusal(error) from None
-    except SettingsException as error:
-        raise SettingsError(f"in {PREFIX}* variables: {error}") from None
+    settings = _valid(Settings)
     server = os.environ.get(TRACKING_URI)
     if not server:
         return settings
     return settings.model_copy(update={"registry": settings.registry.at(server)})
+
+
+def load_file() -> Settings:
+    """Read the settings as ``config.yaml`` has them, whatever the variables say.
+
+    Raises:
+        SettingsError: as `load`, about the file alone.
+
+    """
+    return _valid(_FileAlone)
+
+
+def _valid(kind: type[Settings]) -> Settings:
+    try:
+        return kind()
+    except ValidationError as error:
+        raise _refusal(error) from None
+    except SettingsException as error:
+        raise SettingsError(f"in {PREFIX}* variables: {error}") from None
 
 
 def section(name: str, values: Mapping[str, Any], kind: type[Section]) -> Section:

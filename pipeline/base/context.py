@@ -11,9 +11,13 @@ from pipeline.base.git import WorkTree
 
 @dataclass(frozen=True)
 class RunContext:
-    """The settings, the CI run that the command is a step of, and the repository's root."""
+    """The settings, the CI run that the command is a step of, and the repository's root.
+
+    ``file_settings`` are those of ``config.yaml`` alone, without the variables.
+    """
 
     settings: Settings
+    file_settings: Settings
     ci: CiRun
     folder: Path
     tree: WorkTree
@@ -27,7 +31,8 @@ class RunContext:
 
         """
         folder = Path.cwd()
-        settings, tree = config.load(), git.work_tree(folder, config.FILE)
+        settings, file_settings = config.load(), config.load_file()
+        tree = git.work_tree(folder, config.FILE)
         if tree.problem:
             cli.say(f"warning: no commit is recorded: {tree.problem}")
-        return cls(settings, CiRun(), folder, tree)
+        return cls(settings, file_settings, CiRun(), folder, tree)

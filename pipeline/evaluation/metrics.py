@@ -76,6 +76,20 @@ class Evaluation(Record):
     behaviour: Behaviour
     leaks: Leaks
 
+    def flat(self) -> dict[str, float]:
+        """Return the figures of all patients under one name each, as a registry keeps them."""
+        cross_validated = {
+            f"{metric}{suffix}": value
+            for metric, estimate in self.metrics.items()
+            for suffix, value in (("", estimate.mean), ("_standard_error", estimate.standard_error))
+        }
+        external = {
+            f"{cohort.name}_{metric}": getattr(cohort, metric).mean
+            for cohort in self.external
+            for metric in ("roc_auc", "brier", "calibration_error")
+        }
+        return {**cross_validated, **external, "threshold": self.threshold}
+
 
 class Ablation(Record):
     """The gain by an engineered feature: a family with it minus without it, on equal folds."""

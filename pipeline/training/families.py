@@ -83,7 +83,7 @@ def build(family: Family, plan: TrainingPlan, without: Collection[str] = ()) -> 
             f"models.{family} in config.yaml: {type(estimator).__name__} has no parameter "
             f"{', '.join(unknown)}; it has {', '.join(sorted(known))}"
         )
-    estimator.set_params(**parameters, **{SEED: plan.seed})
+    estimator.set_params(**parameters, **{SEED: plan.model_seed})
     return Pipeline([("features", features), ("classifier", classifier)])
 
 

@@ -52,7 +52,7 @@ def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Paramete
         data_digest=data_digest,
         recipe_digest=manifest.sha256(persistence.dump(families.build(family, plan))),
         libraries={module.__name__: module.__version__ for module in (np, pd, scipy, sklearn)},
-        seed=plan.seed,
+        seed=plan.model_seed,
         hyperparameters=plan.models.get(family, {}),
         features=plan.features,
         exam=plan.evaluation,

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, ValidationError
 from sklearn.pipeline import Pipeline
 
 from pipeline.base import arithmetic, manifest
-from pipeline.base.encoding import json_bytes
+from pipeline.base.encoding import flat, json_bytes
 from pipeline.base.errors import ArtifactError
 from pipeline.base.manifest import Files
 from pipeline.base.names import ONNX, SKOPS
@@ -66,7 +66,7 @@ class Parameters(Record):
 
     def flat(self) -> dict[str, str]:
         """Return every value as text under its dotted name, as a registry keeps parameters."""
-        return _flat(self.model_dump(mode="json"))
+        return flat(self.model_dump(mode="json"))
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,3 @@ def read(files: Files, origin: str) -> TrainedModel:
         raise ArtifactError(f"{origin} has no file {error}") from error
     except (ArtifactError, ValidationError, *BROKEN_TABLE) as error:
         raise ArtifactError(f"{origin}: {' '.join(str(error).split())}") from error
-
-
-def _flat(value: Any, name: str = "") -> dict[str, str]:
-    if not isinstance(value, dict):
-        return {name: str(value)}
-    inner = (_flat(v, f"{name}.{k}".lstrip(".")) for k, v in value.items())
-    return {key: text for part in inner for key, text in part.items()}

@@ -2,6 +2,7 @@
 
 from pipeline.base import artifacts, config, manifest
 from pipeline.base.config import Settings
+from pipeline.base.context import RunContext
 from pipeline.base.errors import SettingsError
 from pipeline.base.names import FAMILIES, Family
 from pipeline.dataset import rules
@@ -30,10 +31,22 @@ def plan(settings: Settings) -> TrainingPlan:
     return TrainingPlan(
         features=config.section("features", settings.features, FeatureRecipe),
         models=settings.models,
-        seed=settings.model_seed,
+        model_seed=settings.model_seed,
         evaluation=settings.evaluation,
         threshold=settings.threshold,
     )
+
+
+def overridden(context: RunContext) -> list[str]:
+    """Return what variables change of the plan that ``config.yaml`` describes, with both values.
+
+    The commit does not give such models, so they are not registered. Nothing is returned where
+    ``register_overridden`` says that they are.
+    """
+    settings = context.settings
+    if settings.register_overridden:
+        return []
+    return plan(settings).changes(since=plan(context.file_settings))
 
 
 def read_data() -> Data:

@@ -176,6 +176,28 @@ def test_the_environment_overrides_one_value_at_any_level(monkeypatch, variable,
 
 
 @pytest.mark.usefixtures("clone")
+def test_the_file_alone_is_read_as_if_there_were_no_variable(monkeypatch):
+    """So that a training can be told from that of the commit."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    before = config.load_file().model_dump()
+    assert before == config.load().model_dump()
+    monkeypatch.setenv("PIPELINE__EVALUATION__FOLDS", "3")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example:5000")
+
+    assert config.load_file().model_dump() == before
+
+
+@pytest.mark.usefixtures("clone")
+def test_a_file_that_only_a_variable_makes_valid_is_refused(monkeypatch):
+    """Alone, it describes no training."""
+    change("evaluation.folds", 1)
+    monkeypatch.setenv("PIPELINE__EVALUATION__FOLDS", "3")
+
+    with pytest.raises(SettingsError, match=r"evaluation\.folds"):
+        config.load_file()
+
+
+@pytest.mark.usefixtures("clone")
 @pytest.mark.parametrize(
     ("variable", "named"),
     [

@@ -192,7 +192,7 @@ def test_the_same_recipe_with_another_seed_keeps_the_champion(settings, tables, 
     forests = settings.models["random_forest"] | {"n_estimators": 15}
     models = {**settings.models, "random_forest": forests}
     plan = workspace.plan(settings)
-    plans = [plan.model_copy(update={"models": models, "seed": seed}) for seed in (1, 2)]
+    plans = [plan.model_copy(update={"models": models, "model_seed": seed}) for seed in (1, 2)]
     (challenger, found), (champion, _) = (
         examine(families.build("random_forest", plan)) for plan in plans
     )

@@ -19,6 +19,7 @@ from pipeline.registry.client import Registry
 from tests.registries import counts
 from tests.task3_experiment_tracking.runs import command, made, run, versions
 
+NOT_MEANT = {"PIPELINE__REGISTER_OVERRIDDEN": "false"}
 COMMIT = "git -c user.name=Ann -c user.email=ann@example.org commit --quiet --message="
 
 # --- what it refuses to register
@@ -173,6 +174,30 @@ def test_a_training_of_a_whole_commit_is_noted_once_it_is_finished(committed):
     assert noted == ["", "", committed]
 
 
+def test_a_training_that_variables_override_is_not_noted(committed):
+    """A release would ship the champion of before for it."""
+    registry = Registry(os.environ[config.TRACKING_URI], "heart-disease")
+    assert command().returncode == 0
+
+    done = command("--once-per-commit", **NOT_MEANT)
+
+    assert done.returncode == 0
+    assert registry.last_training() == ""
+    assert committed
+
+
+def test_a_promotion_that_is_required_is_not_made_by_models_that_variables_override(clone):
+    """The verdict alone would let a job go on without a new champion."""
+    done = command("--require-promotion", **NOT_MEANT)
+
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1].startswith(
+        "error: the champion stays: dry run: nothing was registered and no alias moved, because "
+        "variables override models.random_forest.n_estimators (100 -> 10), "
+    )
+    assert clone.is_dir()
+
+
 def test_the_key_of_a_commit_that_does_not_hold_everything_is_refused(committed):
     """The versions would not be what the commit trains."""
     settings = Path("config.yaml")
@@ -214,6 +239,7 @@ def test_ci_shows_the_verdict_on_the_page_of_its_run(clone, tmp_path):
 
     text = page.read_text()
     assert text.startswith("before\n## Training: promote")
+    assert "\n\n**dry run: nothing was registered and no alias moved.**\n\n|" in text
     assert "| Random forest | none |" in text
     assert clone.is_dir()
 

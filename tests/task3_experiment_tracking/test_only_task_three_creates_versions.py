@@ -1,5 +1,7 @@
 """Experiment tracking is the only command that creates runs and model versions."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline import data_acquisition_eda, experiment_tracking, feature_engineering, model_packaging
@@ -29,10 +31,16 @@ def rehearsal(context):
     experiment_tracking.run(context, dry_run=True)
 
 
+def quick_look(context):
+    """Decide about models that variables shortened, without the wish to register them."""
+    settings = context.settings.model_copy(update={"register_overridden": False})
+    experiment_tracking.run(replace(context, settings=settings))
+
+
 @pytest.mark.parametrize(
     "command",
-    [data_acquisition_eda.run, feature_engineering.run, packaging, rehearsal],
-    ids=["data_acquisition_eda", "feature_engineering", "model_packaging", "dry run"],
+    [data_acquisition_eda.run, feature_engineering.run, packaging, rehearsal, quick_look],
+    ids=["data_acquisition_eda", "feature_engineering", "model_packaging", "dry run", "quick look"],
 )
 def test_nothing_but_experiment_tracking_creates_a_version(clone, registered, monkeypatch, command):
     """Runs, registered models and versions are as many as before."""

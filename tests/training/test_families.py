@@ -69,7 +69,7 @@ def test_a_fifth_family_is_one_entry(monkeypatch, build, training, quick):
 
 def test_a_family_that_is_not_configured_has_the_parameters_of_its_entry(quick):
     """And the seed, which is one for all."""
-    pipeline = families.build("logistic_regression", plan_with(quick, {}, seed=7))
+    pipeline = families.build("logistic_regression", plan_with(quick, {}, model_seed=7))
 
     assert (
         pipeline["classifier"].get_params()

@@ -140,7 +140,7 @@ def test_settings_that_are_in_no_pipeline_changed(model):
 
 def test_the_seed_changed(model):
     """It is no parameter of the estimator then."""
-    assert said(model(seed=1), model(seed=2)) == ["model_seed: 1 -> 2"]
+    assert said(model(model_seed=1), model(model_seed=2)) == ["model_seed: 1 -> 2"]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ SMALL = QUICK | {
     "MODELS__LOGISTIC_REGRESSION__C": "0.2",
     "MODELS__SVM__C": "0.6",
 }
+# The old commit registers whatever it trains, and does not know the setting.
+del SMALL["REGISTER_OVERRIDDEN"]
 
 
 def main():
