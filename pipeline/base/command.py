@@ -1,6 +1,7 @@
 """Another program, run as a person would run it."""
 
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from subprocess import CompletedProcess
@@ -8,6 +9,7 @@ from typing import Any
 
 from pipeline.base import addresses, variables
 from pipeline.base.errors import PipelineError
+from pipeline.base.variables import Environment
 
 
 def run(command: Sequence[str], registry: str = "") -> int:
@@ -30,24 +32,37 @@ def feed(command: Sequence[str], text: str) -> None:
         PipelineError: there is no such program, or it failed; the message is what it said.
 
     """
-    _run_quietly(command, dict(os.environ), text)
+    _said(_run_quietly(command, dict(os.environ), input=text))
 
 
-def ask(command: Sequence[str], account: variables.Environment) -> None:
-    """Run ``command`` with these variables and those that any program needs.
+def ask(command: Sequence[str], *, nothing: str, account: Environment | None = None) -> str | None:
+    """Return what ``command`` prints; None where it fails and what it says matches ``nothing``.
+
+    It gets what any program needs, the settings of ``gh``, and these variables.
 
     Raises:
-        PipelineError: there is no such program, or it failed; the message is what it said.
+        PipelineError: there is no such program, or it failed otherwise; the message is what it
+            said.
 
     """
-    _run_quietly(command, {**variables.for_tool(os.environ), **account})
+    given = variables.for_tool(os.environ, *variables.GH) | dict(account or {})
+    done = _run_quietly(command, given)
+    if done.returncode and re.search(nothing, done.stderr):
+        return None
+    return _said(done)
 
 
-def _run_quietly(command: Sequence[str], environment: dict[str, str], text: str = "") -> None:
-    done = _run(command, environment, input=text, text=True, errors="replace", capture_output=True)
+def _run_quietly(
+    command: Sequence[str], environment: dict[str, str], **more: Any
+) -> CompletedProcess[str]:
+    return _run(command, environment, text=True, errors="replace", capture_output=True, **more)
+
+
+def _said(done: CompletedProcess[str]) -> str:
     if done.returncode:
         said = addresses.redacted(" ".join(done.stderr.split()))
-        raise PipelineError(f"{command[0]} ended with {done.returncode}: {said}")
+        raise PipelineError(f"{done.args[0]} ended with {done.returncode}: {said}")
+    return done.stdout
 
 
 def _run(command: Sequence[str], environment: dict[str, str], **more: Any) -> CompletedProcess[Any]:

@@ -40,4 +40,6 @@ class RegistryBranchSettings(Record):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
     attempts: Annotated[int, Field(ge=1)]
+    attested_within: Annotated[float, Field(ge=0)]
+    trusted: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
     keep: RetentionPolicy

@@ -18,6 +18,8 @@ _NEEDED: Final = frozenset(
 )
 # These lead a program to the Docker engine, over SSH too.
 DOCKER: Final = ("DOCKER_", "SSH_AUTH_SOCK")
+# These tell GitHub's command line who asks, and which GitHub.
+GH: Final = ("GH_", "GITHUB_TOKEN", "XDG_CONFIG_HOME", "DBUS_SESSION_BUS_ADDRESS")
 # Address, account and run of a server of MLflow: worth nothing at another one.
 _OF_ONE_SERVER: Final = (
     *("MLFLOW_TRACKING_", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_", "MLFLOW_RUN_"),

@@ -63,7 +63,7 @@ def run(
         return command.run(asked)
     branch = of_clone(context)
     for _ in range(plan.attempts):
-        commit = _read(branch, context.ci, attested=attested)
+        commit = _read(branch, context, attested=attested)
         code = _with_server(settings, branch.folder, asked, read_only=read_only)
         if code or read_only:
             return code
@@ -79,10 +79,11 @@ def run(
     )
 
 
-def _read(branch: GitBranch, ci: CiRun, *, attested: bool | None) -> str:
+def _read(branch: GitBranch, context: RunContext, *, attested: bool | None) -> str:
     commit = branch.read()
     if commit and attested:
-        attestation.verify(branch.folder / SUMS, ci)
+        plan = context.settings.registry_branch
+        attestation.verify(branch.folder / SUMS, branch.digest(), plan, context.ci)
     elif attested is False:
         cli.fact("registry", "nothing proves who wrote it: this repository attests nothing")
     return commit
