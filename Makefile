@@ -56,6 +56,8 @@ transfer: setup ## move the registry to a server; ARGS='--from branch'
 	$(BIN)/python -m pipeline.registry transfer $(ARGS)
 release: setup ## take one step of a release; ARGS='prepare v1.2.3'
 	$(BIN)/python -m pipeline.release $(ARGS)
+github-check: setup ## say what the repository on GitHub lacks; needs gh
+	$(BIN)/python -m pipeline.release github $(ARGS)
 bench: setup ## measure everything beside what others use; ARGS=serving one part; needs wrk
 	$(BIN)/python -m benchmarks $(ARGS)
 bench-quick: setup ## the same in a few rounds; writes nothing
@@ -106,4 +108,4 @@ lock: setup ## write requirements*.txt again from requirements*.in
 clean: ## remove what the commands made, except the registry
 	rm -rf data/processed figures reports models packages environments images .bench .bentoml .nox .coverage .coverage.* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image verify serve contract report doctor history rollback branch transfer release bench bench-quick test test-fast test-nightly affected test-pythons check workflow-lint workflows faults mlflow-ui mlflow-secrets mlflow-accounts lock clean
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image verify serve contract report doctor history rollback branch transfer release github-check bench bench-quick test test-fast test-nightly affected test-pythons check workflow-lint workflows faults mlflow-ui mlflow-secrets mlflow-accounts lock clean

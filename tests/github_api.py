@@ -58,6 +58,8 @@ class State:
     releases: list[dict[str, Any]] = field(default_factory=list)
     assets: dict[int, bytes] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
+    # What a person sets, as `tests.github_settings` has it.
+    settings: dict[str, Any] = field(default_factory=dict)
     # The commit of each tag.
     tags: MutableMapping[str, str] = field(default_factory=dict)
     number: int = 0
@@ -141,7 +143,12 @@ class Handler(stand_ins.Handler):
         body = sent if asset else json.loads(sent or b"null")
         given = self.headers.get("Authorization", "")
         call = Call(
-            self.command, address.path, query, body, bool(re.fullmatch(r"Bearer \S+", given))
+            self.command,
+            # Where a company has its own GitHub, the API is below it.
+            address.path.removeprefix("/api/v3"),
+            query,
+            body,
+            bool(re.fullmatch(r"(Bearer|token) \S+", given)),
         )
         with self.server.lock:
             status, content = self._decide(call, anonymous=not given)
@@ -215,6 +222,8 @@ def route(state: State, call: Call, url: str) -> Answer:
         if call.method == method and (found := pattern.fullmatch(call.path)):
             values = {n: int(v) if v.isdecimal() else v for n, v in found.groupdict().items()}
             return function(state, call, url=url, **values)
+    if call.method == "GET" and call.path in state.settings:
+        return 200, state.settings[call.path]
     return NOT_FOUND
 
 

@@ -1,5 +1,7 @@
 """What the stand-ins for servers of others share: a port, silence, and a time to live."""
 
+import ssl
+import subprocess
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -32,3 +34,14 @@ def serving(server):
         finally:
             server.shutdown()
             thread.join()
+
+
+def encryption(folder, name):
+    """Return what a server encrypts with as ``name``, like DNS:localhost, and its certificate."""
+    key, certificate = str(folder / "key"), str(folder / "certificate")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    made_by = [*command, "-addext", f"subjectAltName={name}"]
+    subprocess.run([*made_by, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context, certificate

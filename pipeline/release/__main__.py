@@ -6,7 +6,7 @@ import typer
 
 from pipeline.base import cli
 from pipeline.base.context import RunContext
-from pipeline.release import announce, build, issue, mark, prepare, publish, tag
+from pipeline.release import announce, build, github_check, issue, mark, prepare, publish, tag
 
 
 def main(context: typer.Context) -> None:
@@ -26,6 +26,7 @@ def main(context: typer.Context) -> None:
     - `python -m pipeline.release mark` sets the alias `staging` or `production`
     - `python -m pipeline.release issue main success` closes the issue that holds releases back
     - `python -m pipeline.release tag v1.2.4` tags the commit of main that CI runs for
+    - `python -m pipeline.release github` says what the repository on GitHub lacks
 
     """
     if context.invoked_subcommand is None:
@@ -174,6 +175,21 @@ def tag_command(
     tag.run(RunContext.read().ci, name, dry_run=dry_run)
 
 
+def github_command() -> None:
+    """Ask GitHub with `gh` what this repository lacks, and print the command for it.
+
+    That workflows only read unless they ask; the rulesets of `.github/rulesets/`; where the
+    environments may be used; that everybody can pull the image. Nothing is changed.
+
+    Exit codes: 0 everything is set; 1 something is not, or `gh` cannot ask.
+
+    Examples:
+    - `python -m pipeline.release github`
+
+    """
+    github_check.run()
+
+
 if __name__ == "__main__":
     cli.run(
         main,
@@ -184,4 +200,5 @@ if __name__ == "__main__":
         mark=mark_command,
         issue=issue_command,
         tag=tag_command,
+        github=github_command,
     )

@@ -2,7 +2,6 @@
 
 import base64
 import os
-import ssl
 import subprocess
 from http.server import ThreadingHTTPServer
 
@@ -126,12 +125,7 @@ class _Handler(stand_ins.Handler):
 @pytest.fixture
 def servers(tmp_path, monkeypatch):
     """Return two servers of git, at two ports, which git is told to trust."""
-    key, certificate = str(tmp_path / "key"), str(tmp_path / "certificate")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
-    made_by = [*command, "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*made_by, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context, certificate = stand_ins.encryption(tmp_path, "IP:127.0.0.1")
     monkeypatch.setenv("GIT_SSL_CAINFO", certificate)
     made = [ThreadingHTTPServer(("127.0.0.1", 0), _Handler) for _ in range(2)]
     for server in made:
