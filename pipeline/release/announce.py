@@ -31,10 +31,12 @@ def run(ci: CiRun) -> None:
 
     """
     plan, github = folder.read_plan("publish"), GitHub(ci)
-    files = folder.assets(plan) | {SUMS.name: SUMS.read_bytes()}
+    attested = folder.attested()
+    files = folder.assets(plan) | {SUMS.name: SUMS.read_bytes()} | attested
     release = github.find_release(plan.tag)
     if release is None or release.draft or release.by_hand:
-        release = github.save_draft(_draft(plan, ci.repository, release), release)
+        draft = _draft(plan, ci, release, attested=bool(attested))
+        release = github.save_draft(draft, release)
         for asset in stale(release, files):
             github.delete_asset(asset)
         for name in missing(release, files):
@@ -45,7 +47,7 @@ def run(ci: CiRun) -> None:
     artifacts.add_to(ci.step_summary, summary)
 
 
-def _draft(plan: Plan, repository: str, release: Release | None) -> Draft:
+def _draft(plan: Plan, ci: CiRun, release: Release | None, *, attested: bool) -> Draft:
     # What a person wrote on GitHub's page stays, above.
     theirs = release.body.partition(OURS)[0] if release else ""
     body = (
@@ -57,8 +59,9 @@ def _draft(plan: Plan, repository: str, release: Release | None) -> Draft:
             manifest=package.check(artifacts.files_below(PACKAGE), str(PACKAGE)),
             family_titles=FAMILY_TITLES,
             metric_titles=METRIC_TITLES,
-            repository=repository,
+            ci=ci,
             workflow=WORKFLOW,
+            attested=attested,
             archive=f"{plan.package}.tar.gz",
             port=PORT,
         )

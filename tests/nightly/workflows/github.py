@@ -178,6 +178,7 @@ class GitHub:
         self.doubles.mkdir()
         for name in ("artifacts", "docker"):
             (self.doubles / name).mkdir()
+        shutil.copytree(HERE / "programs", self.doubles / "programs")
         git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.remote))
         git(self.remote, "config", "uploadpack.allowAnySHA1InWant", "true")
         self.api.state.tags = Tags(self.remote)
@@ -323,7 +324,8 @@ class GitHub:
         git(clone, "remote", "add", "origin", self.remote.as_uri())
         heads_and_tags = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
         if not depth:
-            git(clone, "fetch", "--quiet", "origin", *heads_and_tags)
+            whole = (*heads_and_tags, f"+{commit}:refs/remotes/runner/{ref}")
+            git(clone, "fetch", "--quiet", "origin", *whole)
         else:
             one = f"+{commit}:refs/remotes/runner/{ref}"
             git(clone, "fetch", "--quiet", "--no-tags", f"--depth={depth}", "origin", one)
@@ -334,7 +336,7 @@ class GitHub:
         command += ["--workflows", str(file), "--eventpath", str(payload), "--actor", OWNER]
         command += ["--platform", "ubuntu-latest=-self-hosted", "--matrix", "python:3.11"]
         command += ["--action-cache-path", str(self.folder / "act"), "--no-cache-server"]
-        command += ["--secret", f"GITHUB_TOKEN={github_api.TOKEN}"]
+        command += ["--secret", f"GITHUB_TOKEN={github_api.TOKEN}", "--secret", "REGISTRY_TOKEN=x"]
         command += _options("--var", self.variables)
         for action, commit in pinned.items():
             double = HERE / "actions" / action.partition("/")[2]
@@ -370,7 +372,7 @@ class GitHub:
         }
 
     def _execute(self, command, clone, run):
-        path = f"{HERE / 'programs'}{os.pathsep}{os.environ['PATH']}"
+        path = f"{self.doubles / 'programs'}{os.pathsep}{os.environ['PATH']}"
         started = time.monotonic()
         act = subprocess.Popen(
             command,

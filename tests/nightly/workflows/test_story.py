@@ -20,6 +20,11 @@ REGISTRY = "refs/heads/mlflow-registry"
 ALWAYS = {"affected", "check", "fast", "required-checks-pass"}
 REACHED = {"integration", "image", "workflows"}
 TOLERANCE = 1e-5
+AFTER_BUILD = ("push", "attest", "announce", "attest-registry")
+RELEASED = dict.fromkeys(("build", *AFTER_BUILD), "success")
+NOT_RELEASED = {"build": "failure", **dict.fromkeys(AFTER_BUILD, "skipped")}
+ROLLED_BACK = dict.fromkeys(("rollback", "attest", "release"), "success")
+NOT_ROLLED_BACK = {"rollback": "failure", "attest": "skipped", "release": "skipped"}
 
 
 def results(run):
@@ -49,7 +54,7 @@ def test_a_tag_before_any_champion_is_refused_in_one_clear_line(story):
     """It says what to do first, on the page of the run."""
     run = story.runs["too early"]
 
-    assert results(run) == {"build": "failure", "publish": "skipped"}
+    assert results(run) == NOT_RELEASED
     assert failed_steps(run) == ["Resolve the champion, once, and package it"]
     assert "no version holds heart_disease@champion" in run.summary
 
@@ -63,7 +68,7 @@ def test_a_tag_before_any_champion_publishes_nothing(story):
 
 def test_a_first_push_makes_the_registry_four_versions_and_a_champion(story):
     """With nothing configured."""
-    assert results(story.runs["first"]) == {"train": "success"}
+    assert results(story.runs["first"]) == {"train": "success", "attest": "success"}
     assert story.moments["first"].counts == dict.fromkeys(NAMES, 1) | {"heart_disease": 1}
     assert story.moments["first"].served == {"champion": 1}
 
@@ -233,7 +238,7 @@ def test_no_release_begins_while_the_tests_of_main_fail(story):
     """It names the issue."""
     run = story.runs["held back"]
 
-    assert results(run) == {"build": "failure", "publish": "skipped"}
+    assert results(run) == NOT_RELEASED
     # The page of the run shows an error as it is, not as a link.
     assert story.issues["red"][0]["html_url"].removeprefix("https:") in run.summary
 
@@ -242,10 +247,10 @@ def test_a_tag_that_is_pushed_together_with_main_waits_for_its_training(story):
     """It would ship the champion of before; run again after the training, it is released."""
     run = story.runs["untrained"]
 
-    assert results(run) == {"build": "failure", "publish": "skipped"}
+    assert results(run) == NOT_RELEASED
     assert failed_steps(run) == ["Resolve the champion, once, and package it"]
     assert "has not ended; the last that has is of" in run.summary
-    assert results(story.runs["trained"]) == {"train": "success"}
+    assert results(story.runs["trained"]) == {"train": "success", "attest": "success"}
 
 
 def test_passing_tests_of_main_close_the_issue(story):
@@ -257,8 +262,8 @@ def test_passing_tests_of_main_close_the_issue(story):
 
 
 def test_a_tag_is_released(story):
-    """Both jobs, every step."""
-    assert results(story.runs["released"]) == {"build": "success", "publish": "success"}
+    """Every job, every step."""
+    assert results(story.runs["released"]) == RELEASED
 
 
 def test_the_image_stands_in_the_registry_under_its_version_and_the_moving_tags(story):
@@ -292,6 +297,7 @@ def test_the_release_is_published_with_its_files(story, version, model):
         "sbom.cdx.json",
         "MODEL_CARD.md",
         "SHA256SUMS",
+        "image.intoto.jsonl",
     }
 
 
@@ -303,8 +309,18 @@ def test_provenance_and_contents_of_the_image_are_attested(story, version):
 
     assert [what for subject, what in attested if subject.endswith(f"@{digest}")] == [
         "provenance",
-        "release/sbom.cdx.json",
+        "pushed/sbom.cdx.json",
     ]
+
+
+def test_each_writer_of_the_registry_attests_it_and_asks_who_wrote_it_before(story):
+    """Also who only reads it for a release; the first of all finds none."""
+    writers = ["first", "merged", "released", "rolled back", "patched"]
+    signed = {call[1] for call in story.calls if call[0] == "attest" and "SHA256SUMS@" in call[2]}
+    asked = [call for call in story.calls if call[0] == "gh" and "attestation verify" in call[2]]
+
+    assert {str(story.runs[name].number) for name in writers} <= signed
+    assert len(asked) >= len(writers)
 
 
 def test_the_shipped_version_gets_the_alias_production(story):
@@ -319,7 +335,7 @@ def test_the_same_tag_again_is_refused(story):
     """Nothing that was released is ever replaced."""
     run = story.runs["released again"]
 
-    assert results(run) == {"build": "failure", "publish": "skipped"}
+    assert results(run) == NOT_RELEASED
     assert "v1.0.0 is released already" in run.summary
     assert story.images["released again"] == story.images["1.0.0"]
 
@@ -348,7 +364,7 @@ def test_the_button_puts_the_champion_before_back(story):
     """With the reason on the page of the run and in the registry."""
     moment = story.moments["patched"]
 
-    assert results(story.runs["rolled back"]) == {"rollback": "success", "release": "success"}
+    assert results(story.runs["rolled back"]) == ROLLED_BACK
     assert moment.served["champion"] == 1
     assert REASON in story.runs["rolled back"].summary
     assert REASON in str(moment.versions[HISTORY])
@@ -358,7 +374,7 @@ def test_a_tag_that_leads_elsewhere_stops_the_button_before_a_champion_moves(sto
     """Nobody notices otherwise that what was put back is not shipped."""
     run = story.runs["wrong tag"]
 
-    assert results(run) == {"rollback": "failure", "release": "skipped"}
+    assert results(run) == NOT_ROLLED_BACK
     assert failed_steps(run) == ["Check the tag of the patch release"]
     assert "choose the next number" in run.summary
     assert story.moments["wrong tag"].served == story.moments["bad"].served
@@ -366,13 +382,13 @@ def test_a_tag_that_leads_elsewhere_stops_the_button_before_a_champion_moves(sto
 
 def test_the_button_can_be_pressed_again(story):
     """The champion does not go back once more, and the tag is there."""
-    assert results(story.runs["rolled back again"]) == {"rollback": "success", "release": "success"}
+    assert results(story.runs["rolled back again"]) == ROLLED_BACK
     assert story.moments["rolled back again"].served == story.moments["patched"].served
 
 
 def test_the_patch_release_ships_the_version_that_was_put_back(story):
     """The button tags the commit and starts the release of that tag."""
-    assert results(story.runs["patched"]) == {"build": "success", "publish": "success"}
+    assert results(story.runs["patched"]) == RELEASED
     assert story.moments["patched"].served["production"] == 1
     assert story.images["1.0.1"]["latest"] == story.images["1.0.1"]["1.0.1"]
     assert story.images["1.0.1"]["1.0.0"] == story.images["1.0.0"]["1.0.0"]
