@@ -363,7 +363,9 @@ def test_a_step_after_the_next_names_the_one_before(github, shelf):
 
     for name in ("publish", "announce", "mark"):
         step, before = STEPS[name]
-        with pytest.raises(ReleaseError, match=rf"v1\.2\.3 has not got that far: run .*release {before}`"):
+        with pytest.raises(
+            ReleaseError, match=rf"v1\.2\.3 has not got that far: run .*release {before}`"
+        ):
             step(RunContext.read())
     assert (github.changes, shelf.digests()) == (0, {})
 
