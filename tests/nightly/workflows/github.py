@@ -223,6 +223,12 @@ class GitHub:
         self.api.state.pull(REPOSITORY, number, head)
         return Pull(number, f"bob-example/{NAME}", branch, head, merge)
 
+    def release_by_hand(self, tag, body):
+        """Publish a release as a person does on the page, with a text and no file."""
+        asked = {"tag_name": tag, "body": body}
+        call = github_api.Call("POST", f"/repos/{REPOSITORY}/releases", {}, asked, authorized=True)
+        github_api.route(self.api.state, call, self.api.url)
+
     def pushed_main(self):
         """Return the run of a push to main."""
         commit = self.ref("refs/heads/main")

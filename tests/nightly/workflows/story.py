@@ -52,6 +52,7 @@ HARDLY_ANY_FIELDS = {
     "NOMINAL": '["restecg"]',
 }
 FEW_FLAGS = {"NULLABLE": '("trestbps", "chol", "fbs")'}
+THANKS = "The first one. Thanks to Bob."
 REASON = "false positives on the ward"
 
 
@@ -250,9 +251,10 @@ def a_red_main(stage: Stage) -> None:
 
 
 def a_release(stage: Stage) -> None:
-    """A tag that comes together with main, then after its training; its image; the tag again."""
+    """A tag and a release made on GitHub's page, before its training, then after; the tag again."""
     git(stage.ann, "tag", "v1.0.0")
     git(stage.ann, "push", "--quiet", "origin", "v1.0.0")
+    stage.gh.release_by_hand("v1.0.0", THANKS)
     stage.keep("untrained", stage.gh.pushed_tag("v1.0.0"))
     stage.keep("trained", stage.gh.pushed_main())
     stage.keep("released", stage.gh.pushed_tag("v1.0.0"))

@@ -10,7 +10,7 @@ import pytest
 from pipeline.base.names import FAMILIES, HISTORY, registered_name
 from pipeline.report.comment import AUTHOR
 from tests.nightly.workflows import github
-from tests.nightly.workflows.story import REASON
+from tests.nightly.workflows.story import REASON, THANKS
 
 pytestmark = pytest.mark.once
 
@@ -299,6 +299,15 @@ def test_the_release_is_published_with_its_files(story, version, model):
         "SHA256SUMS",
         "image.intoto.jsonl",
     }
+
+
+def test_a_release_that_a_person_made_is_taken_over_with_its_text(story):
+    """It stands above what the workflow writes."""
+    body = story.releases["1.0.0"]["body"]
+
+    assert body.startswith(THANKS)
+    assert "Serves **heart_disease/2**" in body
+    assert "gh attestation verify" in body
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "1.0.1"])
