@@ -1,6 +1,7 @@
 """`run_tests.py`: tiers, single tasks, and pytest's own arguments."""
 
 import os
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -109,7 +110,8 @@ def test_the_slowest_tests_are_named_at_the_end(clone):
     """With what was prepared for them."""
     (clone / "tests/repository/test_it.py").write_text(SLOW.replace("0.2", "0.6"))
 
-    assert "0.60s setup    tests/repository/test_it.py::test_prepared" in run(clone).stdout
+    named = r"^\d+\.\d\ds setup +tests/repository/test_it\.py::test_prepared$"
+    assert re.search(named, run(clone).stdout, re.MULTILINE)
 
 
 def test_further_arguments_go_to_pytest(clone):
