@@ -39,7 +39,7 @@ _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 _TAG: Final = re.compile(r":[^:/]+$")
 
-# What the client raises: of the engine, of the network, of a credential helper.
+# Errors of the client: the engine's, the network's, a credential helper's.
 _REFUSED: Final = (DockerException, requests.RequestException, StoreError)
 
 Log = Callable[[str], None]

@@ -14,7 +14,7 @@ from pipeline.base.registry_settings import RegistryBranchSettings
 
 # The workflows that write the branch, each where the rules of .github/rulesets/ let it be.
 WRITERS: Final = r"((train|rollback)\.yml@refs/heads/main|release\.yml@refs/tags/v[^/]+)"
-# What `gh` says where there is no attestation of a file.
+# The messages of `gh` for a file without an attestation.
 NONE: Final = "HTTP 404|no attestations found"
 _BETWEEN_QUESTIONS: Final = 10
 

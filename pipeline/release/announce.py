@@ -15,7 +15,7 @@ from pipeline.release.folder import PACKAGE, SUMS
 from pipeline.release.plan import Plan, missing, stale
 from pipeline.training.families import FAMILY_TITLES
 
-# Where the notes begin in a release that a person has begun.
+# Separates a person's own text from the notes.
 OURS: Final = "\n\n<!-- by release.yml -->\n\n"
 WORKFLOW: Final = ".github/workflows/release.yml"
 
@@ -48,7 +48,7 @@ def run(ci: CiRun) -> None:
 
 
 def _draft(plan: Plan, ci: CiRun, release: Release | None, *, attested: bool) -> Draft:
-    # What a person wrote on GitHub's page stays, above.
+    # A person's own text stays, above the notes.
     theirs = release.body.partition(OURS)[0] if release else ""
     body = (
         theirs

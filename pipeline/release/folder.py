@@ -21,7 +21,7 @@ PACKAGE: Final = RELEASE / "package"
 IMAGE: Final = RELEASE / "image.tar"
 SBOM: Final = RELEASE / SBOM_NAME
 SUMS: Final = RELEASE / artifacts.CHECKSUMS
-# What GitHub signed, each attestation in a file, and how the Release has it: one in each line.
+# The attestations of the image, and their file on the Release: one in each line.
 ATTESTATIONS: Final = RELEASE / "attestations"
 ATTESTED: Final = "image.intoto.jsonl"
 

@@ -1,4 +1,4 @@
-"""What a repository on GitHub was not told yet, and the command that tells it: asked with `gh`."""
+"""The settings that a repository on GitHub lacks, and the command for each: asked with `gh`."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -16,7 +16,7 @@ HERE: Final = "repos/{owner}/{repo}"
 RULESETS: Final = Path(".github/rulesets")
 REGISTRY: Final = "registry.json"
 KEY: Final = f"{HERE}/environments/model-registry/secrets/REGISTRY_KEY"
-# Where each environment may be used: kinds and names of what is checked out.
+# The branches and tags that may use each environment.
 PLACES: Final = {
     "model-registry": (("branch", "main"), ("tag", "v*")),
     "release": (("tag", "v*"),),
@@ -89,8 +89,8 @@ def _owners(read: Read) -> Iterator[Finding]:
     wrong = (read(f"{HERE}/codeowners/errors") or {}).get("errors")
     if wrong:
         yield Finding(
-            "nobody is asked for the reviews that the rule for main wants",
-            (f"write into {wrong[0]['path']} whom GitHub knows: {wrong[0]['kind']}",),
+            "CODEOWNERS names somebody whom GitHub does not know",
+            (f"correct {wrong[0]['path']}: {wrong[0]['kind']}",),
         )
 
 

@@ -16,7 +16,7 @@ def run(ci: CiRun, tag: str, *, dry_run: bool) -> None:
 
     Raises:
         ReleaseError: it is no tag of a release, it leads to something else, CI does not run for
-            main, or GitHub lets nobody but maintainers make it.
+            main, or GitHub does not let it be made.
         GitHubError: GitHub refuses or does not answer.
 
     """
