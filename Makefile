@@ -48,6 +48,8 @@ doctor: setup ## look at the whole registry; ARGS=--repair repairs it
 	$(BIN)/python -m pipeline.registry doctor $(ARGS)
 history: setup ## show who was champion when, and why
 	$(BIN)/python -m pipeline.registry history $(ARGS)
+promote: setup ## make a version champion; ARGS='--version heart_disease_svm/7 --reason "WHY"'
+	$(BIN)/python -m pipeline.registry promote $(ARGS)
 rollback: setup ## put the champion before back; ARGS='--reason "WHY"'
 	$(BIN)/python -m pipeline.registry rollback $(ARGS)
 branch: setup ## run a command with the registry of the branch; ARGS='-- COMMAND'
@@ -108,4 +110,4 @@ lock: setup ## write requirements*.txt again from requirements*.in
 clean: ## remove what the commands made, except the registry
 	rm -rf data/processed figures reports models packages environments images .bench .bentoml .nox .coverage .coverage.* coverage.xml .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image verify serve contract report doctor history rollback branch transfer release github-check bench bench-quick test test-fast test-nightly affected test-pythons check workflow-lint workflows faults mlflow-ui mlflow-secrets mlflow-accounts lock clean
+.PHONY: help setup pipeline data_acquisition_eda feature_engineering experiment_tracking model_packaging image verify serve contract report doctor history promote rollback branch transfer release github-check bench bench-quick test test-fast test-nightly affected test-pythons check workflow-lint workflows faults mlflow-ui mlflow-secrets mlflow-accounts lock clean

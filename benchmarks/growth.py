@@ -47,7 +47,8 @@ versions has them in the family's model, in the served model, and as entries of 
 champions. Every call is the real one: registering uploads two files of 1 kB, downloads and compares
 them; resolving asks for `heart_disease@champion`, downloads its files and compares them with its
 manifest, as packager, report and gate do; promoting settles, checks the files, writes the log, and
-moves both aliases. The doctor reads every file of every version; half of them are copies.
+moves both aliases. The doctor reads every file of every version, or on ordinary
+days those of champions, shipped versions and new ones; half of them are copies.
 
 The branch holds files as large as those of the real models, of noise, which no compression helps,
 and every twentieth merge promotes. The merges whose files stay are real; of the others, which

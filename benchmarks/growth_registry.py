@@ -20,8 +20,9 @@ from benchmarks import growth_store, measuring
 from benchmarks.growth_store import PROMOTION, Lineage, Row
 from pipeline.base.context import RunContext
 from pipeline.base.names import HISTORY, SERVED, Family, registered_name
+from pipeline.registry.care import RegistryCare
 from pipeline.registry.client import Registry, connect
-from pipeline.registry.doctor import run
+from pipeline.registry.look import look
 from pipeline.registry.publishing import Submission
 from pipeline.registry.version import Version
 
@@ -37,7 +38,9 @@ REGISTER: Final = "register a version"
 FIND: Final = "find the champion"
 RESOLVE: Final = "resolve the champion, files checked"
 PROMOTE: Final = "promote: settle and promote"
-DOCTOR: Final = "the doctor's look"
+DOCTOR: Final = "the doctor's look at all"
+EVERYDAY: Final = "the doctor's everyday look"
+GRACE: Final = 3600
 CALLING: Final = "calls"
 LOOKING: Final = "doctor"
 CALLS: Final = (REGISTER, FIND, RESOLVE, PROMOTE)
@@ -123,16 +126,19 @@ def _round(
 
 
 def doctor(grown: Grown, sizes: list[int]) -> Figures:
-    """Measure in turns the doctor's look at healthy registries, every file of which it reads.
+    """Measure in turns the doctor's looks at registries: at every file, and at what is new.
 
     Half of the versions are the family's, half are copies of them in the served model.
     """
     for size in sizes:
         grown.grow(size // 2, files=size // 2)
-    samples: Figures = {DOCTOR: {size: [] for size in sizes}}
+    samples: Figures = {name: {size: [] for size in sizes} for name in (DOCTOR, EVERYDAY)}
     for turn in measuring.in_turns([str(size) for size in sizes], DOCTOR_ROUNDS):
-        context = grown.context(str(int(turn) // 2))
-        samples[DOCTOR][int(turn)].append(_seconds(partial(run, context)))
+        settings = grown.context(str(int(turn) // 2)).settings.registry
+        for name, since in ((DOCTOR, 0.0), (EVERYDAY, time.time() * 1000)):
+            registry = RegistryCare(**dict(settings))
+            seconds = _seconds(partial(look, registry, GRACE, since))
+            samples[name][int(turn)].append(seconds)
     return samples
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.base.names import Family, registered_name
-from pipeline.registry.client import AFTER, VERSION
 from pipeline.registry.history import Promotion
+from pipeline.registry.log import AFTER, VERSION
 from pipeline.registry.publishing import KEY, Submission
 from pipeline.registry.version import MANIFEST, PRUNED, Version
 
@@ -80,6 +80,7 @@ def submission(
         description=family,
         run_name=family,
         source_name="benchmark",
+        user="benchmark",
         key=key,
         files={"model.skops": noise.randbytes(model)},
         figures={"figures.png": noise.randbytes(figure)},
@@ -89,9 +90,7 @@ def submission(
             "family": family,
             **{tag: noise.randbytes(size).hex() for tag, size in NOISE.items()},
         },
-        dataset="cleveland",
-        dataset_digest="e" * 64,
-        dataset_source="data/processed/training.parquet",
+        dataset={"name": "cleveland", "digest": "e" * 36, "source_type": "local", "source": "{}"},
     )
 
 
@@ -169,6 +168,9 @@ class _Making:
         """Return the expression for a column; ``key`` is the one that says what it is about."""
         if name == "version":
             return f"version + n * {self.distance}"
+        if name == "source" and self.distance:
+            entry = f"source LIKE 'promotion:%' THEN {self._entry()}"
+            return f"CASE WHEN {entry} ELSE {self._text(name)} END"
         if kind == "FLOAT":
             return "abs(random()) / 9.3e18"
         if kind == "BIGINT" and not name.endswith("step"):
@@ -176,6 +178,11 @@ class _Making:
         if not kind.startswith(("VARCHAR", "TEXT")):
             return f'"{name}"'
         return self._value(name, key) if name in VALUES and key else self._text(name)
+
+    def _entry(self) -> str:
+        # It keeps no digests: the clone's tags are noise.
+        promoted = "substr(source, 1, instr(source, '?') - 1 - length(:number)) || (:number + n)"
+        return f"{promoted} || '?after=' || (version + (n - 1) * {self.distance}) || '&run=' || run"
 
     def _text(self, name: str) -> str:
         text = f'replace(replace(replace("{name}", :run, run), :model, model)'

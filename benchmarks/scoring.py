@@ -20,13 +20,14 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import skops.io
 
 from pipeline.base import artifacts
 from pipeline.base.names import ONNX, SKOPS
 from pipeline.scoring.onnx_model import Matrix, OnnxModel
 from pipeline.table import parsing, source
 from pipeline.table.contract import FEATURES
-from pipeline.training import persistence
+from pipeline.training.persistence import TRUSTED_TYPES
 
 CHUNK_ROWS: Final = 10_000
 ROUNDS: Final = 3
@@ -95,7 +96,7 @@ def _seconds(score: Score, table: Matrix) -> float:
 
 
 def _ways(folder: Path) -> dict[str, Score]:
-    fitted = persistence.load((folder / SKOPS).read_bytes())
+    fitted = skops.io.load(folder / SKOPS, trusted=list(TRUSTED_TYPES))
     model = OnnxModel((folder / ONNX).read_bytes())
     pool = ThreadPoolExecutor(os.cpu_count())
 

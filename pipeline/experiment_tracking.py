@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Annotated
 
-import pandas as pd
 import typer
 
 from pipeline.base import artifacts, cli, environment, pages
@@ -24,8 +23,8 @@ from pipeline.gate.examiner import Examiner
 from pipeline.registry import mlflow_model, provenance
 from pipeline.registry.client import Registry, connect
 from pipeline.registry.history import CHAMPION
-from pipeline.registry.promotion import Decision, Gate, Versions, promote, rehearse
-from pipeline.registry.publishing import Submission
+from pipeline.registry.promotion import Decision, Gate, Versions, promote, rehearse, unchanged
+from pipeline.registry.publishing import Submission, described
 from pipeline.registry.version import Version
 from pipeline.table import wording
 from pipeline.table.contract import FEATURES
@@ -51,7 +50,8 @@ def run(
     """Publish ``models/``, run the gate and move the aliases; ``dry_run`` only decides.
 
     So does a run whose models variables make or evaluate otherwise than ``config.yaml`` says. With
-    ``reuse``, a family whose newest version is the same model, byte for byte, gets no new one.
+    ``reuse``, a family whose newest version is the same model gets no new one: byte for byte, or
+    but for the libraries that fitted it, as long as it works.
 
     Returns:
         The seconds spent on evaluating champions again.
@@ -63,25 +63,25 @@ def run(
     settings, data, models = context.settings, workspace.read_data(), workspace.read_models()
     plan = workspace.plan(settings)
     _refuse_stale(models, plan, data)
-    registry = connect(settings.registry)
     examiner = Examiner(data, plan, settings.workers, cli.watch)
     examiner.know(models.values())
+    gate = Gate(models, connect(settings.registry), examiner, settings.promotion)
 
     overridden = workspace.overridden(context)
     rehearsal = _rehearsal(overridden, asked=dry_run)
-    known = _unchanged(models, registry) if reuse else {}
-    new = {family: model for family, model in models.items() if family not in known}
-    versions = {} if rehearsal else {**known, **_publish(new, data, registry, once_per, context)}
-    gate = Gate(models, registry, examiner, settings.promotion)
-    decision = rehearse(gate) if rehearsal else promote(gate, versions, context, cli.say)
+    # Whatever cannot be decided ends here, before anything is registered.
+    nothing: Versions = {}
+    known, versions, decision = nothing, nothing, rehearse(gate)
+    seconds = decision.seconds
+    if not rehearsal:
+        known, versions, decision = _register(gate, data, context, once_per, reuse=reuse)
     _show(models, versions, decision)
-    _show_effect(registry, known, rehearsal)
+    _show_effect(gate.registry, known, rehearsal)
     summary = _summary(models, versions, known, decision, rehearsal)
     artifacts.add_to(context.ci.step_summary, summary)
-    stays = "" if decision.served.moves_alias else decision.served.reason
-    if require_promotion and (stays or overridden):
-        raise NotPromotedError(f"the champion stays: {stays or rehearsal}")
-    return decision.seconds
+    if require_promotion and (overridden or decision.served.stays):
+        raise NotPromotedError(f"the champion stays: {decision.served.stays or rehearsal}")
+    return seconds
 
 
 def _refuse_stale(models: Models, plan: TrainingPlan, data: Data) -> None:
@@ -107,55 +107,56 @@ def _key_of_commit(tree: WorkTree) -> str:
     return f"{tree.commit}-{workspace.read_data().digest[:12]}"
 
 
-def _unchanged(models: Models, registry: Registry) -> dict[Family, Version]:
-    """Return the newest version of each family whose model, figures and parameters are these."""
-    newest = {family: registry.newest(registered_name(family)) for family in models}
-    return {
-        family: version
-        for family, version in newest.items()
-        if version is not None and version.holds(models[family].files())
-    }
+def _register(
+    gate: Gate, data: Data, context: RunContext, once_per: str, *, reuse: bool
+) -> tuple[Versions, Versions, Decision]:
+    """Publish the models that need it; return the known versions, all of them, and the decision."""
+    known = unchanged(gate.models, gate.registry) if reuse else {}
+    new = {family: model for family, model in gate.models.items() if family not in known}
+    versions = {**known, **_publish(new, data, gate.registry, once_per, context)}
+    return known, versions, promote(gate, versions, context, cli.say)
 
 
 def _publish(
     models: Models, data: Data, registry: Registry, once_per: str, context: RunContext
 ) -> dict[Family, Version]:
     figures = artifacts.read_folder(artifacts.MODEL_FIGURES, made_by="feature_engineering")
-    example = data.training[list(FEATURES)].head(2)
-    key, tags = once_per or uuid.uuid4().hex, provenance.lineage_tags(context)
-    submissions = (_submission(model, example, figures, tags, key) for model in models.values())
+    key = once_per or uuid.uuid4().hex
+    submissions = (_submission(model, data, figures, context, key) for model in models.values())
     # Closed before an error is printed, so that the error is the last line.
     with closing(cli.track(submissions, "Registering", len(models))) as tracked:
         return dict(zip(models, map(registry.publish, tracked), strict=True))
 
 
 def _submission(
-    model: TrainedModel, example: pd.DataFrame, figures: Files, tags: Mapping[str, str], key: str
+    model: TrainedModel, data: Data, figures: Files, context: RunContext, key: str
 ) -> Submission:
     family, evaluation = model.evaluation.family, model.evaluation
+    example = data.training[list(FEATURES)].head(2)
+    table = str(artifacts.PROCESSED / "training.parquet")
     requirements = environment.snapshot(mlflow_model.REQUIREMENTS).requirements()
     return Submission(
         model_name=registered_name(family),
         description=f"{FAMILY_TITLES[family]}: {wording.PROBABILITY} from {len(FEATURES)} fields",
         run_name=family,
         source_name="pipeline.experiment_tracking",
+        user=provenance.user(context),
         key=key,
         files=mlflow_model.build(model.files(), example, requirements),
         figures=figures,
         parameters=model.parameters.flat(),
         metrics=evaluation.flat(),
+        # MLflow's lists show them in this order: first what a person looks for.
         tags={
-            **tags,
             "family": family,
+            **{metric: f"{evaluation.metrics[metric].mean:.6f}" for metric in TAGGED_METRICS},
+            "threshold": f"{evaluation.threshold:.3f}",
+            **provenance.lineage_tags(context),
+            "kernel": model.parameters.kernel,
             "data_digest": model.parameters.data_digest,
             "model_digest": model.digest,
-            "kernel": model.parameters.kernel,
-            "threshold": f"{evaluation.threshold:.3f}",
-            **{metric: f"{evaluation.metrics[metric].mean:.6f}" for metric in TAGGED_METRICS},
         },
-        dataset=wording.DATASET,
-        dataset_digest=model.parameters.data_digest,
-        dataset_source=str(artifacts.PROCESSED / "training.parquet"),
+        dataset=described(data.training, wording.DATASET, model.parameters.data_digest, table),
     )
 
 
@@ -178,6 +179,8 @@ def _show(models: Models, versions: Versions, decision: Decision) -> None:
     title = f"The gate ({served.mode}): {winner} for {SERVED}@{CHAMPION}"
     cli.show_table(title, ("check", "limit", "actual", "result"), checks)
     cli.fact("verdict", served.title)
+    if served.way_out:
+        cli.fact("next step", served.way_out)
 
 
 def _summary(
@@ -213,7 +216,7 @@ def _show_effect(registry: Registry, known: Versions, rehearsal: str) -> None:
     if rehearsal:
         cli.say(rehearsal)
         return
-    champion = registry.find_alias(SERVED, CHAMPION)
+    champion = registry.find_champion(SERVED)
     origin = champion and f"{champion.title}, from {champion.tags.get('promoted_from', 'unknown')}"
     cli.fact("champion", origin or "none: no family is fit to serve")
 
@@ -238,7 +241,8 @@ OncePerCommit = Annotated[
 Reuse = Annotated[
     bool,
     typer.Option(
-        "--reuse", help="Register no family whose newest version is the same, byte for byte."
+        "--reuse",
+        help="Register no family whose newest version is the same, whatever libraries fitted it.",
     ),
 ]
 RequirePromotion = Annotated[

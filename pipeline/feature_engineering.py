@@ -42,9 +42,12 @@ def run(context: RunContext) -> float:
     fitted = fitting.fit(FAMILIES, data, plan, workers, cli.watch("Cross-validation"))
     short = fitting.shortened(plan, context.settings.ablation_repeats)
     ablations = fitting.ablate(fitted, data, short, workers, cli.watch("Ablation"))
+    known = fitting.yardsticks(data, plan, workers)
     seconds = perf_counter() - started
 
-    models = {family: fitting.describe(family, fitted[family], data, plan) for family in FAMILIES}
+    models = {
+        family: fitting.describe(family, fitted[family], data, plan, known) for family in FAMILIES
+    }
     figures = _figures(models, context.settings.evaluation.calibration_bins)
     pages = _pages(models, ablations, figures, context.settings)
     artifacts.write_folder(artifacts.MODELS, _files(models, ablations))
@@ -84,6 +87,7 @@ def _pages(
         "words": wording,
         "external": list(zip(*(evaluation.external for evaluation in evaluations), strict=True)),
         "slices": list(zip(*(evaluation.slices for evaluation in evaluations), strict=True)),
+        "incomplete": list(zip(*(found.incomplete for found in evaluations), strict=True)),
         "ablations": ablations,
         "ablation_repeats": min(settings.ablation_repeats, settings.evaluation.repeats),
         "data_digest": next(iter(models.values())).parameters.data_digest,

@@ -29,10 +29,16 @@ def _show(about: Manifest) -> None:
         ("family", about.family),
         ("ROC-AUC", f"{about.metrics['roc_auc']:.3f}"),
         ("threshold", f"{about.threshold:.3f}"),
-        ("ONNX", f"within {about.greatest_difference:.1e} on {about.rows_compared} patients"),
+        ("ONNX", _conversion(about)),
         ("files", f"{len(about.files)}, every sha256 checked"),
     )
     cli.show_table("Package", ("", ""), rows)
+
+
+def _conversion(about: Manifest) -> str:
+    if about.greatest_difference is None:
+        return "compared with scikit-learn when the model was first packaged"
+    return f"within {about.greatest_difference:.1e} on {about.rows_compared} patients"
 
 
 def main(

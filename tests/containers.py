@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import docker
 import pytest
@@ -46,10 +46,12 @@ def client_of_engine():
 
 
 def remove_images(client, part):
-    """Remove every image that has ``part`` in one of its names."""
-    for found in client.images.list():
-        if any(part in name for name in [*found.tags, *found.attrs["RepoDigests"]]):
-            client.images.remove(found.id, force=True)
+    """Remove every image that has ``part`` in one of its names; another process may do the same."""
+    for found in client.api.images():
+        names = [*(found["RepoTags"] or ()), *(found["RepoDigests"] or ())]
+        if any(part in name for name in names):
+            with suppress(docker.errors.NotFound):
+                client.images.remove(found["Id"], force=True)
 
 
 def free_port():

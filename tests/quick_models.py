@@ -11,6 +11,12 @@ from pipeline.table.contract import FEATURES
 from pipeline.training import conversion, families, workspace
 from tests.conftest import QUICK, ROOT
 
+# Fields that patients come without, together: without angiography, and with the first visit alone.
+PATTERNS = (
+    ("slope", "ca", "thal"),
+    ("fbs", "restecg", "thalach", "exang", "oldpeak", "slope", "ca", "thal"),
+)
+
 
 @pytest.fixture(scope="session")
 def quick():

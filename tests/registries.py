@@ -24,6 +24,8 @@ from tests.containers import free_port
 
 SECONDS_TO_START = 60
 EXPERIMENT = "tests"
+# So begins the name of a file that is still being written; MLflow never lists it.
+UNFINISHED = ".artifact.uploading."
 ADMIN, CI = "admin", "ci"
 # Of both at the server with accounts, which lives as long as the tests.
 PASSWORD = "correct-horse"  # noqa: S105
@@ -46,6 +48,14 @@ class Store(NamedTuple):
         model_id = version.source.removeprefix("models:/")
         (found,) = self.folder.rglob(f"{model_id}/artifacts")
         return found
+
+    def begin_again(self, name):
+        """Delete a registered model and make it anew: the numbers of versions begin again."""
+        client = self.client()
+        client.delete_registered_model(name)
+        client.create_registered_model(name)
+        if self.has_accounts:
+            accounts(self.uri).grant_user_permission(CI, "registered_model", name, "EDIT")
 
 
 class Snapshot:
@@ -200,15 +210,19 @@ def submission(**changes):
         description="A model",
         run_name="svm",
         source_name="pipeline.experiment_tracking",
+        user="ann",
         key=uuid.uuid4().hex,
         files={"MLmodel": b"flavors: {}\n", "model.skops": b"skops", "code/a.py": b"a = 1\n"},
         figures={"roc.png": b"png"},
         parameters={"C": "0.5", "exam.folds": "10"},
         metrics={"roc_auc": 0.9, "brier": 0.12},
         tags={"family": "svm", "model_digest": "d" * 64, "git_commit": "c" * 40},
-        dataset="cleveland",
-        dataset_digest="e" * 64,
-        dataset_source="data/processed/training.parquet",
+        dataset={
+            "name": "cleveland",
+            "digest": "e" * 36,
+            "source_type": "local",
+            "source": '{"uri": "data/processed/training.parquet"}',
+        },
     )
     return given.model_copy(update=changes)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import joblib
+import skops.io
 
 from benchmarks import measuring
 from benchmarks.rivals import dialects, mlflow_sklearn, starting
@@ -23,7 +24,7 @@ from pipeline.base.manifest import Files
 from pipeline.base.names import SKOPS
 from pipeline.image import build
 from pipeline.packaging import package
-from pipeline.training import persistence
+from pipeline.training.persistence import TRUSTED_TYPES
 
 HERE: Final = Path(__file__).parent
 REPOSITORY: Final = "heart-disease-bench"
@@ -150,8 +151,8 @@ def _sklearn(files: Files) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(files[package.CODE])) as code:
         modules = {name: code.read(name) for name in code.namelist()}
     # As they would save it: the package's own file would bring skops into their images.
-    model = io.BytesIO()
-    joblib.dump(persistence.load(files[f"{package.MODEL}{SKOPS}"]), model)
+    model, content = io.BytesIO(), files[f"{package.MODEL}{SKOPS}"]
+    joblib.dump(skops.io.loads(content, trusted=list(TRUSTED_TYPES)), model)
     return {**modules, "model.joblib": model.getvalue()}
 
 

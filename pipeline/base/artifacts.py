@@ -34,6 +34,8 @@ CHECKSUMS: Final = "SHA256SUMS"
 UNFINISHED: Final = ".unfinished"
 
 _SHOWN: Final = 300
+# As Python, SQLite and other programs say it.
+_FULL: Final = re.compile("No space left on device|disk is full|Disk quota exceeded")
 _REFUSAL: Final = re.compile(
     "|".join(
         (
@@ -78,7 +80,7 @@ def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise ArtifactError(f"cannot write {path}: {error.strerror}") from error
+        raise ArtifactError(f"cannot write {path}: {reason(error)}") from error
 
 
 def refusal(error: BaseException) -> str:
@@ -87,7 +89,23 @@ def refusal(error: BaseException) -> str:
     if (found := _REFUSAL.search(line)) is None:
         return ""
     said = line[found.start() :][:_SHOWN]
+    if is_full(error):
+        return (
+            "the disk of this machine is full: make room, here or in the folder of temporary files "
+            f"(TMPDIR), and run the same command again: {said}"
+        )
     return f"the disk refuses, here or in the folder of temporary files (TMPDIR): {said}"
+
+
+def is_full(said: object) -> bool:
+    """Say whether an error, or what a program or a server said, tells of a full disk."""
+    return _FULL.search(str(said)) is not None
+
+
+def reason(error: OSError) -> str:
+    """Return what the system says, with the way out of a full disk."""
+    way_out = ": the disk is full: make room, and run the same command again"
+    return f"{error.strerror}{way_out if is_full(error) else ''}"
 
 
 def add_to(path: str, text: str) -> None:
@@ -103,7 +121,7 @@ def add_to(path: str, text: str) -> None:
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise ArtifactError(f"cannot write {path}: {error.strerror}") from error
+        raise ArtifactError(f"cannot write {path}: {reason(error)}") from error
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
@@ -162,7 +180,7 @@ def write_sealed_folder(folder: Path, files: Files, seal: str) -> None:
             write_file(folder / path, files[path])
         mark.unlink(missing_ok=True)
     except OSError as error:
-        raise ArtifactError(f"cannot write {error.filename}: {error.strerror}") from error
+        raise ArtifactError(f"cannot write {error.filename}: {reason(error)}") from error
 
 
 def read_folder(folder: Path, made_by: str) -> dict[str, bytes]:

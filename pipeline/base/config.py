@@ -27,6 +27,7 @@ from pipeline.base.policies import (
     DownloadPlan,
     EvaluationPlan,
     FeatureNumbers,
+    FieldsLeftOut,
     ModelParameters,
     PackagingPlan,
     PromotionPolicy,
@@ -88,6 +89,7 @@ class Settings(BaseSettings):
     models: ModelParameters
     model_seed: Annotated[int, Field(ge=0, lt=2**32)]
     evaluation: EvaluationPlan
+    fields_left_out: FieldsLeftOut
     threshold: ThresholdRule
     ablation_repeats: Annotated[int, Field(ge=1)]
     promotion: PromotionPolicy

@@ -62,6 +62,12 @@ class RegistryUnavailableError(PipelineError):
     exit_code = 4
 
 
+class PartlyRepairedError(RegistryError):
+    """The registry was repaired, and something is left for a person."""
+
+    exit_code = 5
+
+
 class NotPromotedError(PipelineError):
     """The champion stays, and the caller had asked for a promotion."""
 

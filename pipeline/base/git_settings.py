@@ -25,6 +25,8 @@ _WAY: Final = re.compile(
     r"|remote\.origin\.(url|pushurl|proxy|proxyauthmethod|uploadpack|receivepack|vcs|serveroption)",
     re.DOTALL,
 )
+# A remote that says nothing for this long does not answer.
+SILENT_SECONDS: Final = 60
 # Nothing works on in the background in a folder that is about to be removed.
 _OURS: Final = (("gc.auto", "0"), ("maintenance.auto", "false"))
 # A commit needs an author; on a machine without one, it is this.
@@ -54,7 +56,8 @@ def storing(environ: Mapping[str, str], folder: str, settings: Iterable[Setting]
 
     They stand in variables, because other users can read a command line, with any secret in it.
     """
-    entries = [*settings, *_OURS]
+    # Of two settings with one name, the last one counts.
+    entries = [*_patience(environ), *settings, *_OURS]
     return {
         **_without_git(environ, _REACHING),
         **_NOBODY,
@@ -66,6 +69,17 @@ def storing(environ: Mapping[str, str], folder: str, settings: Iterable[Setting]
         **{f"GIT_CONFIG_KEY_{number}": key for number, (key, _) in enumerate(entries)},
         **{f"GIT_CONFIG_VALUE_{number}": value for number, (_, value) in enumerate(entries)},
     }
+
+
+def _patience(environ: Mapping[str, str]) -> Iterable[Setting]:
+    """Give the settings by which git does not wait for a silent remote; a user's own win."""
+    yield "http.lowSpeedLimit", "1"
+    yield "http.lowSpeedTime", str(SILENT_SECONDS)
+    # It would win over a program that this variable names.
+    if "GIT_SSH" not in environ:
+        options = f"ConnectTimeout={SILENT_SECONDS}", f"ServerAliveInterval={SILENT_SECONDS // 3}"
+        given = " ".join(f"-o {option}" for option in (*options, "ServerAliveCountMax=3"))
+        yield "core.sshCommand", f"ssh {given}"
 
 
 def trusted(settings: Iterable[Setting]) -> str:

@@ -47,6 +47,9 @@ SERVED: Final = "heart_disease"
 # The registered model whose versions are the log of champions: see `pipeline.registry.history`.
 HISTORY: Final = "heart_disease_history"
 
+# The tag of a registered version that lists the releases it was shipped in, oldest first.
+RELEASED_AS: Final = "released_as"
+
 # The files of a model, wherever they are kept.
 SKOPS: Final = "model.skops"
 ONNX: Final = "model.onnx"

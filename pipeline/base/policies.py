@@ -22,12 +22,12 @@ class DownloadPlan(Record):
 
 
 class RetryPolicy(Record):
-    """The limits of a call to the registry: seconds for an answer, and the number of attempts.
+    """The limits of a call to the registry: seconds for an answer, and for all attempts together.
 
     The waits between the attempts are random, below a limit that doubles from ``wait_seconds``.
     """
 
-    attempts: Annotated[int, Field(ge=1)] = 4
+    total_seconds: Annotated[float, Field(ge=0)] = 45
     wait_seconds: Annotated[float, Field(ge=0)] = 0.5
     timeout_seconds: Annotated[int, Field(ge=1)] = 12
 
@@ -81,6 +81,19 @@ class ThresholdRule(Record):
         }[self.rule]
 
 
+Fields = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class FieldsLeftOut(Record):
+    """The patterns of fields that a patient may come without, together.
+
+    A model learns from each patient also without those of each pattern, which counts ``weight``.
+    """
+
+    weight: Annotated[float, Field(gt=0, le=1)]
+    patterns: Annotated[tuple[Fields, ...], Field(max_length=20)]
+
+
 class Limits(Record):
     """The lowest and the highest value allowed, both included."""
 
@@ -99,6 +112,17 @@ class SlicePolicy(Record):
     margin: Margin
 
 
+class IncompletePolicy(Record):
+    """The limits for patients who come without some fields.
+
+    ``bias``: how far the mean probability may lie from the share of positives. ``margin``: how much
+    worse the AUC may plainly be than that of a logistic regression fitted without these fields.
+    """
+
+    bias: Probability
+    margin: Margin
+
+
 class PromotionPolicy(Record):
     """The limits that a model must keep to become the champion.
 
@@ -114,6 +138,7 @@ class PromotionPolicy(Record):
     maximum_calibration_error: Probability
     calibration_slope: Limits
     slices: SlicePolicy
+    fields_left_out: IncompletePolicy
     external_minimum_roc_auc: Annotated[dict[Identifier, Probability], Field(max_length=20)]
     behaviour_tolerance: Probability
     leak_roc_auc: Probability
@@ -143,14 +168,15 @@ class RiskBands(Record):
 class PackagingPlan(Record):
     """What a deployment package holds, and how exactly ONNX must answer.
 
-    ``image`` is the name of the image that serves the package, listening on ``port``.
+    ``image`` is the name of the image that serves the package, listening on ``port``; in a cluster,
+    probes have the next one.
     """
 
     tolerance: Annotated[float, Field(gt=0)]
     golden_patients: Annotated[int, Field(ge=1)]
     risk_bands: RiskBands
     image: str
-    port: Annotated[int, Field(ge=1, le=65535)]
+    port: Annotated[int, Field(ge=1, le=65534)]
 
 
 class RetentionPolicy(Record):

@@ -1,26 +1,23 @@
-"""The behaviour of a fitted model, beside its figures: invariance, direction, and leaks.
+"""The behaviour of a model, beside its figures: invariance, direction, and leaks.
 
 A leak is the same patient twice, or a field that tells the outcome.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import Pipeline
 
 from pipeline.base.records import Record
 from pipeline.dataset.contract import Kind
-from pipeline.evaluation.cross_validation import Vector
+from pipeline.evaluation.cross_validation import Answer, Vector
 from pipeline.table import expectations
 from pipeline.table.contract import BY_NAME, FEATURES, TARGET
 from pipeline.table.expectations import Change
 
 BATCH_ROWS: Final = 64
-
-Answer = Callable[[pd.DataFrame], Vector]
 
 
 class Direction(Record):
@@ -50,22 +47,28 @@ class Leaks(Record):
     feature_roc_auc: float
 
 
-def observe(fitted: Pipeline, table: pd.DataFrame) -> Behaviour:
-    """Return how ``fitted`` behaves on the patients of ``table``."""
+class Conversion(Record):
+    """How far a model's ONNX form lies from the fitted pipeline on ``rows`` patients.
 
-    def answer(patients: pd.DataFrame) -> Vector:
-        return np.asarray(fitted.predict_proba(patients)[:, 1], dtype=np.float64)
+    ``difference`` is the greatest one, in probability: 1 if an answer is not a number.
+    """
 
+    rows: int
+    difference: float
+
+
+def observe(answer: Answer, table: pd.DataFrame) -> Behaviour:
+    """Return how the model that gives ``answer`` behaves on the patients of ``table``."""
     patients = table[list(FEATURES)]
     usual = answer(patients)
     return Behaviour(
-        differences={name: _gap(other, usual) for name, other in _harmless(answer, patients)},
+        differences={name: gap(other, usual) for name, other in _harmless(answer, patients)},
         directions=tuple(_direction(answer, change) for change in expectations.changes(patients)),
     )
 
 
-def _gap(first: Vector, second: Vector) -> float:
-    """Return the greatest difference; 1, the greatest possible, if one is not a number."""
+def gap(first: Vector, second: Vector) -> float:
+    """Return the greatest difference of probabilities; 1, the greatest, if one is no number."""
     return float(np.nan_to_num(np.abs(first - second), nan=1.0).max())
 
 

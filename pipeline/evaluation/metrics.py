@@ -6,13 +6,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from pipeline.base.names import Family, Metric
 from pipeline.base.policies import EvaluationPlan, ThresholdRule
 from pipeline.base.records import Estimate, Record
-from pipeline.evaluation.behaviour import Behaviour, Leaks
+from pipeline.evaluation.behaviour import Behaviour, Conversion, Leaks
 from pipeline.evaluation.bootstrap import (
     ANYWHERE,
     Outcomes,
@@ -28,7 +27,8 @@ from pipeline.evaluation.clinical import (
     negative_predictive_value,
     positive_predictive_value,
 )
-from pipeline.evaluation.cross_validation import Vector
+from pipeline.evaluation.cross_validation import Vector, over_folds
+from pipeline.evaluation.incomplete import Incomplete
 from pipeline.table.contract import COHORT, TARGET
 
 # The rows of each slice, shape (rows,), by the slice's name.
@@ -64,7 +64,8 @@ class GroupDifference(Record):
 class Evaluation(Record):
     """All that is known about a fitted model: the gate judges it without a champion.
 
-    ``threshold_rule`` is None in the files of older champions.
+    ``threshold_rule`` and ``conversion`` are None in the files of older champions, and nothing is
+    known there about ``incomplete`` patients.
     """
 
     family: Family
@@ -75,6 +76,8 @@ class Evaluation(Record):
     external: tuple[Group, ...]
     behaviour: Behaviour
     leaks: Leaks
+    incomplete: tuple[Incomplete, ...] = ()
+    conversion: Conversion | None = None
 
     def flat(self) -> dict[str, float]:
         """Return the figures of all patients under one name each, as a registry keeps them."""
@@ -141,16 +144,6 @@ def log_loss(outcome: Outcomes, probability: Vector) -> float:
     return float(-np.mean(np.log(np.clip(given, np.finfo(np.float64).eps, None))))
 
 
-def corrected_standard_error(values: Vector, folds: int) -> float:
-    """Return the standard error of a mean over repeated cross-validation.
-
-    Training sets overlap, so the plain error is too small; the variance is multiplied by
-    1/n + test/train instead of 1/n (Nadeau and Bengio, Machine Learning 52, 2003).
-    """
-    share = 1 / len(values) + 1 / (folds - 1)
-    return float(np.sqrt(share * np.var(values, ddof=1)))
-
-
 def summarise(predictions: pd.DataFrame, plan: EvaluationPlan) -> dict[Metric, Estimate]:
     """Return each metric of `METRIC_TITLES` with its standard error and interval.
 
@@ -177,13 +170,6 @@ def _whole_metrics(predictions: pd.DataFrame, plan: EvaluationPlan) -> dict[Metr
             calibration_intercept, outcome, probability, plan, ANYWHERE
         ),
     }
-
-
-def over_folds(values: Vector, plan: EvaluationPlan) -> Estimate:
-    """Return the mean of a figure of each fold, with the corrected resampled t interval."""
-    mean, error = float(values.mean()), corrected_standard_error(values, plan.folds)
-    reach = float(stats.t.ppf((1 + plan.confidence) / 2, len(values) - 1)) * error
-    return Estimate(mean=mean, standard_error=error, low=mean - reach, high=mean + reach)
 
 
 def paired_differences(

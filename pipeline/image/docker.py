@@ -22,23 +22,23 @@ from pipeline.base.errors import ImageError
 from pipeline.base.manifest import Files
 from pipeline.base.records import Record
 from pipeline.image.saved import readable
+from pipeline.packaging.container import LIMITS
 
 BUILD_SECONDS: Final = 1800
-# As the docs tell users to run it: nothing can be written but a small /tmp.
+# As the docs tell users to run it: little can be taken, and nothing written but a small /tmp.
 HARDENED: Final[Mapping[str, Any]] = {
     "read_only": True,
     "cap_drop": ["ALL"],
     "security_opt": ["no-new-privileges"],
-    "tmpfs": {"/tmp": "size=64m"},  # noqa: S108 (the container's own)
-    "mem_limit": "512m",
-    "pids_limit": 100,
+    "tmpfs": {"/tmp": f"size={LIMITS.tmp_mib}m"},  # noqa: S108 (the container's own)
+    "nano_cpus": LIMITS.cores * 10**9,
+    "mem_limit": f"{LIMITS.memory_mib}m",
+    "pids_limit": LIMITS.processes,
 }
 
 # The engine shows what a step writes to standard error in red.
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
-
 _TAG: Final = re.compile(r":[^:/]+$")
-
 # Errors of the client: the engine's, the network's, a credential helper's.
 _REFUSED: Final = (DockerException, requests.RequestException, StoreError)
 

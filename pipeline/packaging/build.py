@@ -11,7 +11,6 @@ import joblib
 import numpy as np
 import pandas as pd
 import skops.io
-from sklearn.pipeline import Pipeline
 
 from pipeline.base import archives, manifest
 from pipeline.base.encoding import json_bytes
@@ -20,7 +19,8 @@ from pipeline.base.manifest import Files
 from pipeline.base.names import METRIC_TITLES, ONNX, SKOPS
 from pipeline.base.pages import render
 from pipeline.base.policies import PackagingPlan, RiskBands
-from pipeline.evaluation import cross_validation
+from pipeline.evaluation.metrics import Evaluation
+from pipeline.packaging.container import LIMITS
 from pipeline.packaging.package import (
     CARD,
     CODE,
@@ -29,53 +29,52 @@ from pipeline.packaging.package import (
     MANIFEST,
     MLFLOW,
     MODEL,
+    SERVED_MODEL,
     GoldenPatient,
     GoldenPatients,
     Identity,
     Manifest,
     read_golden,
 )
-from pipeline.scoring.onnx_model import UNUSABLE
 from pipeline.table import wording
 from pipeline.table.contract import EXTERNAL, FEATURES, patient_schema
-from pipeline.training import conversion, persistence
+from pipeline.training import persistence
 from pipeline.training.families import FAMILY_TITLES
-from pipeline.training.trained_model import TrainedModel
+from pipeline.training.trained_model import TrainedModel, answering
 
+OBJECTS: Final = ("autoscaler", "deployment", "disruption-budget", "network-policy", "service")
 TEMPLATES: Final = {
     CARD: "package/MODEL_CARD.md.j2",
     "deployment/compose.yaml": "package/compose.yaml.j2",
-    "deployment/kubernetes/deployment.yaml": "package/kubernetes/deployment.yaml.j2",
-    "deployment/kubernetes/service.yaml": "package/kubernetes/service.yaml.j2",
-    "deployment/kubernetes/autoscaler.yaml": "package/kubernetes/autoscaler.yaml.j2",
+    **{
+        f"deployment/kubernetes/{name}.yaml": f"package/kubernetes/{name}.yaml.j2"
+        for name in (*OBJECTS, "kustomization")
+    },
 }
 
 
-def greatest_difference(
-    pipeline: Pipeline, onnx: bytes, patients: pd.DataFrame, tolerance: float
-) -> float:
-    """Return how far ONNX and scikit-learn lie apart on ``patients``, in probability.
+def check_conversion(evaluation: Evaluation, tolerance: float) -> None:
+    """Check how far ONNX and scikit-learn lay apart when the model was trained.
+
+    Of an older champion it is not known: the code of its time compared them when it packaged it.
 
     Raises:
-        ConversionError: on at least one row the difference is not below ``tolerance``.
+        ConversionError: the difference is not below ``tolerance``.
 
     """
-    answers = cross_validation.probability(pipeline, patients)
-    gaps = np.abs(conversion.probabilities(onnx, patients) - answers)
-    apart = np.flatnonzero(~(gaps < tolerance))
-    if len(apart):
+    found = evaluation.conversion
+    if found and not found.difference < tolerance:
         raise ConversionError(
-            f"ONNX and scikit-learn differ by up to {gaps.max():.2g} on {len(apart)} of "
-            f"{len(gaps)} patients (limit {tolerance:g}); the first is row {apart[0] + 1}"
+            f"ONNX and scikit-learn differ by up to {found.difference:.2g} on {found.rows} "
+            f"patients (limit {tolerance:g})"
         )
-    return float(gaps.max())
 
 
 def golden_patients(
     model: TrainedModel, patients: pd.DataFrame, count: int, bands: RiskBands
 ) -> GoldenPatients:
     """Choose ``count`` patients, evenly from the lowest risk to the highest, with their answers."""
-    answers = cross_validation.probability(model.pipeline, patients)
+    answers = model.answer(patients)
     order = np.argsort(answers, kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, count).round().astype(int)]
     threshold = model.evaluation.threshold
@@ -118,7 +117,7 @@ class Sources(NamedTuple):
 
     ``registered`` are the files of the version as the registry keeps them, ``environment`` those
     that describe what the model was packaged with, ``code`` the modules that the model's blocks are
-    defined in, and ``patients`` all rows to prove ONNX on.
+    defined in, and ``patients`` all rows, of which golden patients are chosen.
     """
 
     registered: Files
@@ -136,7 +135,8 @@ def build(
         ConversionError: ONNX does not answer like scikit-learn.
 
     """
-    difference = greatest_difference(model.pipeline, model.onnx, sources.patients, plan.tolerance)
+    check_conversion(model.evaluation, plan.tolerance)
+    conversion = model.evaluation.conversion
     about = Manifest(
         **identity.model_dump(),
         family=model.evaluation.family,
@@ -146,8 +146,8 @@ def build(
         risk_bands=plan.risk_bands,
         tolerance=plan.tolerance,
         metrics={name: estimate.mean for name, estimate in model.evaluation.metrics.items()},
-        greatest_difference=difference,
-        rows_compared=len(sources.patients),
+        greatest_difference=conversion.difference if conversion else None,
+        rows_compared=conversion.rows if conversion else 0,
         files={},
     )
     contents = _model_files(model, sources, plan) | _texts(about, model, plan)
@@ -170,6 +170,7 @@ def _model_files(model: TrainedModel, sources: Sources, plan: PackagingPlan) -> 
 
 
 def _texts(about: Manifest, model: TrainedModel, plan: PackagingPlan) -> dict[str, bytes]:
+    repository, _, tag = plan.image.rpartition(":")
     values: dict[str, Any] = {
         "manifest": about,
         "evaluation": model.evaluation,
@@ -179,17 +180,22 @@ def _texts(about: Manifest, model: TrainedModel, plan: PackagingPlan) -> dict[st
         "words": wording,
         "cohort_titles": {cohort.name: cohort.title for cohort in EXTERNAL},
         "image": plan.image,
-        # Kubernetes takes no registry's address as a name, and no tag.
-        "name": plan.image.rpartition("/")[2].partition(":")[0],
+        "repository": repository,
+        "tag": tag,
+        # Kubernetes takes no registry's address as a name.
+        "name": repository.rpartition("/")[2],
         "port": plan.port,
+        "objects": OBJECTS,
+        "limits": LIMITS,
     }
     return {name: render(template, **values).encode() for name, template in TEMPLATES.items()}
 
 
 def check_answers(files: Files, path: str, tolerance: float) -> int:
-    """Let the package's ONNX and skops models answer its golden patients; return how many.
+    """Let the package's ONNX model answer its golden patients; return how many.
 
-    The joblib file is left alone: it is a pickle, and loading one runs what is in it.
+    The skops and joblib files are left alone: they belong to the libraries that wrote them, and
+    loading a pickle runs what is in it.
 
     Raises:
         PackageError: there are no golden patients, or an answer is not the champion's.
@@ -198,19 +204,14 @@ def check_answers(files: Files, path: str, tolerance: float) -> int:
     try:
         golden = read_golden(files)
         asked = pd.DataFrame([one.patient for one in golden], columns=list(FEATURES), dtype=float)
-        answers = {
-            ONNX: conversion.probabilities(files[f"{MODEL}{ONNX}"], asked),
-            SKOPS: cross_validation.probability(persistence.load(files[f"{MODEL}{SKOPS}"]), asked),
-        }
+        answers = answering(files[SERVED_MODEL])(asked)
     except KeyError as error:
         raise PackageError(f"{path} holds no {error.args[0]}") from None
-    except (ArtifactError, ValueError, *UNUSABLE) as error:
+    except (ArtifactError, ValueError) as error:
         line = " ".join(str(error).split())
         raise PackageError(f"{path}: the golden patients get no answer: {line}") from error
     expected = np.array([one.probability for one in golden])
-    gaps = {name: float(np.abs(given - expected).max()) for name, given in answers.items()}
-    if wrong := [
-        f"{MODEL}{name} is {gap:.2g} off" for name, gap in gaps.items() if not gap < tolerance
-    ]:
-        raise PackageError(f"{path}: on a golden patient {', '.join(wrong)}")
+    gap = float(np.abs(answers - expected).max())
+    if not gap < tolerance:
+        raise PackageError(f"{path}: on a golden patient {SERVED_MODEL} is {gap:.2g} off")
     return len(golden)

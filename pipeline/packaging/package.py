@@ -49,7 +49,9 @@ class Identity(Record):
 class Manifest(Identity):
     """Which model a package holds, how it was proven, and the sha256 of every file of it.
 
-    ``tolerance`` is how far from the champion's a probability may lie, wherever this is asked;
+    ``greatest_difference`` is the one between ONNX and scikit-learn, in probability, on
+    ``rows_compared`` patients: None of models from before it was kept. ``tolerance``
+    is how far from the champion's a probability may lie, wherever this is asked;
     ``seal`` is the sha256 of the manifest itself, as it is without a seal.
     """
 
@@ -60,7 +62,7 @@ class Manifest(Identity):
     risk_bands: RiskBands
     tolerance: float
     metrics: dict[Metric, float]
-    greatest_difference: float
+    greatest_difference: float | None
     rows_compared: int
     files: dict[str, str]
     seal: str = ""

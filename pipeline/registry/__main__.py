@@ -8,7 +8,7 @@ from pipeline.base import cli
 from pipeline.base.config import TRACKING_URI
 from pipeline.base.context import RunContext
 from pipeline.base.names import SERVED
-from pipeline.registry import branch, doctor, rollback, transfer
+from pipeline.registry import branch, doctor, replacement, rollback, transfer
 
 
 def main(context: typer.Context) -> None:
@@ -17,12 +17,13 @@ def main(context: typer.Context) -> None:
     The registry is `MLFLOW_TRACKING_URI`, or the embedded `mlflow.db` when it is unset.
 
     Exit codes: 0 done; 1 something is wrong; 2 a setting or an option does not exist; 4 the
-    registry does not answer.
+    registry does not answer; 5 it was repaired in part.
 
     Examples:
     - `python -m pipeline.registry doctor` looks at the whole registry
     - `python -m pipeline.registry history` shows who was champion when
     - `python -m pipeline.registry rollback --reason "wrong calls"` puts the champion before back
+    - `python -m pipeline.registry promote --version NAME/N --reason TEXT` replaces a champion
     - `python -m pipeline.registry branch -- COMMAND` runs a command with the registry of the branch
     - `python -m pipeline.registry transfer --to URL` moves the registry to a server
 
@@ -36,6 +37,9 @@ def doctor_command(
     repair: Annotated[
         bool, typer.Option("--repair", help="Repair what can be repaired; nothing is deleted.")
     ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Read the files of every version, however old.")
+    ] = False,
     grace: Annotated[
         float,
         typer.Option(
@@ -45,7 +49,7 @@ def doctor_command(
         ),
     ] = 60,
 ) -> None:
-    """Read the whole registry and say what an interruption, or a person, left wrong in it.
+    """Look at the registry and say what an interruption, or a person, left wrong in it.
 
     Finds runs that never ended, versions that are incomplete or duplicated, files that are not what
     was published, aliases that stand nowhere or not where the history says. `--repair` repairs what
@@ -54,16 +58,26 @@ def doctor_command(
     to where the history says. A version that was uploaded only in part stays incomplete, and is
     never loaded: run its job again.
 
+    The files of champions, of shipped versions and of what came after the last look that found
+    nothing wrong are read (it notes its time as the tag `looked_at`); `--all` reads those of all.
+    Champions and shipped versions are tried by the libraries of today: whether they answer, and
+    whether their recipe can be fitted.
+
+    What is called harmless needs nothing: a version that somebody else registered under one of our
+    names, for example.
+
     Exit codes: 0 nothing is wrong (any more); 1 something is, and is shown; 2 a setting or an
-    option does not exist; 4 the registry does not answer.
+    option does not exist; 4 the registry does not answer; 5 something was repaired, and something
+    is left.
 
     Examples:
     - `python -m pipeline.registry doctor`
+    - `python -m pipeline.registry doctor --all` reads every file
     - `python -m pipeline.registry doctor --repair`
     - `python -m pipeline.registry doctor --repair --grace 0` when nothing is under way
 
     """
-    doctor.run(RunContext.read(), repair=repair, grace=grace * 60)
+    doctor.run(RunContext.read(), repair=repair, everything=everything, grace=grace * 60)
 
 
 def history_command() -> None:
@@ -108,6 +122,40 @@ def rollback_command(
     rollback.run(RunContext.read(), reason.strip(), to, force=force)
 
 
+def promote_command(
+    *,
+    version: Annotated[
+        str, typer.Option(metavar="NAME/N", help="The version, for example heart_disease_svm/7.")
+    ],
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the history.")] = "",
+    family_only: Annotated[
+        bool, typer.Option("--family-only", help="What is served stays.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also a version that the gate refused; it is noted.")
+    ] = False,
+) -> None:
+    """Make a version champion by your own decision, with a reason.
+
+    This is the way out where the gate cannot compare: the champion is damaged, or cannot be fitted
+    by the libraries of today. The version becomes champion of its family, and is copied into the
+    served model. A version that is incomplete, was changed, or cannot be read is never taken.
+
+    Exit codes: 0 done; 1 it could not be, and the champions stay; 2 a setting or an option does not
+    exist, or there is no reason; 4 the registry does not answer.
+
+    Examples:
+    - `python -m pipeline.registry promote --version heart_disease_svm/7 --reason "new libraries"`
+    - `python -m pipeline.registry promote --version heart_disease_svm/7 --family-only
+      --reason "the champion is damaged"` leaves what is served
+
+    """
+    if not reason.strip():
+        raise typer.BadParameter("a promotion needs a reason", param_hint="--reason")
+    context = RunContext.read()
+    replacement.run(context, version, reason.strip(), family_only=family_only, force=force)
+
+
 def branch_command(
     asked: Annotated[
         list[str], typer.Argument(metavar="COMMAND...", help="What to run, after --.")
@@ -135,14 +183,15 @@ def branch_command(
     the account of another MLflow server.
 
     Exit codes: 0 done, and published; 1 the branch could not be read or published; 2 a setting or
-    an option does not exist; 4 the remote does not answer; else that of the command, which then has
-    published nothing.
+    an option does not exist; 4 the remote does not answer; 5 what the doctor could repair is
+    published; else that of the command, which then has published nothing.
 
     Examples:
     - `python -m pipeline.registry branch -- python -m pipeline.experiment_tracking --once-per KEY`
     - `python -m pipeline.registry branch --read-only -- python -m pipeline.report`
     - `python -m pipeline.registry branch --read-only --attested -- true` asks who wrote it
     - `python -m pipeline.registry branch -- python -m pipeline.registry rollback --reason "WHY"`
+    - `python -m pipeline.registry branch -- python -m pipeline.registry doctor --repair`
 
     """
     raise typer.Exit(branch.run(RunContext.read(), asked, read_only=read_only, attested=attested))
@@ -195,6 +244,7 @@ if __name__ == "__main__":
         doctor=doctor_command,
         history=history_command,
         rollback=rollback_command,
+        promote=promote_command,
         branch=branch_command,
         transfer=transfer_command,
     )

@@ -13,20 +13,20 @@ from typing import Final
 from pipeline.base import artifacts, cli, command, git, git_settings
 from pipeline.base.config import TRACKING_URI, CiRun, Settings
 from pipeline.base.context import RunContext
-from pipeline.base.errors import RegistryError
+from pipeline.base.errors import PartlyRepairedError, RegistryError
 from pipeline.base.git import Remote
 from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.base.policies import RetentionPolicy
 from pipeline.registry import attestation, mlflow_server, retention
 from pipeline.registry.client import Registry, connect
 from pipeline.registry.git_branch import SUMS, GitBranch
-from pipeline.registry.history import CHAMPION
 from pipeline.registry.mlflow_server import ARTIFACTS, DATABASE
 from pipeline.registry.retention import Stored
 from pipeline.registry.version import Version
 
 Watch = Callable[[Iterable[Version], int], Iterable[Version]]
 
+PARTLY: Final = PartlyRepairedError.exit_code
 PACKED: Final = f"{DATABASE}.gz"
 README: Final = """\
 # The model registry of this repository
@@ -49,8 +49,9 @@ def run(
     With ``attested``, only with one that a workflow of the repository has written. What is there
     afterwards is named to GitHub Actions as the output ``sums``, to be attested in its turn.
 
-    A command that fails publishes nothing. One that finds the branch changed meanwhile is run again
-    on what the other left, so it must be safe to repeat.
+    A command that fails publishes nothing, unless it has repaired a part of what is wrong: that is
+    published though the rest is not consistent, as it was not before. One that finds the branch
+    changed meanwhile is run again on what the other left, so it must be safe to repeat.
 
     Raises:
         RegistryError: the branch is damaged or not attested, what would be published is not
@@ -65,13 +66,13 @@ def run(
     for _ in range(plan.attempts):
         commit = _read(branch, context, attested=attested)
         code = _with_server(settings, branch.folder, asked, read_only=read_only)
-        if code or read_only:
+        if code not in (0, PARTLY) or read_only:
             return code
         pack(branch.folder)
         if branch.replace(commit, f"Registry after {context.tree.commit[:12]}"):
             cli.fact("registry", f"{plan.name} of {branch.remote.shown}")
             artifacts.add_to(context.ci.output, f"sums=sha256:{branch.digest()}\n")
-            return 0
+            return code
         cli.fact("registry", f"{plan.name} changed meanwhile: once more, on what is there now")
     raise RegistryError(
         f"{plan.name} changed {plan.attempts} times while the command ran: run it again when fewer "
@@ -209,6 +210,6 @@ def check(registry: Registry, watch: Watch = lambda versions, _: versions) -> No
             damaged.append(str(error))
     if damaged:
         raise RegistryError("; ".join(damaged))
-    champion = registry.find_alias(SERVED, CHAMPION)
+    champion = registry.find_champion(SERVED)
     if champion is not None:
         registry.files(champion)

@@ -1,81 +1,89 @@
 """Look at the whole registry, and repair what can be repaired without losing anything."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import suppress
+from datetime import UTC, datetime
 
 from pipeline.base import cli
 from pipeline.base.addresses import shown
 from pipeline.base.context import RunContext
-from pipeline.base.errors import RegistryError
-from pipeline.base.names import FAMILIES, SERVED, registered_name
-from pipeline.registry import diagnosis, mlflow_calls, provenance
+from pipeline.base.errors import PartlyRepairedError, RegistryError
+from pipeline.registry import mlflow_calls, provenance
 from pipeline.registry.care import RegistryCare
-from pipeline.registry.diagnosis import Finding
+from pipeline.registry.findings import Finding
+from pipeline.registry.look import look
 
-MODELS = (*map(registered_name, FAMILIES), SERVED)
 COLUMNS = ("what", "is wrong", "repaired by", "otherwise")
 # A repair can make another one possible: a version that is complete now has files to give.
-ROUNDS = 3
+ROUNDS = 5
 
 
-def run(context: RunContext, *, repair: bool = False, grace: float = 3600) -> None:
+def run(
+    context: RunContext, *, repair: bool = False, everything: bool = False, grace: float = 3600
+) -> None:
     """Show the faults of the registry, and repair them with ``repair``.
 
+    With ``everything`` it reads the files of every version, else those of the champions, the
+    shipped ones and what came after the last look that found nothing wrong. Versions and runs that
+    are younger than ``grace`` seconds may be under way.
+
     Raises:
-        RegistryError: something is left.
+        PartlyRepairedError: something was repaired, and something is left.
+        RegistryError: something is wrong.
 
     """
     settings = context.settings.registry
     if not mlflow_calls.is_made(settings.tracking_uri):
         cli.fact("healthy", "there is no registry yet: `make pipeline` makes one")
         return
-    registry = RegistryCare(**dict(settings))
-    findings = _look(registry, grace)
+    registry, began = RegistryCare(**dict(settings)), datetime.now(UTC)
+    since = 0 if everything else registry.last_look()
+    findings = look(registry, grace, since)
     _show("The registry", findings)
+    repaired = 0
     for _ in range(ROUNDS if repair else 0):
-        repairable = [finding for finding in findings if finding.repair]
-        if not repairable:
+        if not (repairable := [finding for finding in findings if finding.repair]):
             break
-        for finding in repairable:
-            _repair(registry, finding, context)
-        findings = _look(registry, grace)
-    if not findings:
-        cli.fact("healthy", "nothing is wrong with the registry")
-    elif repair:
-        _show("What is left", findings)
-    if findings:
-        count = "1 thing is" if len(findings) == 1 else f"{len(findings)} things are"
-        repairs = sum(bool(finding.repair) for finding in findings)
-        hint = f"; `--repair` repairs {repairs} of them" if repairs and not repair else ""
-        raise RegistryError(
-            f"{count} wrong with the registry at {shown(settings.tracking_uri)}, in the "
-            f"table above{hint}"
-        )
+        repaired += sum(_repair(registry, finding, context) for finding in repairable)
+        findings = look(registry, grace, since)
+    wrong = [finding for finding in findings if not finding.harmless]
+    if repair and wrong:
+        _show("What is left", wrong)
+    if wrong:
+        error = PartlyRepairedError if repaired else RegistryError
+        raise error(_summary(wrong, shown(settings.tracking_uri), repair=repair))
+    # Whoever may only read the registry looks at the same versions again.
+    with suppress(RegistryError):
+        registry.note_look(int((began.timestamp() - grace) * 1000))
+    cli.fact("healthy", "nothing is wrong with the registry")
 
 
-def _repair(registry: RegistryCare, finding: Finding, context: RunContext) -> None:
+def _summary(wrong: Sequence[Finding], registry: str, *, repair: bool) -> str:
+    count = "1 thing is" if len(wrong) == 1 else f"{len(wrong)} things are"
+    repairs = sum(bool(finding.repair) for finding in wrong)
+    hint = f"; `--repair` repairs {repairs} of them" if repairs and not repair else ""
+    return f"{count} wrong with the registry at {registry}, in the table above{hint}"
+
+
+def _repair(registry: RegistryCare, finding: Finding, context: RunContext) -> bool:
     reason = f"registry doctor: {finding.problem}"
     try:
         registry.repair(finding, provenance.promotion(context, "restored", reason))
     except RegistryError as error:
         cli.fact("not repaired", f"{finding.subject}: {error}")
-    else:
-        cli.fact("repaired", f"{finding.subject}: {finding.repair}")
+        return False
+    cli.fact("repaired", f"{finding.subject}: {finding.repair}")
+    return True
 
 
-def _look(registry: RegistryCare, grace: float) -> list[Finding]:
-    # The versions last: those that a run or an alias has by then are among them.
-    runs, models = registry.runs(), [registry.model(name) for name in MODELS]
-    versions = [version for name in MODELS for version in registry.versions(name)]
-    with closing(cli.track(versions, "Reading versions", len(versions))) as tracked:
-        states = [registry.state(version) for version in tracked]
-    return diagnosis.diagnose(runs, states, models, grace)
+def _named(finding: Finding) -> str:
+    return f"{finding.subject} (harmless)" if finding.harmless else finding.subject
 
 
 def _show(title: str, findings: Sequence[Finding]) -> None:
     if findings:
         rows = (
-            (finding.subject, finding.problem, finding.repair, finding.advice)
+            (_named(finding), finding.problem, finding.repair, finding.advice)
             for finding in findings
         )
         cli.show_table(title, COLUMNS, rows)

@@ -5,18 +5,22 @@ files. It is replaced only when it is still what was read.
 """
 
 import os
+import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.base import addresses, git_settings, manifest
-from pipeline.base.artifacts import files_below, write_file
+from pipeline.base import addresses, command, git_settings, manifest
+from pipeline.base.artifacts import files_below, is_full, write_file
 from pipeline.base.errors import ArtifactError, RegistryError, RegistryUnavailableError
 from pipeline.base.git import Remote
 
 SUMS: Final = "SHA256SUMS"
+
+# As libcurl and ssh say it.
+_SILENT: Final = re.compile("Operation too slow|timed out|Timeout, server|not responding")
+_TRANSFERS: Final = ("fetch", "push")
 
 
 @dataclass(frozen=True)
@@ -138,18 +142,27 @@ class GitBranch:
 
     def _git(self, *arguments: str) -> str:
         folder, settings = self.folder.absolute(), self.remote.settings
-        done = subprocess.run(  # noqa: S603 (no shell, arguments of this module)
-            ["git", *arguments],  # noqa: S607 (the user's own git)
-            cwd=self.remote.clone,
-            env=git_settings.storing(os.environ, str(folder), settings),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        environment = git_settings.storing(os.environ, str(folder), settings)
+        seconds = command.LONGEST_SECONDS if arguments[0] in _TRANSFERS else None
+        if arguments[0] == "ls-remote":
+            # One line is asked for, and not every kind of silence is noticed by git.
+            seconds = git_settings.SILENT_SECONDS
+        try:
+            done = command.finish(("git", *arguments), environment, seconds, self.remote.clone)
+        except TimeoutError as error:
+            raise self._silent(str(error)) from None
         if done.returncode:
             said = " ".join(done.stderr.split()) or f"git ended with {done.returncode}"
             known = (value for key, value in settings if key.endswith("url"))
             line = addresses.redacted(said, *known)
-            raise RegistryUnavailableError(f"git {arguments[0]} failed: {line}")
+            if _SILENT.search(line):
+                raise self._silent(line)
+            way_out = ": make room, here or at the remote" if is_full(line) else ""
+            raise RegistryUnavailableError(f"git {arguments[0]} failed: {line}{way_out}")
         return done.stdout.strip()
+
+    def _silent(self, why: str) -> RegistryUnavailableError:
+        return RegistryUnavailableError(
+            f"the remote {self.remote.shown} does not answer: see whether `git ls-remote origin` "
+            f"works here, then run the same command again ({why})"
+        )

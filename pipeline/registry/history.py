@@ -6,7 +6,7 @@ counts exactly when no other that counts came between: so of several promoters a
 the others find out. The alias in the registry follows the log.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal
 
 from pipeline.base.records import Record
@@ -31,6 +31,27 @@ class Promotion(Record):
     forced: bool = False
 
 
+class Identity(Record):
+    """What no other version of the same number has: its run, and what was stored and judged.
+
+    MLflow gives a number again when its model was deleted and registered anew. ``manifest`` and
+    ``verdict`` are the sha256 of the version's list of files and of the gate's verdict; empty where
+    there is none, or where an older entry of the history did not keep it.
+    """
+
+    run: str
+    manifest: str = ""
+    verdict: str = ""
+
+    def differing(self, found: "Identity") -> str:
+        """Say what is no longer as this says; nothing where all is. ``found`` is read anew."""
+        if self.run != found.run:
+            return "its number was given to a version of another run"
+        if self.manifest and self.manifest != found.manifest:
+            return "its manifest is not the one that was promoted"
+        return ""
+
+
 class Entry(Record):
     """A promotion as it stands in the log of one model.
 
@@ -41,14 +62,27 @@ class Entry(Record):
 
     sequence: int
     version: int
+    identity: Identity
     after: int
     promotion: Promotion
+
+
+class Standing(Record):
+    """The versions that hold the aliases by the history; None for none.
+
+    ``problem`` says why the last that was promoted is not to be taken for the champion today.
+    """
+
+    champion: int | None
+    previous: int | None = None
+    problem: str = ""
 
 
 class Tenure(Record):
     """A version's time as champion; ``until`` is empty while it lasts."""
 
     version: int
+    identity: Identity
     promotion: Promotion
     until: str = ""
 
@@ -78,13 +112,28 @@ def backwards(log: Iterable[Entry]) -> Iterator[Entry]:
     yield from reversed(valid_entries(undecided))
 
 
-def previous(entries: Sequence[Entry]) -> int | None:
-    """Return the version that was champion before the present one, or None.
+def standing(
+    entries: Iterable[Entry], identity: Callable[[int], Identity | None]
+) -> Standing | None:
+    """Return who is champion by the entries that count, newest first; None where there are none.
 
-    ``entries`` are `valid_entries`. A version that was promoted twice in a row has one tenure.
+    ``identity`` tells what a version is now, None for one that was deleted. Where every promoted
+    version was deleted there is no champion and no problem: the next promotion is the first.
     """
-    others = [entry.version for entry in entries if entry.version != entries[-1].version]
-    return others[-1] if others else None
+    promoted = iter(entries)
+    if (last := next(promoted, None)) is None:
+        return None
+
+    def lost(entry: Entry) -> str:
+        found = identity(entry.version)
+        return entry.identity.differing(found) if found else "it was deleted"
+
+    earlier = (e.version for e in promoted if e.version != last.version and not lost(e))
+    previous = next(earlier, None)
+    found, problem = identity(last.version), lost(last)
+    if found and found.run == last.identity.run:
+        return Standing(champion=last.version, previous=previous, problem=problem)
+    return Standing(champion=None, previous=previous, problem=problem if previous else "")
 
 
 def tenures(entries: Iterable[Entry]) -> list[Tenure]:
@@ -94,9 +143,11 @@ def tenures(entries: Iterable[Entry]) -> list[Tenure]:
     """
     held: list[Tenure] = []
     for entry in entries:
-        if held and held[-1].version == entry.version:
+        if held and held[-1].identity.run == entry.identity.run:
             held.pop()
         if held:
             held[-1] = held[-1].model_copy(update={"until": entry.promotion.at})
-        held.append(Tenure(version=entry.version, promotion=entry.promotion))
+        held.append(
+            Tenure(version=entry.version, identity=entry.identity, promotion=entry.promotion)
+        )
     return held

@@ -35,6 +35,10 @@ ABSENT: Final = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
 _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 _LONGEST_WAIT: Final = 5.0
+# Another client that sets the same is done sooner than a server that restarts.
+_RACE_SECONDS: Final = 5.0
+# MLflow lets SQLite wait this long for a lock, in each attempt.
+_LOCK_SECONDS: Final = 20.0
 _SHOWN: Final = 150
 # Of a message: how HTTP was tried, and the refused SQL statement.
 _DETOUR: Final = re.compile(r"HTTPS?ConnectionPool.*Caused by | \[SQL: .*")
@@ -66,7 +70,7 @@ class MlflowCalls:
             logging.getLogger(name).setLevel(logging.WARNING)
         # It would print a traceback for every attempt that finds the database locked.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-        _open_file(tracking_uri)
+        _open_file(tracking_uri, retry.total_seconds)
         mlflow.set_tracking_uri(tracking_uri)
         self.uri, self._address = shown(tracking_uri), tracking_uri
         self.done: list[str] = []
@@ -115,18 +119,32 @@ class MlflowCalls:
         return self._persist(found_or_made)
 
     def _persist(self, call: Callable[[], Answer], task: str = "answer") -> Answer:
-        started, attempts = time.monotonic(), self._retry.attempts
-        retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(attempts),
-            wait=tenacity.wait_random_exponential(self._retry.wait_seconds, _LONGEST_WAIT),
-            retry=tenacity.retry_if_exception(lambda e: _may_pass(e) or _is_race(e)),
+        wait = tenacity.wait_random_exponential(self._retry.wait_seconds, _LONGEST_WAIT)
+        patient = tenacity.Retrying(
+            stop=self._is_over,
+            wait=wait,
+            retry=tenacity.retry_if_exception(_may_pass),
             reraise=True,
         )
-        with self._explained(started, task):
-            return retrying(call)
+        racing = tenacity.Retrying(
+            stop=tenacity.stop_before_delay(min(_RACE_SECONDS, self._retry.total_seconds)),
+            wait=wait,
+            retry=tenacity.retry_if_exception(_is_race),
+            reraise=True,
+        )
+        with self._explained(patient, task):
+            answer: Answer = patient(racing, call)
+        return answer
+
+    def _is_over(self, state: tenacity.RetryCallState) -> bool:
+        """Say whether the time is over before another attempt could tell something new."""
+        error = state.outcome.exception() if state.outcome else None
+        needed = state.upcoming_sleep + (_LOCK_SECONDS if _is_locked(error) else 0)
+        return time.monotonic() - state.start_time + needed >= self._retry.total_seconds
 
     @contextmanager
-    def _explained(self, started: float, task: str) -> Iterator[None]:
+    def _explained(self, retrying: tenacity.Retrying, task: str) -> Iterator[None]:
+        started = time.monotonic()
         try:
             yield
         except (MlflowException, OSError) as error:
@@ -137,23 +155,24 @@ class MlflowCalls:
                 raise RegistryError(f"the registry at {self.uri} refused: {line}") from error
             safe = f"done so far: {', '.join(self.done)}" if self.done else "nothing is lost"
             raise RegistryUnavailableError(
-                f"the registry at {self.uri} {self._state(error, line, task)}, and run the same "
-                f"command again; {safe} (asked {self._retry.attempts} times in "
+                f"the registry at {self.uri} {self._state(error, task)}, and run the same "
+                f"command again; {safe} (asked {retrying.statistics['attempt_number']} times in "
                 f"{time.monotonic() - started:.0f} s: {line})"
             ) from error
 
-    def _state(self, error: Exception, line: str, task: str) -> str:
+    def _state(self, error: Exception, task: str) -> str:
         """Say what is wrong with the registry, and what to do about it."""
         if _is_silent(error):
             return (
                 "does not answer: start it, or unset MLFLOW_TRACKING_URI to work with the embedded "
                 "one"
             )
-        if "locked" in line:
-            return f"fails to {task}: wait for the other process that writes to it"
+        if _is_locked(error):
+            return "is locked: another process writes to it; wait for it"
         if database(self._address):
             return f"fails to {task}: mend what SQLite says"
-        return f"fails to {task}: see its log (a full disk, a read-only one?)"
+        # MLflow's client keeps the server's own words to itself.
+        return f"fails to {task}: see its log; if the disk of the server is full, make room there"
 
 
 def first(answers: Iterable[Answer]) -> Answer | None:
@@ -201,17 +220,20 @@ def file_of(tracking_uri: str) -> Path | None:
     return None if path is None else Path(path)
 
 
-def _open_file(tracking_uri: str) -> None:
-    """Open an embedded registry once: MLflow would try a file that cannot be opened for 100 s."""
+def _open_file(tracking_uri: str, seconds: float) -> None:
+    """Open an embedded registry once: MLflow would try a file that cannot be opened for 100 s.
+
+    A lock that another process holds may last for ``seconds``.
+    """
     if (path := file_of(tracking_uri)) is None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new_database.lay(path)
-        with closing(sqlite3.connect(path)) as opened:
+        with closing(sqlite3.connect(path, timeout=seconds)) as opened:
             opened.execute("PRAGMA schema_version")
     except (OSError, sqlite3.Error) as error:
-        if "locked" in str(error):
+        if _is_locked(error):
             raise RegistryUnavailableError(
                 f"the registry {path} is locked: another process writes to it; wait for it, and "
                 "run the same command again"
@@ -250,6 +272,11 @@ def _may_pass(error: BaseException) -> bool:
 def _is_race(error: BaseException) -> bool:
     """Say whether MLflow's database refused because another client set the same just now."""
     return isinstance(error, MlflowException) and error.error_code == "BAD_REQUEST"
+
+
+def _is_locked(error: BaseException | None) -> bool:
+    """Say whether SQLite refused because another process writes."""
+    return "database is locked" in str(error)
 
 
 def _is_silent(error: BaseException | None) -> bool:

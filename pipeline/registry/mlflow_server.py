@@ -25,6 +25,9 @@ ARTIFACTS: Final = "artifacts"
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 20.0
 POLL_SECONDS: Final = 0.1
+# Becomes the server, and leaves a process beside it that kills both when the other end of its input
+# closes, however this process ends.
+_LEASH: Final = 'exec 3<&0; { read _ <&3; kill -s KILL 0; } & exec "$@" 3<&- </dev/null'
 
 
 @contextmanager
@@ -39,6 +42,7 @@ def serving(folder: Path) -> Iterator[str]:
     new_database.lay(folder / DATABASE)
     port, log = _free_port(), folder.with_name(f"{folder.name}.log")
     command = [
+        *("/bin/sh", "-c", _LEASH, "sh"),
         *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
         *("--host", "127.0.0.1", "--port", str(port)),
         *("--backend-store-uri", addresses.of_database(str((folder / DATABASE).absolute()))),
@@ -48,14 +52,20 @@ def serving(folder: Path) -> Iterator[str]:
     environment = variables.for_tool(os.environ) | ours
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 (fixed arguments, no shell)
-            command, env=environment, stdout=output, stderr=output, start_new_session=True
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     address = f"http://127.0.0.1:{port}"
-    try:
-        _wait(address, process, log)
-        yield address
-    finally:
-        _stop(process)
+    with process:
+        try:
+            _wait(address, process, log)
+            yield address
+        finally:
+            _stop(process)
 
 
 def _wait(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

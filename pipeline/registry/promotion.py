@@ -7,21 +7,30 @@ from typing import Final
 
 from pipeline.base.context import RunContext
 from pipeline.base.errors import OvertakenError
-from pipeline.base.names import SERVED, Family, registered_name
+from pipeline.base.names import METRIC_TITLES, SERVED, Family, registered_name
 from pipeline.base.policies import PromotionPolicy
+from pipeline.gate import trial
 from pipeline.gate.decision import Verdict, best_family, decide
 from pipeline.gate.examiner import Examiner
 from pipeline.registry import provenance
 from pipeline.registry.client import Registry
-from pipeline.registry.history import CHAMPION
-from pipeline.registry.version import Version
+from pipeline.registry.history import Promotion
+from pipeline.registry.version import VERDICT, Version
 from pipeline.training.trained_model import TrainedModel
 
 # By the name of the registered model.
 Champions = Mapping[str, Version | None]
 Versions = Mapping[Family, Version]
+Models = Mapping[Family, TrainedModel]
 # Times that others may be faster before a promoter gives up.
 DECISIONS: Final = 10
+# The tags that a person looks for first, in words.
+SHOWN: Final = {
+    "family": "family",
+    "roc_auc": METRIC_TITLES["roc_auc"],
+    "threshold": "threshold",
+    "git_commit": "commit",
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class Decision:
 class Gate:
     """The challengers, and the registry whose champions they are compared with."""
 
-    models: Mapping[Family, TrainedModel]
+    models: Models
     registry: Registry
     examiner: Examiner
     policy: PromotionPolicy
@@ -69,9 +78,34 @@ class Gate:
         return decide(model.evaluation, comparison, self.policy)
 
 
+def unchanged(models: Models, registry: Registry) -> dict[Family, Version]:
+    """Return the newest version of each family that needs no new one."""
+    newest = {family: registry.newest(registered_name(family)) for family in models}
+    return {
+        family: version
+        for family, version in newest.items()
+        if version is not None and _is_enough(version, models[family], registry)
+    }
+
+
+def _is_enough(version: Version, model: TrainedModel, registry: Registry) -> bool:
+    """Say whether a version has this model, or differs in the libraries alone and still works."""
+    if version.holds(model.files()):
+        return True
+    stored = registry.incumbent(version)
+    return bool(
+        stored
+        and stored.model
+        and stored.model.parameters.exam == model.parameters.exam
+        and stored.model.other_libraries(model)
+        and stored.model.same_but_for_libraries(model)
+        and not trial.problem(stored)
+    )
+
+
 def rehearse(gate: Gate) -> Decision:
-    """Decide about the champions as they stand, and move nothing."""
-    return gate.decide({name: gate.registry.find_alias(name, CHAMPION) for name in gate.names})
+    """Decide about the champions by the history, and move nothing."""
+    return gate.decide({name: gate.registry.find_champion(name) for name in gate.names})
 
 
 def promote(
@@ -110,38 +144,58 @@ def _apply(
         version = versions[family]
         # A repeated job finds its own version: the first verdict is the one that counts.
         if not _gate_tags(verdict).keys() <= version.tags.keys():
-            registry.describe(version, verdict.title)
+            registry.describe(version, page(version, verdict.title))
             registry.tag(version, _gate_tags(verdict))
         if verdict.moves_alias:
             promotion = provenance.promotion(context, "promoted", verdict.reason)
             registry.promote(version, promotion, over=champions[version.model_name])
     if decision.served.moves_alias:
-        winner = versions[decision.winner]
-        _promote(winner, decision.served, champions[SERVED], registry, context)
+        verdict = decision.served
+        promotion = provenance.promotion(context, "promoted", verdict.reason)
+        serve(
+            versions[decision.winner],
+            promotion,
+            registry,
+            over=champions[SERVED],
+            tags=_gate_tags(verdict),
+            description=verdict.title,
+        )
 
 
-def _promote(
+def serve(  # noqa: PLR0913
     version: Version,
-    verdict: Verdict,
-    champion: Version | None,
+    promotion: Promotion,
     registry: Registry,
-    context: RunContext,
-) -> None:
-    """Copy ``version`` into the served model, say why, and make it champion there."""
+    *,
+    over: Version | None,
+    tags: Mapping[str, str],
+    description: str,
+) -> Version:
+    """Copy ``version`` into the served model with ``tags``, and make it champion there."""
     registry.ensure_registered(SERVED, "The model that is served; its versions are its champions")
-    promotion = provenance.promotion(context, "promoted", verdict.reason)
     promoted = {
         "promoted_from": version.title,
         "promoted_by": promotion.by,
         "promoted_at": promotion.at,
     }
-    copied = registry.copy(version, SERVED, {**_gate_tags(verdict), **promoted}, verdict.title)
-    registry.promote(copied, promotion, over=champion)
+    text = page(version, description)
+    copied = registry.copy(version, SERVED, {**tags, **promoted}, text)
+    registry.promote(copied, promotion, over=over)
+    return copied
+
+
+def page(version: Version, reason: str) -> str:
+    """Return what MLflow's page of a version says first, in Markdown.
+
+    The page has no metrics, and its tags stand in the order of their names.
+    """
+    known = {name: version.tags[name] for name in SHOWN if name in version.tags}
+    return f"{reason}\n\n{', '.join(f'{SHOWN[name]} {text}' for name, text in known.items())}"
 
 
 def _gate_tags(verdict: Verdict) -> dict[str, str]:
     return {
         "gate_outcome": verdict.outcome,
         "gate_reason": verdict.reason,
-        "gate_verdict": verdict.model_dump_json(),
+        VERDICT: verdict.model_dump_json(),
     }

@@ -13,13 +13,18 @@ def lineage_tags(context: RunContext) -> dict[str, str]:
     return {**tags, "ci_url": ci.url} if ci.url else tags
 
 
+def user(context: RunContext) -> str:
+    """Return who started this: the actor of the CI run, or else git's user."""
+    return context.ci.actor or context.tree.user
+
+
 def promotion(
     context: RunContext, action: Action, reason: str, *, forced: bool = False
 ) -> Promotion:
     """Return a move of the alias by the user of this process, now."""
     return Promotion(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
-        by=context.ci.actor or context.tree.user,
+        by=user(context),
         action=action,
         reason=reason,
         commit=context.tree.commit,

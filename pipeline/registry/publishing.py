@@ -6,21 +6,32 @@ attempt makes a logged model of its own, though; that of an attempt which was cu
 
 import tempfile
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import pandas as pd
 from mlflow import MlflowClient
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import (
     Dataset,
     DatasetInput,
+    InputTag,
+    LifecycleStage,
     LoggedModel,
     LoggedModelOutput,
     LoggedModelStatus,
     Metric,
     Param,
     Run,
+)
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_DATASET_CONTEXT,
+    MLFLOW_GIT_COMMIT,
+    MLFLOW_SOURCE_NAME,
+    MLFLOW_USER,
 )
 
 from pipeline.base.artifacts import write_file
@@ -43,22 +54,39 @@ class Submission(Record):
     """Everything that is published as one new version, and as one run beside it.
 
     ``files`` are the model's, ``figures`` the run's. ``key`` makes publishing idempotent: a second
-    submission with the same model name and key returns the version of the first.
+    submission with the same model name and key returns the version of the first. ``dataset`` is
+    what `described` returned of the training table.
     """
 
     model_name: str
     description: str
     run_name: str
     source_name: str
+    user: str
     key: str
     files: Mapping[str, bytes]
     figures: Mapping[str, bytes]
     parameters: dict[str, str]
     metrics: dict[str, float]
     tags: dict[str, str]
-    dataset: str
-    dataset_digest: str
-    dataset_source: str
+    dataset: dict[str, str]
+
+    @property
+    def lineage(self) -> dict[str, str]:
+        """Return the tags of the run and of its model, with MLflow's own for who made them."""
+        return {
+            **self.tags,
+            MLFLOW_USER: self.user,
+            MLFLOW_SOURCE_NAME: self.source_name,
+            MLFLOW_GIT_COMMIT: self.tags["git_commit"],
+        }
+
+
+def described(table: pd.DataFrame, name: str, digest: str, source: str) -> dict[str, str]:
+    """Return a table as MLflow describes a data set: with its schema, size and source."""
+    with warnings.catch_warnings(action="ignore"):
+        # It advises against columns of integers, and says that a local path is a local path.
+        return from_pandas(table, source, name=name, digest=digest[:36]).to_dict()
 
 
 def log_run(calls: MlflowCalls, experiment: str, submission: Submission) -> Run:
@@ -71,24 +99,15 @@ def log_run(calls: MlflowCalls, experiment: str, submission: Submission) -> Run:
         lambda client: client.create_run(
             experiment,
             run_name=submission.run_name,
-            tags={
-                **submission.tags,
-                KEY: submission.key,
-                "mlflow.source.name": submission.source_name,
-                "mlflow.source.git.commit": submission.tags["git_commit"],
-            },
+            tags={**submission.lineage, KEY: submission.key},
         ),
     )
     parameters = [Param(name, value) for name, value in submission.parameters.items()]
-    data = Dataset(
-        submission.dataset,
-        submission.dataset_digest[:36],
-        "local",
-        submission.dataset_source,
-    )
+    trained_on = InputTag(MLFLOW_DATASET_CONTEXT, "training")
+    data = DatasetInput(Dataset(**submission.dataset), [trained_on])
     run_id = run.info.run_id
     calls.ask(lambda client: client.log_batch(run_id, params=parameters))
-    calls.ask(lambda client: client.log_inputs(run_id, [DatasetInput(data)]))
+    calls.ask(lambda client: client.log_inputs(run_id, [data]))
     with _as_folder(submission.figures) as folder:
         calls.ask(lambda client: client.log_artifacts(run_id, folder, "figures"), "store figures")
     return run
@@ -103,7 +122,7 @@ def log_model(calls: MlflowCalls, submission: Submission, run: Run) -> str:
             run.info.experiment_id,
             name=submission.run_name,
             source_run_id=run_id,
-            tags={**submission.tags, ATTEMPT: attempt},
+            tags={**submission.lineage, ATTEMPT: attempt},
             params=submission.parameters,
             model_type="classifier",
         ),
@@ -111,8 +130,9 @@ def log_model(calls: MlflowCalls, submission: Submission, run: Run) -> str:
     model_id = str(model.model_id)
     upload(calls, model_id, submission.files)
     calls.ask(lambda client: client.finalize_logged_model(model_id, LoggedModelStatus.READY))
+    data = {f"dataset_{name}": submission.dataset[name] for name in ("name", "digest")}
     metrics = [
-        Metric(name, value, run.info.start_time, step=0, model_id=model_id, run_id=run_id)
+        Metric(name, value, run.info.start_time, 0, model_id=model_id, run_id=run_id, **data)
         for name, value in submission.metrics.items()
     ]
     calls.ask(lambda client: client.log_batch(run_id, metrics=metrics))
@@ -161,6 +181,10 @@ def experiment_id(calls: MlflowCalls, name: str) -> str:
         if (experiment := client.get_experiment_by_name(name)) is None:
             unless_there(lambda: client.create_experiment(name, tags=_EXPERIMENT))
             experiment = client.get_experiment_by_name(name)
+        if experiment.lifecycle_stage == LifecycleStage.DELETED:  # type: ignore[union-attr]
+            raise RegistryError(
+                f"the experiment {name} was deleted: `make doctor ARGS=--repair` restores it"
+            )
         return str(experiment.experiment_id)  # type: ignore[union-attr]
 
     return calls.ask(found_or_made)

@@ -11,7 +11,7 @@ from pipeline.base.names import SERVED
 from pipeline.gate.decision import Outcome
 from pipeline.registry import history, provenance
 from pipeline.registry.client import Registry, connect
-from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION
+from pipeline.registry.history import CHAMPION
 from pipeline.registry.version import Version
 
 COLUMNS = ("version", "family", "ROC-AUC", "from (UTC)", "until", "commit", "why")
@@ -21,28 +21,24 @@ def run(context: RunContext, reason: str, to: int | None = None, *, force: bool 
     """Make version ``to`` of the served model champion again, by default the one before.
 
     Raises:
+        NoChampionError: nothing was promoted yet.
         RegistryError: there is no such version, its files are not what was published, or the gate
             had refused it and ``force`` is not set. The champion stays.
         OvertakenError: another promoter moved the alias at the same time.
 
     """
     registry = connect(context.settings.registry)
-    champion = registry.settle(SERVED) or registry.champion(SERVED)
+    champion = registry.last_champion(SERVED) or registry.champion(SERVED)
     promotions = [entry.promotion for entry in registry.valid_entries(SERVED)][-1:]
     # A command that was interrupted and is repeated must not go back once more.
     done = to is None and any(
         (last.action, last.reason) == ("restored", reason) for last in promotions
     )
     version = champion if done else _target(registry, to)
-    if version.version == champion.version:
-        cli.fact("champion", f"{champion.title} already; nothing was changed")
+    if already := stands_already(registry, version):
+        cli.fact("champion", already)
         return
-    refused = version.tags.get("gate_outcome") == Outcome.REFUSE
-    if refused and not force:
-        raise RegistryError(
-            f"the gate refused {version.title}: {version.tags.get('gate_reason', '')}; "
-            "choose another with --to (`make history` shows them), or insist with --force"
-        )
+    refused = was_refused(version, force=force)
     registry.promote(
         version, provenance.promotion(context, "restored", reason, forced=refused), over=champion
     )
@@ -52,20 +48,47 @@ def run(context: RunContext, reason: str, to: int | None = None, *, force: bool 
     artifacts.add_to(context.ci.step_summary, summary)
 
 
+def stands_already(registry: Registry, version: Version) -> str:
+    """Say that a version is champion as it was promoted, and put the aliases back; else nothing."""
+    standing, name = registry.standing(version.model_name), version.model_name
+    if standing.champion != version.version or standing.problem:
+        return ""
+    before = registry.aliases(name)
+    registry.settle(name)
+    changed = "its alias stands on it again" if registry.aliases(name) != before else ""
+    return f"{version.title} already; {changed or 'nothing was changed'}"
+
+
+def was_refused(version: Version, *, force: bool) -> bool:
+    """Say whether the gate had refused a version.
+
+    Raises:
+        RegistryError: it had, and ``force`` is not set.
+
+    """
+    refused = version.tags.get("gate_outcome") == Outcome.REFUSE
+    if refused and not force:
+        raise RegistryError(
+            f"the gate refused {version.title}: {version.tags.get('gate_reason', '')}; "
+            "choose another (`make history` shows who was champion), or insist with --force"
+        )
+    return refused
+
+
 def _target(registry: Registry, to: int | None) -> Version:
     if to is not None:
         return registry.version(SERVED, to)
-    if previous := registry.find_alias(SERVED, PREVIOUS_CHAMPION):
-        return previous
+    if previous := registry.standing(SERVED).previous:
+        return registry.version(SERVED, previous)
     raise RegistryError(f"{SERVED} has had one champion only: there is none to go back to")
 
 
 def show(settings: Settings) -> None:
     """Print the history of champions, oldest first."""
     registry = connect(settings.registry)
-    versions = {version.version: version.tags for version in registry.versions(SERVED)}
+    tags = {(one.version, one.run_id): one.tags for one in registry.versions(SERVED)}
     rows = [
-        _row(tenure, versions.get(tenure.version, {}))
+        _row(tenure, tags.get((tenure.version, tenure.identity.run), {}))
         for tenure in history.tenures(registry.valid_entries(SERVED))
     ]
     cli.show_table(f"{SERVED}@{CHAMPION}", COLUMNS, rows)

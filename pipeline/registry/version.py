@@ -11,11 +11,10 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from pipeline.base import manifest
 from pipeline.base.artifacts import files_below
-from pipeline.base.errors import (
-    RegistryError,
-)
+from pipeline.base.errors import RegistryError
 from pipeline.base.manifest import Files
 from pipeline.base.records import Record
+from pipeline.registry.history import Identity
 from pipeline.registry.mlflow_calls import every_page, first, plain
 from pipeline.registry.publishing import KEY
 
@@ -23,6 +22,7 @@ MANIFEST: Final = "manifest"
 COMPLETE: Final = "complete"
 PRUNED: Final = "files_pruned"
 DIGEST: Final = "model_digest"
+VERDICT: Final = "gate_verdict"
 # An embedded registry's files are loaded where they lie, and Python leaves its caches beside code.
 _CACHE: Final = re.compile(r"code/(.*/)?__pycache__/")
 
@@ -65,6 +65,15 @@ class Version(Record):
         except ValueError as error:
             raise RegistryError(f"the manifest of {self.title} is damaged: {error}") from error
 
+    @property
+    def identity(self) -> Identity:
+        """Return what no other version of the same number has."""
+        return Identity(
+            run=self.run_id,
+            manifest=_digest(self.tags.get(MANIFEST)),
+            verdict=_digest(self.tags.get(VERDICT)),
+        )
+
     def holds(self, files: Files) -> bool:
         """Say whether the version was published with these files, among others, as they are."""
         try:
@@ -72,6 +81,10 @@ class Version(Record):
         except RegistryError:
             return False
         return all(known.get(name) == digest for name, digest in manifest.digests(files).items())
+
+
+def _digest(text: str | None) -> str:
+    return manifest.sha256(text.encode()) if text else ""
 
 
 def download(address: str) -> dict[str, bytes]:

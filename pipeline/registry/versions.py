@@ -14,7 +14,7 @@ from pipeline.base.errors import (
 )
 from pipeline.base.manifest import Files
 from pipeline.base.policies import RetryPolicy
-from pipeline.registry.diagnosis import DUPLICATE
+from pipeline.registry.findings import DUPLICATE
 from pipeline.registry.mlflow_calls import MlflowCalls, first, plain, unless_there
 from pipeline.registry.publishing import KEY, Submission, experiment_id, log_model, log_run, upload
 from pipeline.registry.version import (

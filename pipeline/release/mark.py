@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from pipeline.base import cli
 from pipeline.base.config import Settings
 from pipeline.base.errors import ReleaseError
+from pipeline.base.names import RELEASED_AS
 from pipeline.registry.client import connect
 from pipeline.release import folder
-from pipeline.release.plan import RELEASED_AS, releases_with
+from pipeline.release.plan import releases_with
 
 
 def run(settings: Settings) -> None:

@@ -18,8 +18,6 @@ from pipeline.packaging.package import Manifest
 
 STAGING: Final = "staging"
 PRODUCTION: Final = "production"
-# The tag of a registered version that lists the releases it was shipped in, oldest first.
-RELEASED_AS: Final = "released_as"
 
 REVISION: Final = "org.opencontainers.image.revision"
 

@@ -10,14 +10,14 @@ from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import NoChampionError, ReleaseError
 from pipeline.base.github import GitHub
 from pipeline.base.manifest import Files
-from pipeline.base.names import SERVED
+from pipeline.base.names import RELEASED_AS, SERVED
 from pipeline.packaging import package
 from pipeline.packaging.packager import ModelPackager
 from pipeline.registry.client import connect
 from pipeline.registry.history import CHAMPION
 from pipeline.release import folder, issue
 from pipeline.release.images import Repository, login
-from pipeline.release.plan import RELEASED_AS, Plan, Shipped, begin, image_name, read_tag
+from pipeline.release.plan import Plan, Shipped, begin, image_name, read_tag
 
 MAIN: Final = "refs/remotes/origin/main"
 

@@ -3,7 +3,7 @@
 Reads the registry and changes nothing in it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.base import artifacts, cli
 from pipeline.base.arithmetic import reproducible
@@ -22,19 +22,18 @@ from pipeline.base.registry_settings import RegistrySettings
 from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.registry import mlflow_calls
 from pipeline.registry.client import Registry, connect
-from pipeline.registry.history import CHAMPION
 from pipeline.registry.version import Version
 from pipeline.report import model_report, page, report_record
 from pipeline.report.comparison_figures import comparison_figures
 from pipeline.report.drawing import figure_bytes
-from pipeline.report.model_report import UNKNOWN, ModelReport, Source, Standing
+from pipeline.report.model_report import UNKNOWN, ModelReport, Refit, Source, Standing
 from pipeline.report.report_record import PROBLEMS
 from pipeline.report.rows import RANKING, change_lines, markdown, metric_rows
-from pipeline.training import families, fitting, recipe, workspace
+from pipeline.training import families, fitting, recipe_changes, workspace
 from pipeline.training.families import FAMILY_TITLES
 from pipeline.training.fitting import Data
 from pipeline.training.plan import TrainingPlan
-from pipeline.training.recipe import Change
+from pipeline.training.recipe_changes import Change
 from pipeline.training.trained_model import TrainedModel
 
 MARKDOWN, PAGE = "model-report.md", "model-report.html"
@@ -58,7 +57,7 @@ def run(context: RunContext, *, require_promotion: bool = False) -> None:
     examiner.know(models.values())
     source = Source(commit=tree.commit, modified=tree.modified, trained=trained)
 
-    standing = _standing(settings.registry, models)
+    standing = _standing(settings.registry, models, examiner)
     report = model_report.build(models, standing, examiner, settings.promotion, source)
     drawn = comparison_figures(report, model_report.predictions(report, models, standing, examiner))
     figures = {name: figure_bytes(figure) for name, figure in drawn.items()}
@@ -90,20 +89,24 @@ def _train(
         return {}
     families.check(plan)
     fitted = fitting.fit(chosen, data, plan, workers, cli.watch("Cross-validation"))
-    return {family: fitting.describe(family, fitted[family], data, plan) for family in chosen}
+    known = fitting.yardsticks(data, plan, workers)
+    return {f: fitting.describe(f, fitted[f], data, plan, known) for f in chosen}
 
 
-def _standing(settings: RegistrySettings, models: Mapping[Family, TrainedModel]) -> Standing:
+def _standing(
+    settings: RegistrySettings, models: Mapping[Family, TrainedModel], examiner: Examiner
+) -> Standing:
     if not mlflow_calls.is_made(settings.tracking_uri):
         return Standing(None, PROBLEMS["no_registry"])
     try:
         opened = connect(settings)
-        champion = opened.incumbent(opened.find_alias(SERVED, CHAMPION))
+        champion = opened.incumbent(opened.find_champion(SERVED))
         changes = _changes(opened, models)
+        refits = tuple(_refits(opened, models, examiner))
     except (RegistryError, RegistryUnavailableError) as error:
         return Standing(Incumbent(UNKNOWN, None, str(error)), known=False)
     problem = "" if champion else PROBLEMS["no_champion"]
-    return Standing(champion, problem, changes=changes)
+    return Standing(champion, problem, changes=changes, refits=refits)
 
 
 def _changes(
@@ -116,14 +119,26 @@ def _changes(
         for family, version in newest.items()
         if version
     }
-    return recipe.together(found) if found else None
+    return recipe_changes.together(found) if found else None
 
 
 def _since(registry: Registry, version: Version, model: TrainedModel) -> tuple[Change, ...]:
     if version.holds(model.files()):
         return ()
     before = registry.incumbent(version)
-    return recipe.changes(before.model if before else None, model)
+    return recipe_changes.changes(before.model if before else None, model)
+
+
+def _refits(
+    registry: Registry, models: Mapping[Family, TrainedModel], examiner: Examiner
+) -> Iterator[Refit]:
+    """Fit each family's champion again that other libraries had fitted to the data of today."""
+    for family, model in models.items():
+        incumbent = registry.incumbent(registry.find_champion(registered_name(family)))
+        champion = incumbent.model if incumbent else None
+        if champion and champion.other_libraries(model):
+            rows, difference = examiner.refitted(champion)
+            yield Refit(family=family, rows=rows, difference=difference)
 
 
 def pages(report: ModelReport, figures: Files) -> dict[str, str]:
@@ -146,6 +161,8 @@ def _show(report: ModelReport) -> None:
     cli.show_table("Cross-validation on equal folds", columns, rows)
     for line in change_lines(report):
         cli.fact("changed", line)
+    for refit in report.refits:
+        cli.fact("refitted", refit.line)
     cli.fact("challenger", f"{FAMILY_TITLES[report.winner]}")
     cli.fact("champion", f"{report.champion.sentence}")
     cli.fact("verdict", f"{report.headline.lower()}: {report.reason}")

@@ -10,16 +10,18 @@ import pandas as pd
 from pydantic import Field
 
 from pipeline.base.names import FAMILIES, Family
-from pipeline.base.policies import EvaluationPlan, PromotionPolicy
+from pipeline.base.policies import EvaluationPlan, Probability, PromotionPolicy
 from pipeline.base.records import Commit, Digest, Record
 from pipeline.evaluation.metrics import Evaluation
 from pipeline.gate import decision
-from pipeline.gate.decision import Comparison, Outcome, Status, Verdict
+from pipeline.gate.checks import Status
+from pipeline.gate.comparison import Comparison
+from pipeline.gate.decision import Outcome, Verdict
 from pipeline.gate.examiner import Examiner, Incumbent
-from pipeline.training import recipe
+from pipeline.training import recipe_changes
 from pipeline.training.families import FAMILY_TITLES
-from pipeline.training.recipe import Change, Changes
-from pipeline.training.trained_model import TrainedModel
+from pipeline.training.recipe_changes import Change, Changes
+from pipeline.training.trained_model import SILENT, TrainedModel
 
 HEADLINES: Final[Mapping[Outcome, str]] = {
     Outcome.PROMOTE: "Promote",
@@ -30,16 +32,41 @@ HEADLINES: Final[Mapping[Outcome, str]] = {
 UNKNOWN: Final = "the live champion"
 
 
+class Refit(Record):
+    """A family's champion that other libraries had fitted: its recipe fitted again by today's.
+
+    ``difference`` is the greatest one between the answers of both, in probability, on ``rows``
+    patients; None where one of them gives no answers.
+    """
+
+    family: Family
+    rows: Annotated[int, Field(ge=0, le=10_000_000)]
+    difference: Probability | None
+
+    @property
+    def line(self) -> str:
+        """Return what was found, in a line."""
+        title = FAMILY_TITLES[self.family]
+        if self.difference is None:
+            return f"{title}: it cannot be fitted again, or gives no answers any more"
+        return f"{title}: at most {self.difference:.1e} apart on {self.rows} patients"
+
+
+Refits = Annotated[tuple[Refit, ...], Field(max_length=len(FAMILIES))]
+
+
 class Standing(NamedTuple):
     """The live champion. ``problem`` says why there is none; ``known``, whether that was asked.
 
     ``changes`` are those since the newest registered version of each family; None without any.
+    ``refits`` are those of the families' champions.
     """
 
     champion: Incumbent | None
     problem: str = ""
     known: bool = True
     changes: tuple[Change, ...] | None = None
+    refits: tuple[Refit, ...] = ()
 
 
 class Champion(Record):
@@ -61,7 +88,8 @@ class Champion(Record):
         if not self.known:
             return f"not known: {self.problem}"
         if self.title:
-            return f"{self.title}, which cannot be compared: {self.problem}"
+            verb = "asked" if self.problem.startswith(SILENT) else "compared"
+            return f"{self.title}, which cannot be {verb}: {self.problem}"
         return f"none, because {self.problem}"
 
 
@@ -96,10 +124,11 @@ class Lineage(Record):
 class ModelReport(Record):
     """Everything that the report shows. Each family challenges the same champion.
 
-    ``changes`` are those of `Standing`.
+    ``changes`` and ``refits`` are those of `Standing`.
     """
 
     changes: Changes | None
+    refits: Refits = ()
     evaluations: dict[Family, Evaluation]
     comparisons: dict[Family, Comparison | None]
     champion: Champion
@@ -173,6 +202,7 @@ def build(
     winner = decision.best_family(evaluations, policy)
     return ModelReport(
         changes=standing.changes,
+        refits=standing.refits,
         evaluations=evaluations,
         comparisons=comparisons,
         champion=_champion(standing, comparisons[winner], examiner),
@@ -187,8 +217,8 @@ def _champion(standing: Standing, comparison: Comparison | None, examiner: Exami
     champion = standing.champion
     if champion is None or comparison is None:
         return Champion(problem=standing.problem)
-    if champion.model is None or comparison.problem:
-        problem = comparison.problem
+    problem = comparison.problem or comparison.silence
+    if champion.model is None or problem:
         return Champion(title=champion.title, problem=problem, known=standing.known)
     evaluation = examiner.evaluate(champion.model, champion.title)
     return Champion(title=champion.title, evaluation=evaluation)
@@ -199,7 +229,7 @@ def _lineage(challenger: TrainedModel, champion: Incumbent | None, commit: str) 
     return Lineage(
         challenger=_origin(challenger, commit),
         champion=_origin(theirs, champion.commit) if champion and theirs else None,
-        changed=recipe.changes(theirs, challenger) if theirs else (),
+        changed=recipe_changes.changes(theirs, challenger) if theirs else (),
     )
 
 
@@ -216,11 +246,11 @@ def predictions(
 ) -> dict[str, pd.DataFrame]:
     """Return the predictions to draw, by title and the challenger's first.
 
-    A champion that is the same model as the challenger is drawn once.
+    A champion that has the recipe of the challenger is drawn once.
     """
     challenger = models[report.winner]
     drawn = {report.challenger_title: challenger.predictions}
     champion = standing.champion.model if standing.champion else None
-    if champion and report.champion.evaluation and champion.digest != challenger.digest:
+    if champion and report.champion.evaluation and champion.recipe != challenger.recipe:
         drawn[report.champion_title] = examiner.examine(champion, report.champion.title)
     return drawn

@@ -22,11 +22,12 @@ from pipeline.base.errors import ArtifactError
 from pipeline.base.names import FAMILIES, SERVED, Family, Metric
 from pipeline.base.policies import EvaluationPlan, Probability, PromotionPolicy, ThresholdRule
 from pipeline.base.records import Identifier, Record
-from pipeline.gate.decision import Comparison
+from pipeline.gate.comparison import Comparison
 from pipeline.gate.examiner import MISFIT
-from pipeline.report.model_report import UNKNOWN, Champion, Lineage, ModelReport, Source
+from pipeline.report.model_report import UNKNOWN, Champion, Lineage, ModelReport, Refits, Source
 from pipeline.table.expectations import CHANGES
-from pipeline.training.recipe import Changes
+from pipeline.training.recipe_changes import Changes
+from pipeline.training.trained_model import SILENT
 
 FILE: Final = "model-report.json"
 # Real records have 75,000 bytes.
@@ -34,12 +35,13 @@ MOST_BYTES: Final = 500_000
 MOST_ITEMS: Final = 20
 GREATEST: Final = 1e6
 
-Problem = Literal["no_registry", "no_champion", "no_answer", "unreadable", "misfit"]
+Problem = Literal["no_registry", "no_champion", "no_answer", "unreadable", "misfit", "silent"]
 PROBLEMS: Final[dict[Problem, str]] = {
     "no_registry": "there is no registry yet",
     "no_champion": f"no version holds {SERVED}@champion",
     "no_answer": "the registry does not answer",
     "misfit": MISFIT,
+    "silent": SILENT,
     "unreadable": "its files are missing, changed or unreadable",
 }
 
@@ -130,6 +132,23 @@ class Leaks(Record):
     feature_roc_auc: Probability
 
 
+class Conversion(Record):
+    """How far the ONNX form is from the fitted pipeline."""
+
+    rows: Count
+    difference: Probability
+
+
+class Incomplete(Record):
+    """How a model does for patients who come without some fields."""
+
+    fields: Annotated[tuple[Identifier, ...], _FEW]
+    bias: Estimate
+    sensitivity: Estimate
+    roc_auc: Estimate
+    difference: Estimate
+
+
 class Evaluation(Record):
     """What is known about a fitted model."""
 
@@ -141,12 +160,15 @@ class Evaluation(Record):
     external: Annotated[tuple[Group, ...], _FEW]
     behaviour: Behaviour
     leaks: Leaks
+    incomplete: Annotated[tuple[Incomplete, ...], _FEW]
+    conversion: Conversion | None
 
 
 class Differences(Record):
     """Challenger minus champion in the same cross-validation."""
 
     identical: bool
+    other_libraries: bool
     same_data: bool
     differences: dict[Metric, Estimate]
     slices: Annotated[tuple[GroupDifference, ...], _FEW]
@@ -164,8 +186,9 @@ class Version(Record):
 class ReportRecord(Record):
     """All that a report is rendered from. ``comparisons`` has the families that were compared."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[4]
     changes: Changes | None
+    refits: Refits
     evaluations: Annotated[dict[Family, Evaluation], Field(min_length=4)]
     comparisons: dict[Family, Differences]
     champion: Version
@@ -189,7 +212,7 @@ def record(shown: ModelReport) -> ReportRecord:
         "problem": _problem(champion),
         "evaluation": values["champion"]["evaluation"],
     }
-    changed = {"schema_version": 2, "comparisons": compared, "champion": version}
+    changed = {"schema_version": 4, "comparisons": compared, "champion": version}
     return ReportRecord.model_validate(values | changed)
 
 
@@ -212,8 +235,9 @@ def report(stored: ReportRecord) -> ModelReport:
         problem=PROBLEMS[version.problem] if version.problem else "",
         known=version.problem != "no_answer",
     )
+    silence = champion.problem if version.problem == "silent" else ""
     comparisons = {
-        family: {"champion": champion.title, **values["comparisons"][family]}
+        family: {"champion": champion.title, "silence": silence, **values["comparisons"][family]}
         if family in stored.comparisons
         else _not_compared(champion)
         for family in FAMILIES

@@ -7,12 +7,14 @@ from pipeline.base.names import LOWER_IS_BETTER, METRIC_TITLES, Metric
 from pipeline.base.pages import NONE, render
 from pipeline.base.records import Estimate, Record
 from pipeline.evaluation.metrics import Group, GroupDifference
-from pipeline.gate import decision
-from pipeline.gate.decision import Check, Comparison, Status, Verdict
+from pipeline.gate import checks
+from pipeline.gate.checks import Check, Status
+from pipeline.gate.comparison import Comparison
+from pipeline.gate.decision import Verdict
 from pipeline.report.model_report import ModelReport
 from pipeline.table import wording
 from pipeline.table.contract import EXTERNAL
-from pipeline.training import recipe
+from pipeline.training import recipe_changes
 from pipeline.training.families import FAMILY_TITLES
 
 MODES: Final = {
@@ -95,7 +97,7 @@ def change_lines(report: ModelReport) -> list[str]:
         unanswered = "not known, as the registry gave no answer"
         return ["no registered version to compare with" if report.champion.known else unanswered]
     nothing = "nothing since the newest registered version of each family"
-    return [recipe.words(change) for change in report.changes] or [nothing]
+    return [recipe_changes.words(change) for change in report.changes] or [nothing]
 
 
 def leading_checks(report: ModelReport) -> list[Check]:
@@ -122,7 +124,7 @@ def _weakest(report: ModelReport) -> list[str]:
     margins = {
         f"ROC-AUC, {group.name}": group.roc_auc.mean - lowest
         for group in report.challenger.slices
-        if not decision.too_small(group, report.policy)
+        if not checks.too_small(group, report.policy)
     }
     floors = report.policy.external_minimum_roc_auc
     margins |= {
@@ -192,7 +194,7 @@ def _group_rows(
             roc_auc=_pair("roc_auc", group, theirs.get(group.name), gaps.get(group.name)),
             brier=_pair("brier", group, theirs.get(group.name), gaps.get(group.name)),
             limit=limits.get(group.name),
-            few=decision.too_small(group, report.policy),
+            few=checks.too_small(group, report.policy),
         )
         for group in challenger
     ]
@@ -290,6 +292,6 @@ def markdown(report: ModelReport, *, page: bool = False) -> str:
         family_titles=FAMILY_TITLES,
         metric_title=METRIC_TITLES[report.policy.metric],
         origins=origin_rows(report),
-        differences=[recipe.words(change) for change in report.lineage.changed],
+        differences=[recipe_changes.words(change) for change in report.lineage.changed],
         trained=[FAMILY_TITLES[family] for family in report.source.trained],
     )

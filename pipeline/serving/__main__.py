@@ -29,7 +29,9 @@ log = logging.getLogger("pipeline.serving")
 # The image has the package beside the code.
 PACKAGE = Path(__file__).parents[2] / "package"
 HOUR = 3600
+PROBE_HELP = "another port, at which probes do not wait behind clients (default: none)"
 CAPACITY_HELP = "requests under way at once; more get 429"
+CONNECTIONS_HELP = "connections open at once, as far as the process may open files"
 REQUEST_HELP = "time in which a client must bring a whole request"
 DRAIN_HELP = "time between SIGTERM and the closed door"
 
@@ -41,13 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         port = environment.port() if chosen.port is None else chosen.port
         served = model.load(chosen.package)
-        door = _door(chosen.host, port)
+        ports = (port, chosen.probe_port)
+        doors = [_door(chosen.host, each) for each in ports if each is not None]
     except (PackageError, SettingsError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     lifecycle = app.Lifecycle()
     application = app.create(served, lifecycle, chosen.capacity)
-    deadlines = server.Deadlines(chosen.request_seconds, chosen.drain_seconds)
-    server.serve(application, served.title, door, lifecycle, deadlines)
+    limits = server.Limits(chosen.request_seconds, chosen.drain_seconds, chosen.connections)
+    server.serve(application, served.title, doors, lifecycle, limits)
     log.info("stopped")
 
 
@@ -67,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         help="address of IPv4 or IPv6 (default: %(default)s)",
     )
     add("--port", type=ports, help="port; 0 takes a free one (default: the variable PORT, or 3000)")
+    add("--probe-port", type=ports, help=PROBE_HELP)
     limit("--capacity", _within(int, 1, sys.maxsize), app.CAPACITY, CAPACITY_HELP)
+    limit("--connections", _within(int, 1, sys.maxsize), server.CONNECTIONS, CONNECTIONS_HELP)
     limit("--request-seconds", _within(float, 0.1, HOUR), server.REQUEST_SECONDS, REQUEST_HELP)
     limit("--drain-seconds", _within(float, 0, HOUR), server.DRAIN_SECONDS, DRAIN_HELP)
     return parser

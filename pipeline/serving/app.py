@@ -26,6 +26,7 @@ from pipeline.serving import openapi, patients, problem
 from pipeline.serving.metrics import CONTENT_TYPE, Metrics
 from pipeline.serving.model import ServedModel
 from pipeline.serving.patients import RefusedError
+from pipeline.serving.refusal import Refusal
 
 MAXIMUM_BODY: Final = 2**20
 # Requests to /predict that may be under way at once; the next is asked to come back.
@@ -46,16 +47,19 @@ class Lifecycle:
     """What the server and the application tell each other.
 
     ``draining`` is set when the process is about to stop. ``under_way`` holds the task of each
-    request; a server that knows of requests before the application does shares its own set.
+    request; a server that knows of requests before the application does shares its own set. It
+    tells ``refused`` whom it refuses before the application hears of it.
     """
 
     draining: bool = False
     under_way: set[Any] = field(default_factory=set)
+    refused: Callable[[Refusal], None] = lambda _: None
 
 
 def create(model: ServedModel, lifecycle: Lifecycle, capacity: int = CAPACITY) -> ASGIApp:
     """Return the application that answers with ``model``."""
     metrics = Metrics(model.about)
+    lifecycle.refused = metrics.refusal
     pages = Pages(model, metrics, lifecycle).by_path()
     # They are tried in order: the one that is asked most comes first.
     routes = [Route("/predict", Predictor(model, metrics, lifecycle, capacity), methods=["POST"])]

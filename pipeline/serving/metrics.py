@@ -15,6 +15,7 @@ from prometheus_client import (
 )
 
 from pipeline.packaging.package import Manifest
+from pipeline.serving.refusal import Refusal
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds. One patient takes a fraction of the first, a thousand of a large forest about the last.
@@ -31,12 +32,7 @@ class Metrics:
         PlatformCollector(registry=self._registry)
         self._name_model(about)
         version = str(about.version)
-        answered = Counter(
-            "heart_disease_requests",
-            "Requests that were answered",
-            ["route", "status", "model_version"],
-            registry=self._registry,
-        )
+        answered = self._counter("requests", "Requests that were answered", "route", "status")
         seconds = Histogram(
             "heart_disease_request_seconds",
             "From the head of a request to the end of its response",
@@ -44,16 +40,21 @@ class Metrics:
             buckets=BUCKETS,
             registry=self._registry,
         )
-        predictions = Counter(
-            "heart_disease_predictions",
-            "Patients that were answered",
-            ["risk_band", "model_version"],
-            registry=self._registry,
+        predictions = self._counter("predictions", "Patients that were answered", "risk_band")
+        refusals = self._counter(
+            "refusals",
+            "Clients that were refused before their request reached the application",
+            "reason",
         )
+        self._refusals = {one: refusals.labels(one.label, version) for one in Refusal}
         # To find a count by its labels takes longer than to count; there are few of them.
         self._request = cache(lambda route, status: answered.labels(route, status, version))
         self._duration = cache(lambda route: seconds.labels(route, version))
         self._prediction = cache(lambda band: predictions.labels(band, version))
+
+    def _counter(self, name: str, help_: str, *labels: str) -> Counter:
+        names = [*labels, "model_version"]
+        return Counter(f"heart_disease_{name}", help_, names, registry=self._registry)
 
     def _name_model(self, about: Manifest) -> None:
         model = Gauge(
@@ -71,6 +72,10 @@ class Metrics:
         """Count one answered request."""
         self._request(route, status).inc()
         self._duration(route).observe(seconds)
+
+    def refusal(self, refusal: Refusal) -> None:
+        """Count one client that the application did not hear of."""
+        self._refusals[refusal].inc()
 
     def predictions(self, bands: Iterable[str]) -> None:
         """Count the predictions of one response, by risk band."""

@@ -32,9 +32,11 @@ REFUSALS: Final = {
 OF_THE_CONNECTION: Final = {
     HTTPStatus.REQUEST_TIMEOUT: "The request took too long to arrive.",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The request is too large without its body.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Too many connections are open.",
 }
 NOT_READY: Final = {
-    HTTPStatus.SERVICE_UNAVAILABLE: "The service is stopping, or its model is wrong."
+    HTTPStatus.SERVICE_UNAVAILABLE: "The service is stopping, its model is wrong, or too many "
+    "connections are open."
 }
 
 
@@ -111,7 +113,7 @@ def _success(schema: dict[str, Any], kind: str = "application/json") -> dict[str
 
 
 def _failures(refusals: Mapping[HTTPStatus, str]) -> dict[str, Any]:
-    answers = {**refusals, **OF_THE_CONNECTION}
+    answers = {**OF_THE_CONNECTION, **refusals}
     return {str(int(status)): _failure(reason) for status, reason in answers.items()}
 
 

@@ -12,7 +12,8 @@ from typing import Final
 from pipeline.base.errors import SettingsError
 from pipeline.serving import environment
 
-SECONDS: Final = 2.0
+# Docker waits for 10 s, with the start of Python, and would give no reason.
+SECONDS: Final = 5.0
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import requests
 import tenacity
 import urllib3.exceptions
 
+from pipeline.base import artifacts
 from pipeline.base.addresses import shown
 from pipeline.base.errors import SourceError
 from pipeline.base.manifest import sha256
@@ -186,4 +187,4 @@ def _replace(folder: Path, contents: Mapping[Cohort, bytes]) -> None:
             for hospital in contents:
                 (Path(staging) / hospital.file).replace(folder / hospital.file)
     except OSError as error:
-        raise SourceError(f"cannot write {folder}: {error.strerror}") from None
+        raise SourceError(f"cannot write {folder}: {artifacts.reason(error)}") from None

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 Matrix = npt.NDArray[np.float32]
@@ -138,6 +139,41 @@ class MissingFlags(_Block):
 
     def _names(self, names: list[str]) -> list[str]:
         return [f"{name}_missing" for name in names]
+
+
+class MaskingPipeline(Pipeline):  # type: ignore[misc]
+    """A pipeline that also learns from each row with some of its columns missing.
+
+    ``masks`` are lists of columns. It learns from a row as it is, and with each of them missing,
+    which counts ``weight`` times as much; all forms of a row together count as one row. They stand
+    side by side: a split of rows in order, as calibration makes it, parts none of them.
+    """
+
+    def __init__(
+        self,
+        steps: list[tuple[str, Any]],
+        masks: Any = (),
+        weight: float = 1.0,
+        *,
+        memory: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        """Keep the steps; the last one must take a ``sample_weight``."""
+        super().__init__(steps, memory=memory, verbose=verbose)
+        self.masks = masks
+        self.weight = weight
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:  # noqa: N803
+        """Fit to a table of numbers with named columns, and the outcome of each row."""
+        forms = 1 + len(self.masks)
+        rows = X.iloc[np.repeat(np.arange(len(X)), forms)].reset_index(drop=True)
+        for place, columns in enumerate(self.masks, start=1):
+            rows.loc[place::forms, list(columns)] = np.nan
+        shares = np.array([1.0, *[self.weight] * len(self.masks)])
+        weights = np.tile(shares / shares.sum(), len(X))
+        weighted = {f"{self.steps[-1][0]}__sample_weight": weights, **params}
+        super().fit(rows, np.repeat(np.asarray(y), forms), **weighted)
+        return self
 
 
 # Model files may hold these, and they are converted to ONNX.

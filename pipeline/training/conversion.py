@@ -4,10 +4,7 @@ import functools
 import warnings
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 import onnx
-import pandas as pd
 from onnx import TensorProto, helper
 from skl2onnx import to_onnx, update_registered_converter
 from skl2onnx.algebra import onnx_ops
@@ -15,7 +12,7 @@ from skl2onnx.common.data_types import FloatTensorType
 from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
 from sklearn.pipeline import Pipeline
 
-from pipeline.scoring.onnx_model import INPUT, OUTPUT, OnnxModel
+from pipeline.scoring.onnx_model import INPUT, OUTPUT
 from pipeline.table.contract import FEATURES
 from pipeline.training.blocks import BLOCKS
 
@@ -25,6 +22,8 @@ OPSET: Final = 18
 def convert(pipeline: Pipeline) -> bytes:
     """Return a fitted pipeline as the bytes of an ONNX model."""
     _register_converters()
+    # How it was fitted is nothing to the graph.
+    pipeline = Pipeline(pipeline.steps)
     columns = [(name, FloatTensorType([None, 1])) for name in FEATURES]
     options = {id(pipeline): {"zipmap": False}}
     opsets = {"": OPSET, "ai.onnx.ml": 3}
@@ -59,11 +58,6 @@ def _second_column() -> onnx.NodeProto:
 
 def _positive_class() -> onnx.TensorProto:
     return helper.make_tensor("positive_class", TensorProto.INT64, [], [1])
-
-
-def probabilities(content: bytes, features: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """Return what the ONNX model answers for each row of ``features``, shape (rows,)."""
-    return OnnxModel(content).probabilities(features[list(FEATURES)].to_numpy(np.float32))
 
 
 @functools.cache

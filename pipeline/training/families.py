@@ -15,6 +15,8 @@ from sklearn.svm import SVC
 
 from pipeline.base.errors import SettingsError
 from pipeline.base.names import FAMILIES, Family
+from pipeline.training import recipe
+from pipeline.training.blocks import MaskingPipeline
 from pipeline.training.features import preprocessing
 from pipeline.training.plan import TrainingPlan
 
@@ -70,6 +72,7 @@ def build(family: Family, plan: TrainingPlan, without: Collection[str] = ()) -> 
 
     Raises:
         SettingsError: the estimator does not have a parameter of the plan; the message names it.
+        ArtifactError: a parameter that the code gives is no plain value.
 
     """
     entry = ENTRIES[family]
@@ -84,7 +87,11 @@ def build(family: Family, plan: TrainingPlan, without: Collection[str] = ()) -> 
             f"{', '.join(unknown)}; it has {', '.join(sorted(known))}"
         )
     estimator.set_params(**parameters, **{SEED: plan.model_seed})
-    return Pipeline([("features", features), ("classifier", classifier)])
+    # So the stored recipe builds the very pipeline that was trained.
+    steps = [("features", features), ("classifier", classifier)]
+    left_out = plan.fields_left_out
+    masking = MaskingPipeline(steps, [*map(list, left_out.patterns)], left_out.weight)
+    return recipe.of(masking if left_out.patterns else Pipeline(steps)).build()
 
 
 def check(plan: TrainingPlan) -> None:

@@ -7,21 +7,25 @@ import numpy as np
 import pandas as pd
 import scipy
 import sklearn
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from pipeline.base import arithmetic, manifest
+from pipeline.base import arithmetic
 from pipeline.base.names import Family, Metric
 from pipeline.base.policies import ThresholdRule
 from pipeline.base.records import Estimate
-from pipeline.evaluation import behaviour, cross_validation, metrics, threshold
-from pipeline.evaluation.cross_validation import Watch
+from pipeline.evaluation import behaviour, cross_validation, incomplete, metrics, threshold
+from pipeline.evaluation.behaviour import Conversion
+from pipeline.evaluation.cross_validation import Answer, Watch
+from pipeline.evaluation.incomplete import Yardsticks
 from pipeline.evaluation.metrics import Ablation, Evaluation
 from pipeline.table import expectations
 from pipeline.table.engineered import engineered
-from pipeline.training import families, persistence
+from pipeline.training import families, persistence, recipe
+from pipeline.training.features import preprocessing
 from pipeline.training.plan import TrainingPlan
-from pipeline.training.trained_model import Parameters, TrainedModel
+from pipeline.training.trained_model import Parameters, TrainedModel, answering
 
 
 class Data(NamedTuple):
@@ -31,12 +35,26 @@ class Data(NamedTuple):
     external: pd.DataFrame
     digest: str
 
+    @property
+    def patients(self) -> pd.DataFrame:
+        """Return every row that there is."""
+        return pd.concat([self.training, self.external], ignore_index=True)
+
 
 class Fitted(NamedTuple):
     """A fitted family: its out-of-fold predictions, the pipeline, the threshold and its rule."""
 
     predictions: pd.DataFrame
     pipeline: Pipeline
+    threshold: float
+    rule: ThresholdRule
+
+
+class Subject(NamedTuple):
+    """What is evaluated: out-of-fold predictions, the frozen model, the threshold and its rule."""
+
+    predictions: pd.DataFrame
+    answer: Answer
     threshold: float
     rule: ThresholdRule
 
@@ -50,7 +68,7 @@ def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Paramete
     """
     return Parameters(
         data_digest=data_digest,
-        recipe_digest=manifest.sha256(persistence.dump(families.build(family, plan))),
+        recipe_digest=recipe.of(families.build(family, plan)).digest,
         libraries={module.__name__: module.__version__ for module in (np, pd, scipy, sklearn)},
         seed=plan.model_seed,
         hyperparameters=plan.models.get(family, {}),
@@ -61,13 +79,37 @@ def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Paramete
     )
 
 
+def yardsticks(data: Data, plan: TrainingPlan, workers: int) -> Yardsticks:
+    """Cross-validate a logistic regression that never has the fields of a pattern, for each.
+
+    In the first repeat of the plan alone: what it is compared with is as good or plainly worse.
+    """
+    folds = shortened(plan, 1).evaluation
+    features = preprocessing(plan.features, scaled=True)
+    model = Pipeline([("features", features), ("classifier", LogisticRegression(max_iter=1000))])
+    return {
+        fields: cross_validation.cross_validate(
+            {fields: model},
+            cross_validation.without(data.training, fields),
+            folds,
+            workers,
+        )[fields]
+        for fields in plan.fields_left_out.patterns
+    }
+
+
 def fit(
     chosen: Sequence[Family], data: Data, plan: TrainingPlan, workers: int, watch: Watch
 ) -> dict[Family, Fitted]:
     """Cross-validate families side by side, then fit each to the whole training table."""
     models = {family: families.build(family, plan) for family in chosen}
     predictions = cross_validation.cross_validate(
-        models, data.training, plan.evaluation, workers, watch
+        models,
+        data.training,
+        plan.evaluation,
+        workers,
+        watch,
+        patterns=plan.fields_left_out.patterns,
     )
     return {
         family: Fitted(
@@ -80,38 +122,54 @@ def fit(
     }
 
 
-def describe(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> TrainedModel:
+def describe(
+    family: Family, fitted: Fitted, data: Data, plan: TrainingPlan, known: Yardsticks
+) -> TrainedModel:
     """Return a fitted family with its files and everything the gate asks about it."""
     # To import skl2onnx takes half a second, which the commands that only judge do not need.
     from pipeline.training import conversion  # noqa: PLC0415
 
+    onnx = conversion.convert(fitted.pipeline)
+    subject = Subject(fitted.predictions, answering(onnx), fitted.threshold, fitted.rule)
+    evaluation = evaluate(family, subject, data, plan, known)
     return TrainedModel(
-        pipeline=fitted.pipeline,
+        recipe=recipe.of(fitted.pipeline),
         skops=persistence.dump(fitted.pipeline),
-        onnx=conversion.convert(fitted.pipeline),
+        onnx=onnx,
         predictions=fitted.predictions,
         parameters=parameters(family, plan, data.digest),
-        evaluation=evaluate(family, fitted, data, plan),
+        evaluation=evaluation.model_copy(
+            update={"conversion": compare(fitted.pipeline, subject.answer, data.patients)}
+        ),
     )
 
 
-def evaluate(family: Family, fitted: Fitted, data: Data, plan: TrainingPlan) -> Evaluation:
-    """Return everything the gate asks about a fitted family, on ``data``.
+def compare(pipeline: Pipeline, answer: Answer, patients: pd.DataFrame) -> Conversion:
+    """Return how far a converted model's answers are from those of the fitted pipeline."""
+    difference = behaviour.gap(answer(patients), cross_validation.probability(pipeline, patients))
+    return Conversion(rows=len(patients), difference=difference)
+
+
+def evaluate(
+    family: Family, subject: Subject, data: Data, plan: TrainingPlan, known: Yardsticks
+) -> Evaluation:
+    """Return everything the gate asks about a model, on ``data``.
 
     One thread, as `cross_validation.fit`; for such small products, a second one would mostly wait.
     """
     slices = expectations.slices(data.training, plan.features)
-    external = cross_validation.probability(fitted.pipeline, data.external)
+    external = subject.answer(data.external)
     with threadpool_limits(1):
         return Evaluation(
             family=family,
-            threshold=fitted.threshold,
-            threshold_rule=fitted.rule,
-            metrics=metrics.summarise(fitted.predictions, plan.evaluation),
-            slices=metrics.by_slice(fitted.predictions, slices, plan.evaluation),
+            threshold=subject.threshold,
+            threshold_rule=subject.rule,
+            metrics=metrics.summarise(subject.predictions, plan.evaluation),
+            slices=metrics.by_slice(subject.predictions, slices, plan.evaluation),
             external=metrics.by_cohort(external, data.external, plan.evaluation),
-            behaviour=behaviour.observe(fitted.pipeline, data.training),
+            behaviour=behaviour.observe(subject.answer, data.training),
             leaks=behaviour.leaks(data.training),
+            incomplete=incomplete.by_pattern(subject.predictions, known, plan.evaluation),
         )
 
 

@@ -1,11 +1,13 @@
-"""Fitted pipelines to bytes and back, without pickle.
+"""Fitted pipelines to bytes, without pickle, and the types that a reader may trust.
 
 skops writes the time and the memory addresses of the moment into its files, so two equal models
 have different bytes. `dump` rewrites them: ids are numbered in the order they appear, times are
 fixed, nothing is compressed. The same training then gives the same bytes, and a sha256 identifies
 a model. (Dumping a model that was loaded may give other bytes: the original is the one to keep.)
+Nothing here loads a file: a fitted object belongs to the libraries that wrote it. People may, with
+the types that are trusted.
 
-To import skops takes most of a second, so only the commands that read or write a model do.
+To import skops takes most of a second, so only the commands that write a model do.
 """
 
 import io
@@ -16,8 +18,7 @@ from typing import Any, Final
 
 from sklearn.pipeline import Pipeline
 
-from pipeline.base.errors import ArtifactError
-from pipeline.training.blocks import BLOCKS
+from pipeline.training.blocks import BLOCKS, MaskingPipeline
 from pipeline.training.families import ENTRIES
 
 SCHEMA: Final = "schema.json"
@@ -32,11 +33,9 @@ OLD_NAMES: Final = (
 TRUSTED_TYPES: Final = (
     "numpy.dtype",
     *OLD_NAMES,
-    *sorted(f"{block.__module__}.{block.__name__}" for block in BLOCKS),
+    *sorted(f"{block.__module__}.{block.__name__}" for block in (*BLOCKS, MaskingPipeline)),
     *sorted({name for entry in ENTRIES.values() for name in entry.trusted}),
 )
-# Raised by zipfile, json, numpy and skops over a damaged file.
-UNREADABLE: Final = (zipfile.BadZipFile, AttributeError, KeyError, TypeError, ValueError)
 
 
 def dump(pipeline: Pipeline) -> bytes:
@@ -47,24 +46,6 @@ def dump(pipeline: Pipeline) -> bytes:
         # skops reads every attribute, also those that scikit-learn is about to drop.
         warnings.simplefilter("ignore", FutureWarning)
         return _canonical(skops.io.dumps(pipeline))
-
-
-def load(content: bytes) -> Pipeline:
-    """Read a skops file whose digest the caller has checked.
-
-    Raises:
-        ArtifactError: it is not a skops file, or names a type that is not in `TRUSTED_TYPES`.
-
-    """
-    import skops.io  # noqa: PLC0415
-    from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415
-
-    try:
-        return skops.io.loads(content, trusted=list(TRUSTED_TYPES))
-    except UntrustedTypesFoundException as error:
-        raise ArtifactError(f"the model file is refused: {' '.join(str(error).split())}") from error
-    except UNREADABLE as error:
-        raise ArtifactError(f"the model file is damaged: {' '.join(str(error).split())}") from error
 
 
 def _canonical(content: bytes) -> bytes:

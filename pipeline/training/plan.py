@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline.base.encoding import flat
-from pipeline.base.policies import EvaluationPlan, ModelParameters, ThresholdRule
+from pipeline.base.policies import EvaluationPlan, FieldsLeftOut, ModelParameters, ThresholdRule
 from pipeline.base.records import Record
 from pipeline.table.engineered import FeatureRecipe
 
@@ -16,6 +16,7 @@ class TrainingPlan(Record):
     features: FeatureRecipe
     models: ModelParameters
     model_seed: Annotated[int, Field(ge=0, lt=2**32)]
+    fields_left_out: FieldsLeftOut
     evaluation: EvaluationPlan
     threshold: ThresholdRule
 

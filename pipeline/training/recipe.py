@@ -1,223 +1,183 @@
-"""The differences between the recipes of two trained models, as records without free text."""
+"""The recipe of a model: its unfitted pipeline as plain data, from which code builds it again.
 
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+A stored model outlives its libraries by two of its files: the ONNX file has the frozen answers, and
+the recipe is built and fitted under the libraries of today. A fitted object is read by neither, as
+it belongs to the library that wrote it. A parameter stands in a recipe where it is not the default
+of its estimator: so a default that a library drops or renames makes no recipe unreadable.
+"""
 
-from pydantic import Field
+import inspect
+import math
+from collections.abc import Mapping
+from functools import cache, reduce
+from typing import Any, Final
+
+import numpy as np
+import sklearn
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
-from pipeline.base.names import Family
-from pipeline.base.policies import ThresholdRule
+from pipeline.base import manifest
+from pipeline.base.encoding import json_bytes
+from pipeline.base.errors import ArtifactError
 from pipeline.base.records import Record
-from pipeline.training.families import SEED
-from pipeline.training.trained_model import TrainedModel
+from pipeline.training.blocks import BLOCKS, MaskingPipeline
 
-MOST: Final = 20
-# Below it, every whole number is exact.
-GREATEST: Final = 1e12
-# As they are named where they are installed from.
-LIBRARIES: Final = {"sklearn": "scikit-learn"}
-
-Kind = Literal[
-    "family",
-    "parameter",
-    "feature",
-    "feature_added",
-    "feature_removed",
-    "feature_fields",
-    "field_added",
-    "field_removed",
-    "model_seed",
-    "library",
-    "threshold",
-    "data",
-    "evaluation",
-    "kernel",
-    "code",
-    "unreadable",
-    "more",
-]
-# They leave the unfitted pipeline, and so the digest of it, as it is.
-_OUTSIDE: Final[frozenset[Kind]] = frozenset({"threshold", "data", "evaluation", "kernel"})
-_FORMS: Final[Mapping[Kind, str]] = {
-    "feature": "feature {name}: {step}",
-    "feature_added": "feature added: {name}",
-    "feature_removed": "feature removed: {name}",
-    "feature_fields": "feature {name}: other fields",
-    "field_added": "field added: {name}",
-    "field_removed": "field removed: {name}",
-    "data": "training data: other rows",
-    "evaluation": "evaluation {name}: {step}",
-    "code": "code of the pipeline changed",
-    "unreadable": "the newest registered version cannot be read",
-    "more": "and {after} more",
-}
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,41}$")]
-Number = Annotated[float, Field(ge=-GREATEST, le=GREATEST)]
-Numbers = Annotated[tuple[Number, ...], Field(max_length=MOST)]
-Value = Number | Name | Numbers | ThresholdRule | None
+# A ColumnTransformer accepts these instead of an estimator.
+WORDS: Final = ("drop", "passthrough")
+_BLOCKS: Final = {block.__name__: block for block in (*BLOCKS, MaskingPipeline)}
 
 
-class Change(Record):
-    """A change of one value, or of what has a name; of every family where none is given.
+class Recipe(Record):
+    """An estimator by its name, such as ``sklearn.svm.SVC`` or ``Bands``, and its parameters.
 
-    ``unreadable``: the model before could not be read. ``more``: so many changes are left out.
+    An estimator among the parameters has the same form. What JSON does not have is marked:
+    ``{"mapping": pairs}``, ``{"number": "nan"}``, ``{"type": "float32"}``.
     """
 
-    kind: Kind
-    family: Family | None = None
-    name: Name | None = None
-    before: Value = None
-    after: Value = None
+    estimator: str
+    parameters: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 of the recipe: equal recipes are fitted to equal models."""
+        return manifest.sha256(json_bytes(self))
+
+    def build(self) -> Pipeline:
+        """Return the unfitted pipeline.
+
+        Raises:
+            ArtifactError: today's code or libraries have no such estimator, or it refuses its
+                parameters.
+
+        """
+        try:
+            return _built(self.model_dump())
+        except (TypeError, ValueError, RecursionError) as error:
+            line = " ".join(str(error).split()).replace(".__init__()", "")
+            raise ArtifactError(f"{self.estimator} cannot be built today: {line}") from error
 
 
-Changes = Annotated[tuple[Change, ...], Field(max_length=MOST)]
+def of(pipeline: Pipeline) -> Recipe:
+    """Return the recipe of a pipeline, fitted or not.
+
+    Raises:
+        ArtifactError: a parameter is no plain value.
+
+    """
+    return Recipe.model_validate(plain(pipeline))
 
 
-def changes(before: TrainedModel | None, after: TrainedModel) -> tuple[Change, ...]:
-    """Return what changed from one model to another; None is one that could not be read."""
-    if before is None:
-        return (Change(kind="unreadable"),)
-    found = [*_structure(before, after), *_settings(before, after)]
-    same_recipe = before.parameters.recipe_digest == after.parameters.recipe_digest
-    if not same_recipe and _OUTSIDE.issuperset(change.kind for change in found):
-        found.append(Change(kind="code"))
-    return _first(found)
+def with_defaults(estimator: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all parameters of an estimator, as plain data: those given, and today's defaults."""
+    return {**_defaults(estimator), **parameters}
 
 
-def together(by_family: Mapping[Family, Sequence[Change]]) -> tuple[Change, ...]:
-    """Return the changes of several families; one that all of them share is there once."""
-    every = dict.fromkeys(change for found in by_family.values() for change in found)
-    several = len(by_family) > 1
-    shared = [c for c in every if several and all(c in found for found in by_family.values())]
-    own = [
-        change.model_copy(update={"family": family})
-        for family, found in by_family.items()
-        for change in found
-        if change not in shared
-    ]
-    return _first([*shared, *own])
+def without_defaults(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters, as plain data, that are not today's defaults of an estimator, by name.
+
+    Plain data are compared by their value: 1 and 1.0 are the same parameter.
+    """
+    defaults = _defaults(name)
+    given = sorted(key for key, value in parameters.items() if value != defaults.get(key, ...))
+    return {key: parameters[key] for key in given}
 
 
-def _first(found: Sequence[Change]) -> tuple[Change, ...]:
-    if len(found) <= MOST:
-        return tuple(found)
-    kept = found[: MOST - 1]
-    return (*kept, Change(kind="more", after=len(found) - len(kept)))
+def parameter_names(name: str) -> list[str]:
+    """Return the parameters that an estimator has today; none of one that is not there."""
+    try:
+        return list(inspect.signature(_class(name)).parameters)
+    except ArtifactError:
+        return []
 
 
-def _structure(before: TrainedModel, after: TrainedModel) -> Iterator[Change]:
-    old, new = before.pipeline, after.pipeline
-    if before.evaluation.family != after.evaluation.family:
-        yield Change(kind="family", before=before.evaluation.family, after=after.evaluation.family)
-    elif type(old[-1]) is type(new[-1]):
-        yield from _differences("parameter", _estimator(old), _estimator(new))
-    taken, takes = _columns(old), _columns(new)
-    yield from _named("feature_added", takes.keys() - taken.keys())
-    yield from _named("feature_removed", taken.keys() - takes.keys())
-    fields, others = set().union(*takes.values()), set().union(*taken.values())
-    yield from _named("field_added", fields - others)
-    yield from _named("field_removed", others - fields)
-    both = fields & others
-    yield from _named(
-        "feature_fields",
-        {name for name in takes.keys() & taken.keys() if (takes[name] ^ taken[name]) & both},
-    )
+def name_of(module: str, class_: str) -> str:
+    """Return how a recipe names a class: by its public name, or a block by its own."""
+    if class_ in _BLOCKS and not module.startswith("sklearn"):
+        return class_
+    # Below the first private one, modules may move.
+    public = module.split("._", maxsplit=1)[0]
+    return f"{public}.{class_}"
 
 
-def _settings(before: TrainedModel, after: TrainedModel) -> Iterator[Change]:
-    old, new = before.parameters, after.parameters
-    yield from _differences("feature", old.features.model_dump(), new.features.model_dump())
-    yield from _difference("threshold", before.threshold_rule, after.threshold_rule)
-    yield from _difference("model_seed", old.seed, new.seed)
-    if old.data_digest != new.data_digest:
-        yield Change(kind="data")
-    yield from _differences("library", _versions(old.libraries), _versions(new.libraries))
-    yield from _differences("evaluation", old.exam.model_dump(), new.exam.model_dump())
-    yield from _difference("kernel", old.kernel, new.kernel)
+def plain(value: Any) -> Any:
+    """Return a value, or an estimator with its parameters, as plain data.
+
+    Raises:
+        ArtifactError: there is no form for it.
+
+    """
+    if isinstance(value, BaseEstimator):
+        name = name_of(type(value).__module__, type(value).__name__)
+        parameters = {key: plain(each) for key, each in value.get_params(deep=False).items()}
+        return {"estimator": name, "parameters": without_defaults(name, parameters)}
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, dict):
+        return {"mapping": [[plain(key), plain(each)] for key, each in value.items()]}
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"number": str(value)}
+    if isinstance(value, type) and issubclass(value, np.generic):
+        return {"type": value.__name__}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ArtifactError(f"a recipe holds plain values only, not {type(value).__name__} {value!r}")
 
 
-def _named(kind: Kind, names: Collection[str]) -> Iterator[Change]:
-    yield from (Change(kind=kind, name=_name(name)) for name in sorted(names))
-
-
-def _differences(kind: Kind, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    for name in dict.fromkeys((*old, *new)):
-        yield from _difference(kind, old.get(name), new.get(name), _name(name))
-
-
-def _difference(kind: Kind, old: Any, new: Any, name: str | None = None) -> Iterator[Change]:
-    # An array is not one value when it is compared, and NaN is another one each time.
-    if repr(old) != repr(new):
-        yield Change(kind=kind, name=name, before=_value(old), after=_value(new))
-
-
-def _columns(pipeline: Pipeline) -> dict[str, set[str]]:
-    """Return the fields that each block of the features takes."""
-    return {name: set(columns) for name, _, columns in pipeline[0].transformers}
-
-
-def _estimator(pipeline: Pipeline) -> dict[str, Any]:
-    """Return the parameters of a classifier and of one that it calibrates, without the seed."""
-    parameters = pipeline[-1].get_params().items()
-    flat = {name.rpartition("__")[2]: value for name, value in parameters}
-    return {k: v for k, v in flat.items() if k != SEED and not hasattr(v, "get_params")}
-
-
-def _versions(libraries: Mapping[str, str]) -> dict[str, Any]:
-    """Return versions as their numbers, where they have nothing else."""
-    numeric = re.compile(r"\d{1,9}(\.\d{1,9}){0,9}")
-    return {
-        name: tuple(map(int, text.split("."))) if numeric.fullmatch(text) else text
-        for name, text in libraries.items()
-    }
-
-
-def _value(raw: Any) -> Value:
-    """Return a value as a change holds it; what is no number is cut down to a name."""
-    if raw is None or isinstance(raw, ThresholdRule):
-        return raw
-    if _is_number(raw):
-        return float(raw)
-    if isinstance(raw, list | tuple) and len(raw) <= MOST and all(map(_is_number, raw)):
-        return tuple(map(float, raw))
-    return _name(str(raw))
-
-
-def _is_number(raw: Any) -> bool:
-    return isinstance(raw, int | float) and not isinstance(raw, bool) and abs(raw) <= GREATEST
-
-
-def _name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:41] or "_"
-
-
-def words(change: Change) -> str:
-    """Return a change as a line of plain text."""
-    name = change.name or change.kind
-    line = _FORMS.get(change.kind, "{name}: {step}").format(
-        name=LIBRARIES.get(name, name), step=_step(change), after=_text(change.after)
-    )
-    # A parameter follows its family as it does in the configuration.
-    separator = " " if change.kind == "parameter" else ": "
-    return f"{change.family}{separator}{line}" if change.family else line
-
-
-def _step(change: Change) -> str:
-    separator = "." if change.kind == "library" else ", "
-    before, after = _text(change.before, separator), _text(change.after, separator)
-    # Values that differ in more than a name can hold.
-    return "changed" if before == after else f"{before} -> {after}"
-
-
-def _text(value: Value, separator: str = ", ") -> str:
+def _built(value: Any) -> Any:
     match value:
-        case ThresholdRule(rule=rule, value=number):
-            return f"{rule} {number:g}"
-        case tuple():
-            return separator.join(map(_text, value))
-        case float():
-            return f"{value:.12g}"
-    return str(value)
+        case {"estimator": str(name), "parameters": dict(parameters)}:
+            return _class(name)(**{key: _built(each) for key, each in parameters.items()})
+        case {"mapping": list(pairs)}:
+            return {_built(key): _built(each) for key, each in pairs}
+        case {"number": str(number)}:
+            return float(number)
+        case {"type": str(name)}:
+            return np.dtype(name).type
+        case list():
+            items = [_built(each) for each in value]
+            return tuple(items) if _is_step(items) else items
+    return value
+
+
+def _is_step(items: list[Any]) -> bool:
+    """Say whether a list is a named step, for which scikit-learn expects a tuple."""
+    match items:
+        case [str(), BaseEstimator(), *_]:
+            return True
+        case [str(), str(word), list()]:
+            return word in WORDS
+    return False
+
+
+@cache
+def _class(name: str) -> Any:
+    if name in _BLOCKS:
+        return _BLOCKS[name]
+    package, *path = name.split(".")
+    try:
+        found = reduce(getattr, path, sklearn) if package == "sklearn" else None
+    except AttributeError:
+        found = None
+    if not (isinstance(found, type) and issubclass(found, BaseEstimator)):
+        raise ArtifactError(
+            f"there is no {name} today: scikit-learn {sklearn.__version__} and "
+            "pipeline/training/blocks.py are looked through"
+        )
+    return found
+
+
+@cache
+def _defaults(name: str) -> dict[str, Any]:
+    """Return the defaults of an estimator as plain data; none of one that is not there today."""
+    try:
+        signature = inspect.signature(_class(name))
+    except ArtifactError:
+        return {}
+    return {
+        key: plain(parameter.default)
+        for key, parameter in signature.parameters.items()
+        if parameter.default is not parameter.empty
+    }

@@ -2,16 +2,18 @@
 
 These files are what task 2 writes, task 3 publishes, the gate reads back for the champion and
 task 4 packages. They stay in registries for years: a new field of a record that they hold needs a
-default, or older champions can no longer be read.
+default, or older champions can no longer be read. The fitted object in the skops file is kept for
+people and is never loaded here: it belongs to the libraries of its time.
 """
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Annotated, Any, Final
 
+import numpy as np
 import pandas as pd
 from pyarrow import ArrowInvalid
 from pydantic import BeforeValidator, ValidationError
-from sklearn.pipeline import Pipeline
 
 from pipeline.base import arithmetic, manifest
 from pipeline.base.encoding import flat, json_bytes
@@ -21,13 +23,20 @@ from pipeline.base.names import ONNX, SKOPS
 from pipeline.base.policies import EvaluationPlan, ThresholdRule
 from pipeline.base.records import Record
 from pipeline.dataset.tables import read_table, table_bytes
+from pipeline.evaluation.cross_validation import Answer, Vector
 from pipeline.evaluation.metrics import Evaluation
+from pipeline.scoring.onnx_model import UNUSABLE, OnnxModel
+from pipeline.table.contract import FEATURES
 from pipeline.table.engineered import FeatureRecipe
-from pipeline.training import persistence
+from pipeline.training import recipe_of_skops
+from pipeline.training.recipe import Recipe
 
+RECIPE: Final = "recipe.json"
 METRICS: Final = "metrics.json"
 PARAMETERS: Final = "parameters.json"
 PREDICTIONS: Final = "answers.parquet"
+# The problem of a frozen model begins with this that onnxruntime cannot run.
+SILENT: Final = "its ONNX file gives no answers"
 
 # Raised by pyarrow over a damaged file, depending on the place.
 BROKEN_TABLE: Final = (ArrowInvalid, OSError)
@@ -43,7 +52,7 @@ def _without_inner_folds(plan: Any) -> Any:
 class Parameters(Record):
     """All that a training depends on. Two trainings with equal parameters give equal models.
 
-    ``recipe_digest`` is that of the unfitted pipeline, so it changes with the code that builds it;
+    ``recipe_digest`` is that of the `Recipe`, so it changes with the code that builds the pipeline;
     ``libraries`` are the versions of those that compute, ``kernel`` is what they compute with.
     """
 
@@ -71,9 +80,12 @@ class Parameters(Record):
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A fitted pipeline with its ONNX form, parameters, out-of-fold predictions and evaluation."""
+    """The recipe of a model and its fitted forms, with all that is known about it.
 
-    pipeline: Pipeline
+    ``onnx`` is the form that answers; ``skops`` is the fitted pipeline, for tools of people.
+    """
+
+    recipe: Recipe
     skops: bytes
     onnx: bytes
     parameters: Parameters
@@ -95,15 +107,51 @@ class TrainedModel:
         """Say whether both predict the same: equal fits, with thresholds by the same rule."""
         return self.digest == other.digest and self.threshold_rule == other.threshold_rule
 
+    def same_but_for_libraries(self, other: "TrainedModel") -> bool:
+        """Say whether both are one recipe, fitted to the same data with the same threshold rule."""
+        mine, others = (
+            (model.recipe, model.parameters.data_digest, model.threshold_rule)
+            for model in (self, other)
+        )
+        return mine == others
+
+    def other_libraries(self, other: "TrainedModel") -> bool:
+        """Say whether other libraries fitted both, to the same data: their recipes may differ."""
+        mine, others = self.parameters, other.parameters
+        return mine.data_digest == others.data_digest and mine.libraries != others.libraries
+
+    @cached_property
+    def answer(self) -> Answer:
+        """Return the function that gives the answers of the frozen model."""
+        return answering(self.onnx)
+
     def files(self) -> dict[str, bytes]:
         """Return the model as files; `read` is the inverse."""
         return {
             SKOPS: self.skops,
             ONNX: self.onnx,
+            RECIPE: json_bytes(self.recipe),
             PARAMETERS: json_bytes(self.parameters),
             METRICS: json_bytes(self.evaluation),
             PREDICTIONS: table_bytes(self.predictions),
         }
+
+
+def answering(onnx: bytes) -> Answer:
+    """Return the function that gives the answers of an ONNX model, which is opened once.
+
+    It raises ArtifactError if onnxruntime cannot run the model.
+    """
+    opened = cache(lambda: OnnxModel(onnx))
+
+    def answer(patients: pd.DataFrame) -> Vector:
+        try:
+            return opened().probabilities(patients[list(FEATURES)].to_numpy(np.float32))
+        except UNUSABLE as error:
+            line = " ".join(str(error).split())
+            raise ArtifactError(f"{SILENT}: {line}") from error
+
+    return answer
 
 
 def read(files: Files, origin: str) -> TrainedModel:
@@ -115,7 +163,7 @@ def read(files: Files, origin: str) -> TrainedModel:
     """
     try:
         return TrainedModel(
-            pipeline=persistence.load(files[SKOPS]),
+            recipe=_recipe(files),
             skops=files[SKOPS],
             onnx=files[ONNX],
             parameters=Parameters.model_validate_json(files[PARAMETERS]),
@@ -126,3 +174,9 @@ def read(files: Files, origin: str) -> TrainedModel:
         raise ArtifactError(f"{origin} has no file {error}") from error
     except (ArtifactError, ValidationError, *BROKEN_TABLE) as error:
         raise ArtifactError(f"{origin}: {' '.join(str(error).split())}") from error
+
+
+def _recipe(files: Files) -> Recipe:
+    if RECIPE in files:
+        return Recipe.model_validate_json(files[RECIPE])
+    return recipe_of_skops.read(files[SKOPS])

@@ -1,5 +1,7 @@
 """The plan of a training, and the files that one task leaves for the next, read and checked."""
 
+import itertools
+
 from pipeline.base import artifacts, config, manifest
 from pipeline.base.config import Settings
 from pipeline.base.context import RunContext
@@ -19,7 +21,7 @@ def plan(settings: Settings) -> TrainingPlan:
     """Return the plan, once the settings name nothing that the table does not have.
 
     Raises:
-        SettingsError: a number of a feature, or a cohort, is unknown or out of range.
+        SettingsError: a number of a feature, a field or a cohort is unknown or out of range.
 
     """
     known = {cohort.name for cohort in EXTERNAL}
@@ -28,10 +30,18 @@ def plan(settings: Settings) -> TrainingPlan:
             "promotion.external_minimum_roc_auc in config.yaml: no external "
             f"{CONTRACT.cohort} is named {', '.join(unknown)}; known: {', '.join(sorted(known))}"
         )
+    optional = [field.name for field in CONTRACT.fields if field.nullable]
+    left_out = itertools.chain(*settings.fields_left_out.patterns)
+    if wrong := sorted(set(left_out).difference(optional)):
+        raise SettingsError(
+            f"fields_left_out in config.yaml: no patient may come without {', '.join(wrong)}; "
+            f"but without {', '.join(optional)}"
+        )
     return TrainingPlan(
         features=config.section("features", settings.features, FeatureRecipe),
         models=settings.models,
         model_seed=settings.model_seed,
+        fields_left_out=settings.fields_left_out,
         evaluation=settings.evaluation,
         threshold=settings.threshold,
     )

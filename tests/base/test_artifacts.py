@@ -3,6 +3,7 @@
 import errno
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -288,6 +289,19 @@ def test_only_a_disk_of_this_machine_refuses():
 
     assert artifacts.refusal(refused).endswith(": [Errno 13] Permission denied: '/a/b'")
     assert artifacts.refusal(RuntimeError("code 403. Response body: 'Permission denied'")) == ""
+
+
+def test_a_file_on_a_full_disk_says_so_and_what_to_do():
+    """Here it is one that is always full."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with pytest.raises(ArtifactError) as refused:
+        artifacts.add_to("/dev/full", "text")
+
+    assert str(refused.value) == (
+        "cannot write /dev/full: No space left on device: the disk is full: make room, and run the "
+        "same command again"
+    )
 
 
 def test_what_a_disk_refuses_shows_no_password():

@@ -72,7 +72,7 @@ def test_a_margin_of_a_metric_that_does_not_exist_is_named():
         pytest.param("evaluation.folds", 2.5, id="half a fold"),
         pytest.param("evaluation.folds", None, id="nothing"),
         pytest.param("evaluation.folds", 1, id="below its range"),
-        pytest.param("packaging.port", 65536, id="above its range"),
+        pytest.param("packaging.port", 65535, id="above its range"),
         pytest.param("promotion.minimum_roc_auc", float("nan"), id="no number"),
         pytest.param("promotion.mode", "square", id="not among the choices"),
         pytest.param("models.svm", 3, id="a number for parameters"),

@@ -93,7 +93,7 @@ def test_a_certain_and_wrong_answer_costs_much_but_not_everything():
 
 def test_the_standard_error_is_nadeau_and_bengio_s():
     """By hand: variance 1 of three folds, times one third plus one half."""
-    found = metrics.corrected_standard_error(np.array([1.0, 2.0, 3.0]), folds=3)
+    found = cross_validation.corrected_standard_error(np.array([1.0, 2.0, 3.0]), folds=3)
 
     assert found == pytest.approx(math.sqrt((1 / 3 + 1 / 2) * 1))
 
@@ -103,16 +103,16 @@ def test_the_corrected_error_is_never_below_the_naive_one(values, folds):
     """Overlapping training sets make us less sure, not more."""
     naive = np.std(values, ddof=1) / math.sqrt(len(values))
 
-    assert metrics.corrected_standard_error(np.array(values), folds) >= naive
+    assert cross_validation.corrected_standard_error(np.array(values), folds) >= naive
 
 
 def test_more_repeats_do_not_make_the_error_vanish():
     """The same patients, asked more often, are no new patients."""
     few, many = (np.tile([0.8, 0.9], count) for count in (5, 5000))
 
-    small = metrics.corrected_standard_error(many, 10)
+    small = cross_validation.corrected_standard_error(many, 10)
 
-    assert small > 0.9 * metrics.corrected_standard_error(few, 10) / math.sqrt(2)
+    assert small > 0.9 * cross_validation.corrected_standard_error(few, 10) / math.sqrt(2)
     assert small == pytest.approx(0.05 * math.sqrt(1 / 9), rel=1e-2)
 
 
@@ -129,7 +129,7 @@ def test_a_summary_averages_the_folds(answers, plan):
     by_fold = metrics.fold_metrics(answers["random_forest"])
     for name in BY_FOLD:
         assert found[name].mean == pytest.approx(by_fold[name].mean())
-        expected = metrics.corrected_standard_error(by_fold[name].to_numpy(), plan.folds)
+        expected = cross_validation.corrected_standard_error(by_fold[name].to_numpy(), plan.folds)
         assert found[name].standard_error == pytest.approx(expected)
 
 

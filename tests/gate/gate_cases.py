@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pipeline.base.policies import PromotionPolicy
 from pipeline.base.records import Estimate
 from pipeline.evaluation.behaviour import Behaviour, Direction, Leaks
+from pipeline.evaluation.incomplete import Incomplete
 from pipeline.evaluation.metrics import Evaluation, Group, GroupDifference
 
 POLICY = PromotionPolicy.model_validate(
@@ -23,6 +24,7 @@ POLICY = PromotionPolicy.model_validate(
         "maximum_calibration_error": 0.1,
         "calibration_slope": {"low": 0.6, "high": 1.7},
         "slices": {"minimum_of_each_outcome": 10, "minimum_roc_auc": 0.75, "margin": 0.02},
+        "fields_left_out": {"bias": 0.05, "margin": 0.02},
         "external_minimum_roc_auc": {"hungarian": 0.76},
         "behaviour_tolerance": 1e-9,
         "leak_roc_auc": 0.97,
@@ -55,6 +57,17 @@ def group(name: str, roc_auc: float, rows: int = 100, positives: int = 50) -> Gr
     )
 
 
+def without(bias: float = 0.0, low: float = -0.03, high: float = 0.01) -> Incomplete:
+    """Return how the model does for patients without two fields."""
+    return Incomplete(
+        fields=("ca", "thal"),
+        bias=around(bias),
+        sensitivity=around(0.7),
+        roc_auc=around(0.85),
+        difference=between(low, high),
+    )
+
+
 METRICS = {
     "roc_auc": around(0.91),
     "pr_auc": around(0.9),
@@ -74,6 +87,7 @@ FIT = Evaluation(
         directions=(Direction(change="one more vessel", patients=100, holds=0.2),),
     ),
     leaks=Leaks(repeated_rows=0, feature="cp", feature_roc_auc=0.77),
+    incomplete=(without(),),
 )
 
 
@@ -134,6 +148,7 @@ def cases() -> Iterable[Case]:
     """Yield every row of the table."""
     yield from _absolute()
     yield from _slices()
+    yield from _incomplete()
     yield from _suspicious()
     yield from _against_the_champion()
     yield from _broken()
@@ -190,6 +205,25 @@ def _slices() -> Iterable[Case]:
     yield Case("nine healthy women are too few", sliced(0.5, 59, 50), None, "promote")
     yield Case("an empty slice", sliced(NAN, 0, 0), None, "promote")
     yield Case("no slices at all", FIT.model_copy(update={"slices": ()}), None, "promote")
+
+
+def _incomplete() -> Iterable[Case]:
+    risk, order = "Mean risk, without ca, thal", "ROC-AUC, without ca, thal"
+    for patients, check in (
+        (without(bias=0.05), ""),
+        (without(bias=-0.05), ""),
+        (without(bias=0.0501), risk),
+        (without(bias=-0.0501), risk),
+        (without(bias=NAN), risk),
+        (without(high=-0.02), ""),
+        (without(low=-0.3, high=-0.0201), order),
+        (without(low=NAN, high=NAN), order),
+    ):
+        model = FIT.model_copy(update={"incomplete": (without(), patients)})
+        name = f"without two fields {patients.bias.mean:+.4f}, {patients.difference.high:+.4f}"
+        yield Case(name, model, None, "refuse" if check else "promote", check)
+    never = FIT.model_copy(update={"incomplete": ()})
+    yield Case("never asked about incomplete patients", never, None, "promote")
 
 
 def _suspicious() -> Iterable[Case]:
@@ -250,19 +284,17 @@ def _broken() -> Iterable[Case]:
             model = fit_but(**{metric: around(value)})
             yield Case(f"{metric} is {value}", model, None, "refuse", "not a number")
     tampered = {"champion": "heart_disease/7", "problem": "model.skops has changed"}
-    yield Case("a champion that was changed", FIT, tampered, "refuse", "model.skops has changed")
+    yield Case("a champion that was changed", FIT, tampered, "keep", "model.skops has changed")
     for metric in BETTER:
         for figures in ((NAN, 0.01, 0.02), (0.01, -math.inf, 0.02), (0.01, 0.005, math.inf)):
             mean, low, high = figures
             unknown = Estimate(mean=mean, standard_error=0.01, low=low, high=high)
             broken = won_but(**{metric: unknown})
             because = f"no difference in {metric}"
-            yield Case(f"the difference in {metric} is {figures}", FIT, broken, "refuse", because)
+            yield Case(f"the difference in {metric} is {figures}", FIT, broken, "keep", because)
         kept = {name: found for name, found in BETTER.items() if name != metric}
         missing = {**WON, "differences": kept}
-        yield Case(
-            f"{metric} was not compared", FIT, missing, "refuse", f"no difference in {metric}"
-        )
+        yield Case(f"{metric} was not compared", FIT, missing, "keep", f"no difference in {metric}")
     lost = won_but(pr_auc=between(0.01, 0.02))
     yield Case(
         "a NaN that no criterion reads",
@@ -293,6 +325,8 @@ SHOWN = {
     "Calibration slope": ">= 0.6 and <= 1.7",
     "ROC-AUC, female": ">= 0.75",
     "ROC-AUC, male": ">= 0.75",
+    "Mean risk, without ca, thal": "within 0.05",
+    "ROC-AUC, without ca, thal": "interval reaches -0.02",
     "ROC-AUC at hungarian": ">= 0.76",
     "Same answer: row order": "<= 1e-09",
     "Same answer: batch size": "<= 1e-09",

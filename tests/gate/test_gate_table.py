@@ -3,7 +3,9 @@
 import pytest
 
 from pipeline.gate import decision
-from pipeline.gate.decision import Comparison, Status, Verdict
+from pipeline.gate.checks import Status
+from pipeline.gate.comparison import Comparison
+from pipeline.gate.decision import Verdict
 from tests.gate import gate_cases
 from tests.gate.gate_cases import FIT, POLICY, around, fit_but, group
 

@@ -1,4 +1,4 @@
-"""Mutants of the gate: each comparison, limit and decision of its module, changed one at a time.
+"""Mutants of the gate: each comparison, limit and decision of its modules, changed one at a time.
 
 ``python tests/nightly/mutate_gate.py`` prints each mutant and the case that
 caught it, and ends with 1 when one survives.
@@ -14,10 +14,11 @@ from types import ModuleType
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from pipeline.gate import decision
+from pipeline.gate import checks, decision
 from tests.gate import gate_cases
 
-GATE = Path(decision.__file__)
+# In the order in which one imports the other.
+GATE = (checks, decision)
 
 OPPOSITE = {
     ast.Lt: ast.GtE,
@@ -36,15 +37,16 @@ LIMITS = ("minimum", "maximum", "leak", "behaviour_tolerance", "margin")
 NOT_DECIDING = {"_interval", "_check", "_verdict", "checks_with", "registered_name"}
 
 
-def mutants() -> Iterator[tuple[str, ast.Module]]:
-    """Yield each mutant of the gate's module, and what was changed where."""
-    tree = ast.parse(GATE.read_text(encoding="utf-8"))
-    places = list(_deciding(tree))
-    for number, node in enumerate(places):
-        for what, change in _changes(node):
-            mutant = copy.deepcopy(tree)
-            change(list(_deciding(mutant))[number])
-            yield f"line {node.lineno}: {what}", ast.fix_missing_locations(mutant)
+def mutants() -> Iterator[tuple[str, dict[str, ast.Module]]]:
+    """Yield each mutant of the gate as its modules by name, and what was changed where."""
+    trees = {m.__name__: ast.parse(Path(m.__file__).read_text(encoding="utf-8")) for m in GATE}
+    for name, tree in trees.items():
+        for number, node in enumerate(_deciding(tree)):
+            for what, change in _changes(node):
+                mutant = copy.deepcopy(tree)
+                change(list(_deciding(mutant))[number])
+                where = f"{name}, line {node.lineno}: {what}"
+                yield where, {**trees, name: ast.fix_missing_locations(mutant)}
 
 
 def _deciding(tree: ast.Module) -> Iterator[ast.expr | ast.stmt]:
@@ -99,15 +101,17 @@ def _scale(index, factor):
     return change
 
 
-def caught_by(mutant: ast.Module) -> str:
+def caught_by(mutant: dict[str, ast.Module]) -> str:
     """Return the name of the first case that a mutant decides otherwise, or nothing."""
-    module = ModuleType("mutant")
-    sys.modules["mutant"] = module
-    exec(compile(mutant, "mutant", "exec"), module.__dict__)  # noqa: S102
     try:
+        for name, tree in mutant.items():
+            sys.modules[name] = module = ModuleType(name)
+            exec(compile(tree, name, "exec"), module.__dict__)  # noqa: S102
         return gate_cases.misjudged(module)
     except Exception as error:  # noqa: BLE001 (a mutant may break in any way)
         return type(error).__name__
+    finally:
+        sys.modules.update({module.__name__: module for module in GATE})
 
 
 def main() -> int:

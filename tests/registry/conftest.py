@@ -5,7 +5,7 @@ import pytest
 from pipeline.base import config
 from pipeline.registry.client import Registry
 from tests import prepared
-from tests.registries import EXPERIMENT, Snapshot
+from tests.registries import EXPERIMENT, Snapshot, submission
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +36,32 @@ def store(embedded, monkeypatch):
 def registry(store):
     """Return the registry that is tested."""
     return Registry(store.uri, EXPERIMENT)
+
+
+class Interrupted(Registry):
+    """A registry whose process dies before a version's upload is verified."""
+
+    def _complete(self, version, submission):
+        raise KeyboardInterrupt(version.title, submission.key)
+
+
+@pytest.fixture
+def client(store):
+    """Return MLflow's own client, which sees the registry as any other program does."""
+    return store.client()
+
+
+@pytest.fixture
+def published(registry):
+    """Return a version that was published without trouble."""
+    return registry.publish(submission())
+
+
+@pytest.fixture
+def interrupted(store, registry):
+    """Return what an interrupted publish leaves behind, and the submission it was given."""
+    given = submission()
+    with pytest.raises(KeyboardInterrupt):
+        Interrupted(store.uri, "tests").publish(given)
+    (left,) = registry.versions(given.model_name)
+    return left, given

@@ -1,46 +1,14 @@
 """The registry keeps what it is given, and gives nothing back that it cannot vouch for."""
 
 import pytest
-from mlflow import MlflowClient
 
-from pipeline.base.errors import NoChampionError, OvertakenError, RegistryError
-from pipeline.base.names import HISTORY
-from pipeline.registry.client import Registry
-from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION, Promotion
-from tests.registries import counts, submission
+from pipeline.base.errors import NoChampionError, RegistryError
+from pipeline.registry.history import CHAMPION
+from tests.registries import UNFINISHED, counts, submission
 
 NAME = "heart_disease_svm"
 # A model without a version; a server with accounts knows its name.
 UNPUBLISHED = "heart_disease_gradient_boosting"
-
-
-class Interrupted(Registry):
-    """A registry whose process dies before a version's upload is verified."""
-
-    def _complete(self, version, submission):
-        raise KeyboardInterrupt(version.title, submission.key)
-
-
-@pytest.fixture
-def client(store):
-    """Return MLflow's own client, which sees the registry as any other program does."""
-    return store.client()
-
-
-@pytest.fixture
-def published(registry):
-    """Return a version that was published without trouble."""
-    return registry.publish(submission())
-
-
-@pytest.fixture
-def interrupted(store, registry):
-    """Return what an interrupted publish leaves behind, and the submission it was given."""
-    given = submission()
-    with pytest.raises(KeyboardInterrupt):
-        Interrupted(store.uri, "tests").publish(given)
-    (left,) = registry.versions(NAME)
-    return left, given
 
 
 # --- publish
@@ -73,9 +41,23 @@ def test_a_run_is_logged_beside_the_version(client, published):
     assert run.data.params == {"C": "0.5", "exam.folds": "10"}
     assert run.data.metrics == {"roc_auc": 0.9, "brier": 0.12}
     assert run.data.tags["model_digest"] == "d" * 64
-    assert run.inputs.dataset_inputs[0].dataset.name == "cleveland"
-    assert run.inputs.dataset_inputs[0].dataset.digest == "e" * 36
+    (data,) = run.inputs.dataset_inputs
+    assert data.dataset.name == "cleveland"
+    assert data.dataset.digest == "e" * 36
+    assert [(tag.key, tag.value) for tag in data.tags] == [("mlflow.data.context", "training")]
     assert (run.info.run_name, run.info.status) == ("svm", "FINISHED")
+
+
+def test_mlflows_page_says_who_made_a_run_and_its_model(client, published):
+    """From MLflow's own tags, which stand at both; and the metrics name their data set."""
+    run, version = client.get_run(published.run_id), published
+    model = client.get_logged_model(version.source.removeprefix("models:/"))
+
+    for tags in (run.data.tags, model.tags):
+        assert tags["mlflow.user"] == "ann"
+        assert tags["mlflow.source.name"] == "pipeline.experiment_tracking"
+        assert tags["mlflow.source.git.commit"] == "c" * 40
+    assert {metric.dataset_name for metric in model.metrics} == {"cleveland"}
 
 
 def test_the_figures_are_the_runs_own(client, published):
@@ -226,6 +208,13 @@ def test_a_file_that_is_not_as_published_is_named(store, registry, published, da
     assert str(refused.value) == f"{NAME}/1 is not what was published: {breach}"
 
 
+def test_what_a_killed_server_leaves_of_an_upload_is_no_file(store, registry, published):
+    """MLflow writes beside the file and lists nothing of that name; the next upload is whole."""
+    (store.path(published) / f"{UNFINISHED}x1").write_bytes(b"sko")
+
+    assert "model.skops" in registry.files(published)
+
+
 def test_every_difference_is_named_at_once(store, registry, published):
     """A person who repairs it need not try again for each."""
     folder = store.path(published)
@@ -314,6 +303,17 @@ def test_a_registered_model_is_made_once(client, registry):
     assert (client.get_registered_model("heart_disease").description or "The first") == "The first"
 
 
+def test_a_deleted_experiment_is_named_with_the_way_out(client, registry, published):
+    """MLflow would say that it must be active, and not how."""
+    experiment = client.get_run(published.run_id).info.experiment_id
+    client.delete_experiment(experiment)
+    try:
+        with pytest.raises(RegistryError, match="was deleted: `make doctor ARGS=--repair` rest"):
+            registry.publish(submission())
+    finally:
+        client.restore_experiment(experiment)
+
+
 # --- copy
 
 
@@ -355,167 +355,3 @@ def test_a_damaged_copy_is_refused_by_its_own_name(store, registry, published):
 
     with pytest.raises(RegistryError, match="heart_disease/1 is not what was published"):
         registry.files(copied)
-
-
-# --- champions
-
-
-def promotion(reason="better"):
-    """Return why a version becomes champion."""
-    return Promotion(at="2026-01-01", by="ada", action="promoted", reason=reason, commit="abc")
-
-
-def test_a_promoted_version_is_champion_and_the_history_says_why(registry, published):
-    """The one before keeps an alias, too."""
-    second = registry.publish(submission())
-    registry.promote(published, promotion("the first"), over=None)
-    registry.promote(second, promotion("better"), over=published)
-
-    assert registry.champion(NAME) == second
-    assert registry.aliases(NAME) == {CHAMPION: 2, PREVIOUS_CHAMPION: 1}
-    told = [(entry.version, entry.promotion.reason) for entry in registry.valid_entries(NAME)]
-    assert told == [(1, "the first"), (2, "better")]
-
-
-def test_a_decision_against_another_champion_is_overtaken(registry, published):
-    """The gate has compared it with a model that is no longer in its way."""
-    second = registry.publish(submission())
-    registry.promote(published, promotion(), over=None)
-
-    with pytest.raises(OvertakenError, match=f"{NAME}/1 became champion meanwhile"):
-        registry.promote(second, promotion(), over=None)
-    assert registry.champion(NAME) == published
-
-
-def test_of_two_promoters_at_once_the_first_in_the_history_wins(store, published):
-    """Both had read the same past; the other one is told to decide again."""
-
-    class Late(Registry):
-        """A promoter that reads the history just before another writes into it."""
-
-        def _append(self, version, given, after):
-            Registry(store.uri, "tests").promote(published, promotion("faster"), over=None)
-            return super()._append(version, given, after)
-
-    late = Late(store.uri, "tests")
-    second = late.publish(submission())
-    with pytest.raises(OvertakenError, match=f"became champion before {NAME}/2 could"):
-        late.promote(second, promotion(), over=None)
-    assert late.champion(NAME) == published
-    assert [entry.version for entry in late.valid_entries(NAME)] == [1]
-
-
-def test_an_interrupted_promotion_is_finished_by_the_next_promoter(store, registry, published):
-    """It stands in the history; only the aliases did not move yet."""
-
-    class Dying(Registry):
-        """A promoter that dies between the two."""
-
-        def settle(self, model_name):
-            raise KeyboardInterrupt(model_name)
-
-    second = registry.publish(submission())
-    registry.promote(published, promotion(), over=None)
-    with pytest.raises(KeyboardInterrupt):
-        Dying(store.uri, "tests").promote(second, promotion(), over=published)
-    assert registry.champion(NAME) == published
-
-    assert registry.settle(NAME) == second
-    assert registry.aliases(NAME) == {CHAMPION: 2, PREVIOUS_CHAMPION: 1}
-
-
-def test_an_alias_that_was_moved_by_hand_goes_back(registry, published):
-    """The history has the say; a rollback is the way to another champion."""
-    registry.promote(published, promotion(), over=None)
-    registry.set_alias(registry.publish(submission()), CHAMPION)
-
-    assert registry.settle(NAME) == published
-    assert registry.champion(NAME) == published
-
-
-def test_without_a_history_the_alias_counts(registry, published):
-    """A registry that another tool filled has a champion all the same."""
-    assert registry.settle(NAME) is None
-    registry.set_alias(published, CHAMPION)
-    second = registry.publish(submission())
-
-    assert registry.settle(NAME) == published
-    registry.promote(second, promotion(), over=published)
-    assert registry.champion(NAME) == second
-
-
-def test_an_incomplete_version_cannot_be_champion(registry, interrupted):
-    """Its content is unknown."""
-    with pytest.raises(RegistryError, match=f"{NAME}/1 is incomplete"):
-        registry.promote(interrupted[0], promotion(), over=None)
-
-
-def test_a_version_with_other_files_cannot_be_champion(store, registry, published):
-    """Also when it was complete once."""
-    swap(store.path(published))
-    with pytest.raises(RegistryError, match=f"{NAME}/1 is not what was published"):
-        registry.promote(published, promotion(), over=None)
-    assert registry.valid_entries(NAME) == []
-
-
-def test_an_entry_that_arrives_twice_counts_once(store, published):
-    """The first request was given up for lost, and committed before the second."""
-
-    class Twice(Registry):
-        """A registry that writes every entry of the history twice, and believes in the second."""
-
-        def _append(self, version, given, after):
-            first = super()._append(version, given, after)
-            (entry,) = (one for one, _ in self.log(NAME) if one.version == first)
-            MlflowClient(store.uri, store.uri).create_model_version(
-                HISTORY, entry.source, entry.run_id, tags=entry.tags
-            )
-            return self.versions(HISTORY, key=entry.tags["key"])[0].version
-
-    twice = Twice(store.uri, "tests")
-    twice.promote(published, promotion(), over=None)
-    assert [entry.version for entry in twice.valid_entries(NAME)] == [1]
-    assert len(twice.log(NAME)) == 2
-
-
-def test_a_damaged_entry_of_the_history_does_not_count(client, registry, published):
-    """The champion is then the one before."""
-    second = registry.publish(submission())
-    registry.promote(published, promotion(), over=None)
-    registry.promote(second, promotion(), over=published)
-    client.set_model_version_tag(HISTORY, "2", "crowning", "nonsense")
-
-    assert registry.settle(NAME) == published
-
-
-def test_a_champion_that_was_deleted_is_named(client, registry, published):
-    """With the command that looks after it."""
-    second = registry.publish(submission())
-    registry.promote(published, promotion(), over=None)
-    registry.promote(second, promotion(), over=published)
-    client.delete_model_version(NAME, "2")
-
-    with pytest.raises(RegistryError, match=f"{NAME}/2 is champion by the history and was deleted"):
-        registry.settle(NAME)
-
-
-def test_where_every_champion_was_deleted_there_is_none(client, registry, published):
-    """The next one is promoted as the first was."""
-    registry.promote(published, promotion(), over=None)
-    client.delete_model_version(NAME, "1")
-    assert registry.settle(NAME) is None
-
-    second = registry.publish(submission())
-    registry.promote(second, promotion(), over=None)
-    assert registry.settle(NAME) == registry.champion(NAME) == second
-
-
-def test_a_deleted_previous_champion_stops_no_promotion(client, registry, published):
-    """There is none to go back to then."""
-    second = registry.publish(submission())
-    registry.promote(published, promotion(), over=None)
-    registry.promote(second, promotion(), over=published)
-    client.delete_model_version(NAME, "1")
-
-    assert registry.settle(NAME) == second
-    assert registry.aliases(NAME) == {CHAMPION: 2}

@@ -9,6 +9,7 @@ import pytest
 from pipeline.base.context import RunContext
 from pipeline.base.errors import NoChampionError, PipelineError, ReleaseError, SettingsError
 from pipeline.model_packaging import ModelPackager
+from pipeline.registry import provenance
 from pipeline.release import announce, build, issue, mark, prepare, publish
 from pipeline.release.plan import Plan
 from tests import command_line, github_api
@@ -289,7 +290,8 @@ def newer(registry):
     svm = registry.version("heart_disease_svm", 1)
     version = registry.copy(svm, "heart_disease", {})
     registry.tag(version, registry.version("heart_disease", 1).tags | svm.tags)
-    registry.set_alias(version, "champion")
+    better = provenance.promotion(RunContext.read(), "promoted", "better")
+    registry.promote(version, better, over=registry.champion("heart_disease"))
     return version
 
 

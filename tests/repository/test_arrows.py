@@ -19,8 +19,9 @@ PURE_MODULES = {
     *("base.addresses", "base.archives", "base.arithmetic", "base.encoding", "base.errors"),
     *("base.git_settings", "base.kernel", "base.manifest", "base.names", "base.pages"),
     *("base.policies", "base.records", "base.registry_settings", "base.variables"),
-    *("registry.diagnosis", "registry.history", "registry.retention"),
-    *("packaging.build", "packaging.package"),
+    *("registry.champion_faults", "registry.diagnosis", "registry.findings"),
+    *("registry.history", "registry.retention"),
+    *("packaging.build", "packaging.container", "packaging.package"),
     *("report.comment", "report.comparison_figures", "report.data_figures", "report.drawing"),
     *("report.model_figures", "report.model_report", "report.page", "report.report_record"),
     "report.rows",
@@ -34,7 +35,8 @@ KERNEL = "pipeline.base.kernel"
 # time, unless it is called to; the names after it are those that would.
 PURE = {
     *("abc", "annotated_types", "base64", "collections", "contextlib", "copy", "csv"),
-    *("dataclasses", "datetime", "decimal", "enum", "functools", "gzip", "hashlib", "html", "io"),
+    *("dataclasses", "datetime", "decimal", "enum", "functools", "gzip", "hashlib", "html"),
+    *("inspect", "io"),
     *("itertools", "json", "math", "numbers", "operator", "pathlib.PurePosixPath"),
     *("http.HTTPStatus", "re"),
     *("statistics", "string", "struct", "tarfile", "textwrap", "types", "typing"),

@@ -14,7 +14,7 @@ from pipeline.table import source
 from tests.conftest import ROOT
 
 PLACE = "http://127.0.0.1:9/path"
-IMPATIENT = RetryPolicy(timeout_seconds=1, attempts=1, wait_seconds=0)
+IMPATIENT = RetryPolicy(timeout_seconds=1, total_seconds=0)
 
 
 def refresh(address, folder):

@@ -14,6 +14,7 @@ from pipeline.base.manifest import sha256
 from pipeline.base.names import FAMILIES, registered_name
 from pipeline.packaging import package
 from pipeline.serving import app, model
+from pipeline.serving.refusal import Refusal
 from pipeline.table.contract import FIELDS
 from tests.serving.conftest import Application
 from tests.serving.hostile import PAGES, WORD
@@ -358,6 +359,19 @@ def test_predictions_are_counted_by_risk_band(application, served):
     bands = [one["risk_band"] for one in found]
     assert counted(application, "heart_disease_predictions_total") == {
         (band,): bands.count(band) for band in set(bands)
+    }
+
+
+def test_each_reason_of_a_refusal_is_counted_from_the_beginning(application):
+    """A rate of what was never there could not be watched."""
+    application.lifecycle.refused(Refusal.LATE)
+
+    assert counted(application, "heart_disease_refusals_total") == {
+        ("crowded",): 0,
+        ("head_too_large",): 0,
+        ("late",): 1,
+        ("malformed",): 0,
+        ("too_large",): 0,
     }
 
 

@@ -11,7 +11,7 @@ from pipeline.dataset.contract import Kind
 from pipeline.evaluation import cross_validation
 from pipeline.serving import model
 from pipeline.table.contract import FEATURES, FIELDS
-from pipeline.training import persistence
+from tests.model_files import loaded
 from tests.serving.conftest import Application
 
 PATIENTS = 10_000
@@ -79,7 +79,7 @@ def answered(chosen, patients):
 
 def test_10000_random_patients_get_the_probability_of_scikit_learn(chosen, answered, table):
     """Of the champion and of each family; a value that is missing changes nothing about that."""
-    pipeline = persistence.load((chosen / "model" / "model.skops").read_bytes())
+    pipeline = loaded((chosen / "model" / "model.skops").read_bytes())
     offline = cross_validation.probability(pipeline, table)
     _, predictions = answered
 

@@ -33,7 +33,7 @@ def weak(trained):
     forest = plan.models["random_forest"] | {"n_estimators": 1, "min_samples_leaf": 40}
     one_tree = plan.model_copy(update={"models": {**plan.models, "random_forest": forest}})
     fitted = fitting.fit(["random_forest"], data, one_tree, 1, lambda items, _: items)
-    tree = fitting.describe("random_forest", fitted["random_forest"], data, one_tree)
+    tree = fitting.describe("random_forest", fitted["random_forest"], data, one_tree, {})
     planted = {
         family: replace(
             tree,

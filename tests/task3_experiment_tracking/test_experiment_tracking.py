@@ -1,5 +1,6 @@
 """The whole task: what a run registers, whom it promotes, and what it refuses to do."""
 
+import json
 import os
 import shutil
 from hashlib import sha256
@@ -12,6 +13,7 @@ from pipeline.base import config, kernel
 from pipeline.base.names import registered_name
 from pipeline.gate import decision
 from pipeline.registry.client import Registry
+from pipeline.table.contract import FEATURES, TARGET, TRAINING
 from tests.prepared import be_in
 from tests.task3_experiment_tracking.runs import NAMES, Moment, made, run, versions
 
@@ -113,12 +115,16 @@ def test_every_version_says_where_it_comes_from(story, first_versions):
         assert "ci_url" not in version.tags
 
 
-def test_mlflows_page_shows_the_reason_at_every_version(story, first_versions):
-    """As the description of the version; of the served model's too."""
+def test_mlflows_page_shows_the_reason_and_the_figures_at_every_version(story, first_versions):
+    """As the description of the version, above its tags; of the served model's too."""
     client = MlflowClient(story.uri, story.uri)
     for version in [*first_versions.values(), story.first.champion]:
         shown = client.get_model_version(version.model_name, str(version.version)).description
-        assert shown == f"{version.tags['gate_outcome']}: {version.tags['gate_reason']}"
+        family, roc_auc = version.tags["family"], version.tags["roc_auc"]
+        assert shown == (
+            f"{version.tags['gate_outcome']}: {version.tags['gate_reason']}\n\n"
+            f"family {family}, ROC-AUC {roc_auc}, threshold 0.500, commit unknown"
+        )
 
 
 def test_mlflows_page_opens_the_experiment_as_one_of_models(story):
@@ -162,6 +168,11 @@ def test_a_run_shows_parameters_metrics_data_and_figures(story, first_versions):
     assert {"roc_auc_standard_error", "hungarian_roc_auc", "threshold"} <= run.data.metrics.keys()
     dataset = run.inputs.dataset_inputs[0].dataset
     assert version.tags["data_digest"].startswith(dataset.digest)
+    fields = json.loads(dataset.schema)["mlflow_colspec"]
+    assert [field["name"] for field in fields] == [*FEATURES, TARGET]
+    assert json.loads(dataset.profile)["num_rows"] == TRAINING.rows
+    assert json.loads(dataset.source) == {"uri": "data/processed/training.parquet"}
+    assert run.data.tags["mlflow.user"] == story.first.champion.tags["promoted_by"]
     assert client.list_artifacts(version.run_id, "figures")
 
 

@@ -16,6 +16,7 @@ from pipeline.base.encoding import json_bytes
 from pipeline.base.errors import ArtifactError
 from pipeline.dataset.tables import read_table, table_bytes
 from pipeline.registry.client import Registry
+from pipeline.registry.promotion import Gate
 from tests.registries import counts
 from tests.task3_experiment_tracking.runs import command, made, run, versions
 
@@ -134,6 +135,21 @@ def test_ci_and_git_stand_at_every_version(committed, monkeypatch):
     assert (tags["git_commit"], tags["git_modified"]) == (committed, "false")
     assert tags["ci_url"] == "https://github.com/ann/heart/actions/runs/42"
     assert tags["promoted_by"] == "ann"
+
+
+@pytest.mark.usefixtures("clone")
+def test_what_cannot_be_decided_registers_nothing(monkeypatch):
+    """Each attempt would otherwise leave four more versions."""
+
+    def undecided(*_):
+        raise ArithmeticError("whatever a library says")
+
+    monkeypatch.setattr(Gate, "decide", undecided)
+
+    with pytest.raises(ArithmeticError):
+        run(os.environ[config.TRACKING_URI])
+
+    assert counts(os.environ[config.TRACKING_URI]) == {"runs": 0, "models": 0}
 
 
 def test_one_family_that_changed_gets_the_only_new_version(clone):

@@ -12,13 +12,14 @@ from pipeline import model_packaging
 from pipeline.base import artifacts
 from pipeline.base.context import RunContext
 from pipeline.base.errors import ConversionError, NoChampionError, RegistryError
-from pipeline.base.names import FAMILIES, SERVED, registered_name
+from pipeline.base.names import FAMILIES, HISTORY, SERVED, registered_name
 from pipeline.model_packaging import ModelPackager
 from pipeline.packaging.packager import PROMOTION_TAGS
 from tests import command_line
 from tests.conftest import ROOT
 from tests.task4_model_packaging.conftest import PACKAGED, TREE, only_line
 
+ELSEWHERE = "history_elsewhere"
 TASK = "pipeline.model_packaging"
 ONE_LINER = (
     "from pipeline.model_packaging import ModelPackager; "
@@ -116,12 +117,19 @@ def promoted_by_hand(client):
     made = client.copy_model_version(f"models:/{registered_name('svm')}/1", SERVED)
     client.set_registered_model_alias(SERVED, "champion", made.version)
     yield f"{SERVED}/{made.version}"
+    client.rename_registered_model(ELSEWHERE, HISTORY)
     client.set_registered_model_alias(SERVED, "champion", "1")
     client.delete_model_version(SERVED, made.version)
 
 
-def test_an_alias_moved_by_hand_to_a_version_without_history_is_named(packager, promoted_by_hand):
-    """Not a traceback about a missing tag."""
+def test_an_alias_moved_by_hand_changes_nothing_until_the_history_is_lost(
+    client, packager, promoted_by_hand, capsys
+):
+    """Then the version that was never promoted is named, without a traceback of a missing tag."""
+    assert packager.get_champion_model_info()["version"] == 1
+    assert f"{SERVED}@champion stands on version " in capsys.readouterr().out
+
+    client.rename_registered_model(HISTORY, ELSEWHERE)
     with pytest.raises(RegistryError, match=f"{promoted_by_hand} was never promoted .*promoted_at"):
         packager.get_champion_model_info()
 
@@ -271,7 +279,7 @@ def test_a_tolerance_that_onnx_cannot_meet_stops_packaging(place, monkeypatch):
     """Before anything is written."""
     monkeypatch.setenv("PIPELINE__PACKAGING__TOLERANCE", "1e-30")
 
-    with pytest.raises(ConversionError, match=r"of 920 patients \(limit"):
+    with pytest.raises(ConversionError, match=r"on 920 patients \(limit"):
         ModelPackager().create_package()
     assert not (place / "packages").exists()
 

@@ -7,12 +7,10 @@ import subprocess
 import sys
 import tarfile
 
-import onnx
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
 
 from pipeline.base import archives
 from pipeline.base.errors import ConversionError
@@ -21,8 +19,10 @@ from pipeline.base.policies import RiskBands
 from pipeline.evaluation import cross_validation
 from pipeline.packaging import build, package
 from pipeline.table.contract import FEATURES
-from pipeline.training import persistence
+from pipeline.training import fitting
+from pipeline.training.trained_model import answering
 from tests.conftest import ROOT
+from tests.model_files import answering_nan, loaded
 
 TOLERANCE = 1e-5
 GOLDEN = 16
@@ -47,53 +47,49 @@ def golden(model, patients):
 
 
 def test_onnx_answers_like_scikit_learn_on_all_patients(model, patients):
-    """On each of the 920, and the greatest difference is what is returned."""
-    found = build.greatest_difference(model.pipeline, model.onnx, patients, TOLERANCE)
+    """On each of the 920; it was measured when the model was trained."""
+    found = fitting.compare(loaded(model.skops), model.answer, patients)
 
-    assert len(patients) == 920
-    assert 0 < found < TOLERANCE
+    assert found == model.evaluation.conversion
+    assert found.rows == 920
+    assert 0 < found.difference < TOLERANCE
+    build.check_conversion(model.evaluation, TOLERANCE)
 
 
 def test_the_onnx_form_of_another_model_is_refused(trained, patients):
-    """The check can fail; it counts the patients and names the first."""
+    """The check can fail."""
     forest, boosting = trained["random_forest"], trained["gradient_boosting"]
+    found = fitting.compare(loaded(forest.skops), boosting.answer, patients)
 
-    with pytest.raises(ConversionError, match=r"differ by up to 0\.\d+ on \d+ of 920 patients"):
-        build.greatest_difference(forest.pipeline, boosting.onnx, patients, TOLERANCE)
+    with pytest.raises(ConversionError, match=r"differ by up to 0\.\d+ on 920 patients"):
+        build.check_conversion(converted_with(forest, found), TOLERANCE)
 
 
-def test_the_limit_itself_is_not_allowed(model, patients):
+def test_the_limit_itself_is_not_allowed(model):
     """A difference must be below it."""
-    found = build.greatest_difference(model.pipeline, model.onnx, patients, TOLERANCE)
+    found = model.evaluation.conversion.difference
 
-    with pytest.raises(ConversionError, match=r"on \d+ of 920 patients .*the first is row \d+"):
-        build.greatest_difference(model.pipeline, model.onnx, patients, found)
+    with pytest.raises(ConversionError, match=r"on 920 patients"):
+        build.check_conversion(model.evaluation, found)
 
 
-def answering_nan():
-    """Return an ONNX model that divides zero by zero for everybody."""
-    nodes = [
-        helper.make_node("Gather", ["patients", "first"], ["age"], axis=1),
-        helper.make_node("Sub", ["age", "age"], ["zero"]),
-        helper.make_node("Div", ["zero", "zero"], ["probability"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "nan",
-        [helper.make_tensor_value_info("patients", TensorProto.FLOAT, ["rows", len(FEATURES)])],
-        [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["rows"])],
-        [helper.make_tensor("first", TensorProto.INT64, [], [0])],
-    )
-    opsets = [helper.make_opsetid("", 18)]
-    made = helper.make_model(graph, opset_imports=opsets, ir_version=9)
-    onnx.checker.check_model(made)
-    return made.SerializeToString()
+def test_a_model_from_before_the_difference_was_kept_is_packaged(model):
+    """The code of its time compared both forms when it packaged it."""
+    build.check_conversion(converted_with(model, None), TOLERANCE)
+
+
+def converted_with(model, conversion):
+    """Return what is known of a model, with another measurement of its ONNX form."""
+    return model.evaluation.model_copy(update={"conversion": conversion})
 
 
 def test_an_onnx_model_that_answers_no_number_is_refused(trained, patients):
     """NaN is not within any tolerance."""
-    with pytest.raises(ConversionError, match=r"up to nan on 920 of 920"):
-        build.greatest_difference(trained["svm"].pipeline, answering_nan(), patients, TOLERANCE)
+    svm = trained["svm"]
+    found = fitting.compare(loaded(svm.skops), answering(answering_nan()), patients)
+
+    with pytest.raises(ConversionError, match=r"up to 1 on 920"):
+        build.check_conversion(converted_with(svm, found), TOLERANCE)
 
 
 def test_golden_patients_are_as_many_as_asked_for(golden):
@@ -104,7 +100,7 @@ def test_golden_patients_are_as_many_as_asked_for(golden):
 
 def test_golden_patients_spread_from_the_lowest_risk_to_the_highest(golden, model, patients):
     """Rising, and both ends are the ends of all patients."""
-    answers = cross_validation.probability(model.pipeline, patients)
+    answers = model.answer(patients)
     found = [one.probability for one in golden]
 
     assert found == sorted(found)
@@ -119,10 +115,10 @@ def test_some_golden_patients_lack_values_and_some_lack_none(golden):
     assert {*missing} == {True, False}
 
 
-def test_golden_answers_are_the_pipeline_s(golden, model):
+def test_golden_answers_are_those_of_the_frozen_model(golden, model):
     """Asked again for exactly what the file holds; labels follow the threshold."""
     asked = pd.DataFrame([one.patient for one in golden], columns=list(FEATURES), dtype=float)
-    answers = cross_validation.probability(model.pipeline, asked)
+    answers = model.answer(asked)
 
     assert [one.probability for one in golden] == pytest.approx(answers, abs=1e-12)
     assert [one.label for one in golden] == list(answers >= model.evaluation.threshold)
@@ -186,9 +182,9 @@ def test_the_skops_file_answers_the_golden_patients(files):
     golden = package.GoldenPatients.model_validate_json(files["golden_patients.json"]).patients
     asked = pd.DataFrame([one.patient for one in golden], columns=list(FEATURES), dtype=float)
 
-    found = cross_validation.probability(persistence.load(files["model/model.skops"]), asked)
+    found = cross_validation.probability(loaded(files["model/model.skops"]), asked)
 
-    assert found == pytest.approx([one.probability for one in golden], abs=1e-12)
+    assert found == pytest.approx([one.probability for one in golden], abs=TOLERANCE)
 
 
 # These run where our repository is not: with the package, and the code that is in it.
@@ -232,11 +228,11 @@ def test_the_joblib_file_answers_the_golden_patients_elsewhere(factory, tmp_path
     found = answers_elsewhere(ASK_JOBLIB, folder, "model/model.joblib", tmp_path, PYTHONPATH=code)
 
     assert str(ROOT) not in code
-    assert found == pytest.approx([one["probability"] for one in golden], abs=1e-12)
+    assert found == pytest.approx([one["probability"] for one in golden], abs=TOLERANCE)
 
 
 def test_the_mlflow_model_answers_the_golden_patients_elsewhere(copied, tmp_path_factory):
-    """From the ONNX file, without any code of ours."""
+    """From the ONNX file, with the code inside the model alone."""
     golden = json.loads((copied / package.GOLDEN).read_bytes())["patients"]
 
     found = answers_elsewhere(ASK_MLFLOW, copied, "model/mlflow", tmp_path_factory.mktemp("far"))

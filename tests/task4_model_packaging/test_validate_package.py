@@ -153,15 +153,6 @@ def test_a_swapped_onnx_model_is_found_by_the_golden_patients(packager, copied, 
     assert "golden patient model/model.onnx is" in refusal(packager, copied)
 
 
-def test_a_swapped_skops_model_is_found_by_the_golden_patients(packager, copied, other):
-    """In both places, with the digest of the model."""
-    for folder in ("model", "model/mlflow"):
-        (copied / folder / "model.skops").write_bytes(other.skops)
-    reseal(copied, model_digest=other.digest)
-
-    assert "golden patient model/model.skops is" in refusal(packager, copied)
-
-
 @pytest.mark.parametrize("folder", ["model", "model/mlflow"])
 def test_each_skops_file_is_the_one_that_the_model_digest_names(packager, copied, other, folder):
     """A manifest whose list agrees with the files is not enough."""

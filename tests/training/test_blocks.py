@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
 
-from pipeline.training.blocks import Bands, MissingFlags, ShareOfPrediction
+from pipeline.table.contract import FEATURES, TARGET
+from pipeline.training.blocks import Bands, MaskingPipeline, MissingFlags, ShareOfPrediction
 
 NAN = np.nan
 SHARE, BANDS, FLAGS = ShareOfPrediction(220), Bands((45.0, 55.0, 65.0)), MissingFlags()
@@ -175,3 +179,42 @@ def test_the_share_times_the_prediction_is_the_measurement(measured, age):
     share = clone(SHARE).fit_transform([[measured, age]])[0, 0]
 
     assert float(share) * (220 - age) == pytest.approx(measured, rel=1e-6)
+
+
+class Remembering(LogisticRegression):
+    """A classifier that keeps what it was fitted to."""
+
+    def fit(self, X, y, sample_weight=None):  # noqa: N803
+        """Keep rows, outcomes and weights."""
+        self.rows_, self.outcomes_, self.weights_ = X, list(y), sample_weight
+        return super().fit(np.nan_to_num(X), y, sample_weight)
+
+
+def test_a_pipeline_learns_from_each_row_also_with_its_masks():
+    """The forms of a row stand together, and count as one row."""
+    table = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    pipeline = MaskingPipeline([("it", Remembering())], [["b"], ["a", "b"]], weight=0.5)
+    fitted = pipeline.fit(table, pd.Series([0, 1]))["it"]
+
+    np.testing.assert_array_equal(
+        fitted.rows_, [[1, 3], [1, NAN], [NAN, NAN], [2, 4], [2, NAN], [NAN, NAN]]
+    )
+    assert fitted.outcomes_ == [0, 0, 0, 1, 1, 1]
+    np.testing.assert_allclose(fitted.weights_, [0.5, 0.25, 0.25] * 2)
+    assert not table.isna().any(axis=None)
+
+
+def test_a_pipeline_without_masks_is_an_ordinary_one(training):
+    """So is a slice of one, which people look into models with."""
+    rows, outcomes = training[list(FEATURES)], training[TARGET]
+
+    def fitted(kind, *more):
+        steps = [("impute", SimpleImputer()), ("it", LogisticRegression(max_iter=5000))]
+        return kind(steps, *more).fit(rows, outcomes)
+
+    plain, masking = fitted(Pipeline), fitted(MaskingPipeline)
+    masked = fitted(MaskingPipeline, [["ca"]], 0.5)
+
+    np.testing.assert_array_equal(masking.predict_proba(rows), plain.predict_proba(rows))
+    np.testing.assert_array_equal(masked[:-1].transform(rows), plain[:-1].transform(rows))
+    assert (masked.predict_proba(rows) != plain.predict_proba(rows)).any()

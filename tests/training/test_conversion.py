@@ -18,6 +18,7 @@ from pipeline.base.names import FAMILIES
 from pipeline.evaluation import cross_validation
 from pipeline.table.contract import FEATURES, FIELDS
 from pipeline.training import conversion, features
+from pipeline.training.trained_model import answering
 from tests.conftest import ROOT
 
 TOLERANCE = 1e-5
@@ -41,9 +42,7 @@ any_patients = st.lists(any_patient, min_size=1, max_size=20).map(
 
 def greatest_difference(pipeline, content, table):
     """Return how far the two answers to one patient lie apart at most."""
-    return np.abs(
-        cross_validation.probability(pipeline, table) - conversion.probabilities(content, table)
-    ).max()
+    return np.abs(cross_validation.probability(pipeline, table) - answering(content)(table)).max()
 
 
 @every_family
@@ -124,7 +123,7 @@ def test_a_patient_with_nothing_measured_gets_the_same_answer(fitted, converted,
     unknown = dict.fromkeys(FEATURES, np.nan) | {"age": 54.0, "sex": 1.0, "cp": 4.0}
     table = pd.DataFrame([unknown])
 
-    found = conversion.probabilities(converted[family], table)
+    found = answering(converted[family])(table)
 
     assert 0 < found[0] < 1
     assert greatest_difference(fitted[family], converted[family], table) < TOLERANCE
@@ -135,8 +134,8 @@ def test_one_patient_gets_the_answer_that_many_get(converted, patients, family):
     """The size of a request changes nothing that a person could see."""
     some = patients.iloc[::40]
 
-    together = conversion.probabilities(converted[family], some)
-    alone = [conversion.probabilities(converted[family], some.iloc[[i]]) for i in range(len(some))]
+    together = answering(converted[family])(some)
+    alone = [answering(converted[family])(some.iloc[[i]]) for i in range(len(some))]
 
     np.testing.assert_allclose(np.concatenate(alone), together, rtol=0, atol=1e-6)
 
@@ -164,8 +163,8 @@ def test_the_order_of_the_table_s_columns_changes_nothing(converted, patients, f
     turned = patients[patients.columns[::-1]]
 
     np.testing.assert_array_equal(
-        conversion.probabilities(converted[family], turned),
-        conversion.probabilities(converted[family], patients),
+        answering(converted[family])(turned),
+        answering(converted[family])(patients),
     )
 
 
@@ -215,11 +214,14 @@ def test_a_block_that_is_converted_wrongly_is_noticed(build, fitted, training, p
 USE = """
 import numpy as np
 import pandas as pd
+import skops.io
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from pipeline.table.contract import FIELDS
 from pipeline.table.engineered import FeatureRecipe
-from pipeline.training import conversion, features, persistence
+from pipeline.training import conversion, features, persistence, recipe_of_skops
+from pipeline.training.recipe import of as recipe_of
+from pipeline.training.trained_model import answering
 
 drawn = np.random.default_rng(1)
 table = pd.DataFrame(
@@ -228,9 +230,10 @@ table = pd.DataFrame(
 recipe = FeatureRecipe(age_bands=[50], maximum_heart_rate_intercept=220)
 columns = features.preprocessing(recipe, scaled=True)
 made = make_pipeline(columns, LogisticRegression()).fit(table, drawn.integers(0, 2, 60))
-again = persistence.load(persistence.dump(made))
+again = skops.io.loads(persistence.dump(made), trusted=list(persistence.TRUSTED_TYPES))
+assert recipe_of_skops.read(persistence.dump(made)) == recipe_of(made)
 expected = again.predict_proba(table)[:, 1]
-print(np.abs(conversion.probabilities(conversion.convert(made), table) - expected).max() < 1e-5)
+print(np.abs(answering(conversion.convert(made))(table) - expected).max() < 1e-5)
 print(features.column_names(made)[-1])
 """
 

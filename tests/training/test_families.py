@@ -17,6 +17,8 @@ from pipeline.base.errors import SettingsError
 from pipeline.base.names import FAMILIES
 from pipeline.evaluation import cross_validation
 from pipeline.training import conversion, families, persistence, workspace
+from pipeline.training.trained_model import answering
+from tests.model_files import loaded
 
 CLASSES = {
     "random_forest": RandomForestClassifier,
@@ -58,12 +60,12 @@ def test_a_fifth_family_is_one_entry(monkeypatch, build, training, quick):
     """It learns with the parameters of its entry, and is stored and converted like the others."""
     pipeline = cross_validation.fit(build(planted(monkeypatch)), training)
 
-    again = persistence.load(persistence.dump(pipeline))
+    again = loaded(persistence.dump(pipeline))
     expected = cross_validation.probability(pipeline, training)
     assert pipeline["classifier"].n_estimators == 10
     assert pipeline["classifier"].random_state == quick.model_seed
     assert np.array_equal(cross_validation.probability(again, training), expected)
-    found = conversion.probabilities(conversion.convert(pipeline), training)
+    found = answering(conversion.convert(pipeline))(training)
     assert found == pytest.approx(expected, abs=1e-5)
 
 

@@ -1,206 +1,224 @@
-"""The words for what changed between two trained models."""
+"""Recipes: unfitted pipelines as plain data, and the pipelines that are built from them again."""
 
-import dataclasses
+import io
+import json
+import os
+import zipfile
 
-import pandas as pd
+import numpy as np
 import pytest
+import skops.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
 
-from pipeline.base import manifest
+from pipeline.base.encoding import json_bytes
+from pipeline.base.errors import ArtifactError
 from pipeline.base.names import FAMILIES
-from pipeline.base.policies import ThresholdRule
-from pipeline.table.contract import FEATURES
-from pipeline.training import families, fitting, persistence, workspace
-from pipeline.training.recipe import MOST, Change, changes, together, words
-from pipeline.training.trained_model import TrainedModel
-from tests.gate.gate_cases import FIT
+from pipeline.evaluation import cross_validation
+from pipeline.training import persistence, recipe, recipe_of_skops
+from pipeline.training.blocks import Bands
+from pipeline.training.recipe import Recipe
+
+every_family = pytest.mark.parametrize("family", FAMILIES)
+# What a parameter may be: each kind of value once.
+PIPELINE = make_pipeline(
+    ColumnTransformer([("kept", "passthrough", ["age"]), ("left", "drop", ["sex"])]),
+    SimpleImputer(missing_values=-1, fill_value=2),
+    OneHotEncoder(categories=[[1.0, 2.0]], dtype=np.float32),
+    Bands((45.0, float("inf"))),
+    RandomForestClassifier(class_weight={0: 1, 1: 5}, max_depth=3, random_state=1),
+)
 
 
-@pytest.fixture(scope="session")
-def model(quick):
-    """Return a function that makes a model of a family, unfitted, by a plan with changes."""
-    today = workspace.plan(quick)
-
-    def make(family="logistic_regression", **update):
-        plan = today.model_copy(update=update)
-        return TrainedModel(
-            pipeline=families.build(family, plan),
-            skops=b"",
-            onnx=b"",
-            parameters=fitting.parameters(family, plan, "d" * 64),
-            evaluation=FIT.model_copy(update={"family": family}),
-            predictions=pd.DataFrame(),
-        )
-
-    return make
+SMALL = make_pipeline(Bands((45.0,)))
 
 
-def with_blocks(model, blocks):
-    """Return a model whose features are these blocks, as code of another commit builds them."""
-    pipeline = model.pipeline
-    pipeline["features"].transformers = blocks
-    digest = manifest.sha256(persistence.dump(pipeline))
-    return with_parameters(model, recipe_digest=digest)
+class Stranger(BaseEstimator):
+    """An estimator that is none of ours."""
 
 
-def with_parameters(model, **update):
-    """Return a model with other records of its training."""
-    return dataclasses.replace(model, parameters=model.parameters.model_copy(update=update))
+@every_family
+def test_a_pipeline_that_is_built_again_is_fitted_to_the_same_bytes(build, training, family):
+    """So a champion's recipe gives the champion, wherever the libraries are those of then."""
+    pipeline = build(family)
+    again = recipe.of(pipeline).build()
+
+    one, other = (cross_validation.fit(each, training) for each in (pipeline, again))
+    assert persistence.dump(one) == persistence.dump(other)
 
 
-def said(before, after):
-    """Return what changed from one model to another, in words."""
-    return [words(change) for change in changes(before, after)]
+@every_family
+def test_a_fitted_pipeline_has_the_recipe_of_the_unfitted_one(build, fitted, family):
+    """And what a file of JSON holds is the same value."""
+    found = recipe.of(fitted[family])
+
+    assert found == recipe.of(build(family))
+    assert Recipe.model_validate_json(json_bytes(found)) == found
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_an_equal_model_has_no_changes(model, family):
-    """Also one that was read from its file."""
-    again = dataclasses.replace(
-        model(family), pipeline=persistence.load(persistence.dump(model(family).pipeline))
-    )
+@every_family
+def test_the_skops_file_tells_the_same_recipe(build, fitted, family):
+    """By which versions are read that were stored without one."""
+    found = recipe_of_skops.read(persistence.dump(fitted[family]))
 
-    assert said(again, model(family)) == []
+    assert found == recipe.of(build(family))
+    assert found.digest == recipe.of(build(family)).digest
+
+
+def test_every_kind_of_parameter_is_built_again():
+    """Infinity, a type, a mapping with numbers as keys, a word in the place of an estimator."""
+    found = recipe.of(PIPELINE)
+    again = Recipe.model_validate_json(json_bytes(found)).build()
+
+    assert repr(again).replace("[45.0, inf]", "(45.0, inf)") == repr(PIPELINE)
+    assert again[2].dtype is np.float32
+    assert again[-1].class_weight == {0: 1, 1: 5}
+    assert recipe.of(again) == found
+
+
+def test_numbers_of_numpy_are_numbers():
+    """JSON has no others."""
+    found = recipe.of(SVC(C=np.float64(2), degree=np.int64(4))).parameters
+
+    assert (found["C"], found["degree"]) == (2.0, 4)
+    assert {type(value) for value in found.values()} == {float, int}
+
+
+def test_the_skops_file_tells_every_kind_of_parameter():
+    """As many as there are."""
+    assert recipe_of_skops.read(persistence.dump(PIPELINE)) == recipe.of(PIPELINE)
+
+
+def test_a_recipe_holds_what_is_no_default_alone():
+    """A default that a library renames or drops makes no recipe unreadable."""
+    assert recipe.of(SVC(C=0.5, kernel="rbf")).model_dump() == {
+        "estimator": "sklearn.svm.SVC",
+        "parameters": {"C": 0.5},
+    }
+
+
+@pytest.mark.parametrize("part", [FunctionTransformer(os.system), FunctionTransformer(eval)])
+def test_what_is_no_plain_value_is_no_recipe(part):
+    """A function is what runs."""
+    with pytest.raises(ArtifactError, match="plain values only"):
+        recipe.of(make_pipeline(part))
 
 
 @pytest.mark.parametrize(
-    ("family", "parameters", "line"),
+    ("estimator", "parameters", "problem"),
     [
-        ("logistic_regression", {"C": 3}, "C: 0.3 -> 3"),
-        ("svm", {"C": 0.5, "gamma": "auto"}, "gamma: scale -> auto"),
-        ("gradient_boosting", {"max_depth": None}, "max_depth: 2 -> None"),
-        ("random_forest", {"class_weight": {0: 1, 1: 5}}, "class_weight: None -> 0_1_1_5"),
+        ("subprocess.Popen", {"args": "true"}, "there is no subprocess.Popen today"),
+        ("sklearn.utils.os.system", {}, "there is no sklearn.utils.os.system today"),
+        ("sklearn.svm.Lost", {}, r"there is no sklearn.svm.Lost today: scikit-learn \d"),
+        ("Stranger", {}, "there is no Stranger today"),
+        ("sklearn.svm.SVC", {"lost": 1}, r"sklearn.svm.SVC cannot be built today: .*'lost'"),
+        ("sklearn.svm.SVC", {"C": {"type": "system"}}, "cannot be built today: .*'system'"),
     ],
 )
-def test_a_parameter_changed(model, quick, family, parameters, line):
-    """That of a calibrated classifier too."""
-    updated = {**quick.models, family: {**quick.models[family], **parameters}}
-
-    assert said(model(family), model(family, models=updated)) == [line]
-
-
-def test_a_parameter_that_is_no_longer_set_is_back_at_its_default(model):
-    """The estimator knows that value."""
-    assert said(model(), model(models={})) == ["C: 0.3 -> 1"]
+def test_what_is_not_there_today_is_said(estimator, parameters, problem):
+    """Nothing but estimators of scikit-learn and our blocks is ever called."""
+    with pytest.raises(ArtifactError, match=problem):
+        Recipe(estimator=estimator, parameters=parameters).build()
 
 
-def test_values_that_no_name_tells_apart_have_changed(model):
-    """A change holds no free text."""
-    weights = [{"C": 0.3, "class_weight": {0: 1.5, 1: sign}} for sign in (1, -1)]
-    before, after = (model(models={"logistic_regression": each}) for each in weights)
-
-    assert said(before, after) == ["class_weight: changed"]
-
-
-def test_a_feature_is_another_one(model, quick):
-    """By its numbers."""
-    recipe = workspace.plan(quick).features.model_copy(update={"age_bands": (50.0, 60.0)})
-
-    assert said(model(), model(features=recipe)) == ["feature age_bands: 45, 55, 65 -> 50, 60"]
+def stored(pipeline, **replaced):
+    """Return a skops file in whose schema texts are replaced."""
+    content, target = persistence.dump(pipeline), io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            text = old.read(name)
+            for before, after in replaced.items():
+                text = text.replace(before.encode(), after.encode())
+            new.writestr(name, text)
+    return target.getvalue()
 
 
-def test_a_feature_is_added_or_removed(model):
-    """By its name."""
-    blocks = model().pipeline["features"].transformers
-    without = with_blocks(model(), [block for block in blocks if block[0] != "missing_flags"])
+def test_a_crafted_skops_file_builds_nothing():
+    """Its names are looked up where recipes' names are, and nowhere else."""
+    crafted = stored(make_pipeline(StandardScaler()), StandardScaler="Popen")
 
-    assert said(without, model()) == ["feature added: missing_flags"]
-    assert said(model(), without) == ["feature removed: missing_flags"]
-
-
-def test_a_field_is_added_or_removed(model):
-    """Once, whatever number of blocks take it."""
-    blocks = model().pipeline["features"].transformers
-    fewer = [(name, step, [c for c in taken if c != "ca"]) for name, step, taken in blocks]
-    without = with_blocks(model(), fewer)
-
-    assert said(without, model()) == ["field added: ca"]
-    assert said(model(), without) == ["field removed: ca"]
+    with pytest.raises(ArtifactError, match=r"there is no sklearn\.preprocessing\.Popen today"):
+        recipe_of_skops.read(crafted).build()
 
 
-def test_a_feature_takes_other_fields(model):
-    """Which other blocks take too."""
-    blocks = model().pipeline["features"].transformers
-    other = [(n, s, list(FEATURES) if n == "missing_flags" else c) for n, s, c in blocks]
+def test_a_function_in_a_skops_file_is_never_looked_at():
+    """It is no part of a recipe."""
+    crafted = skops.io.dumps(make_pipeline(FunctionTransformer(os.system)))
 
-    assert said(model(), with_blocks(model(), other)) == ["feature missing_flags: other fields"]
-
-
-def test_settings_that_are_in_no_pipeline_changed(model):
-    """Threshold, evaluation and data."""
-    rule = ThresholdRule(rule="cost", value=4)
-    exam = model().parameters.exam.model_copy(update={"folds": 7})
-    after = with_parameters(model(), threshold=rule, exam=exam, data_digest="e" * 64)
-
-    assert said(model(), after) == [
-        "threshold: fixed 0.5 -> cost 4",
-        "training data: other rows",
-        "evaluation folds: 5 -> 7",
-    ]
-
-
-def test_the_seed_changed(model):
-    """It is no parameter of the estimator then."""
-    assert said(model(model_seed=1), model(model_seed=2)) == ["model_seed: 1 -> 2"]
+    with pytest.raises(ArtifactError, match="no recipe can be read from the model file"):
+        recipe_of_skops.read(crafted)
 
 
 @pytest.mark.parametrize(
-    ("version", "line"),
-    [("99.0.1", "99.0.1"), ("99.0rc1", "99_0rc1"), ("99..1", "99_1")],
-    ids=["numbers", "a candidate", "no version"],
+    "schema", [b"", b"{", b"null", b"[]", b"1", b"{}", b"\xff", b'{"__loader__": 1}']
 )
-def test_a_library_changed(model, version, line):
-    """By the name that it is installed by; the digest of a pipeline changes with it."""
-    libraries = {**model().parameters.libraries, "sklearn": "1.9.0"}
-    before = with_parameters(model(), libraries=libraries)
-    after = with_parameters(
-        model(), libraries={**libraries, "sklearn": version}, recipe_digest="f" * 64
-    )
+def test_a_schema_that_says_nothing_is_damaged(schema):
+    """Whatever JSON it is, or none."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("schema.json", schema)
 
-    assert said(before, after) == [f"scikit-learn: 1.9.0 -> {line}"]
-
-
-@pytest.mark.parametrize("more", [{}, {"data_digest": "e" * 64}], ids=["alone", "with data"])
-def test_only_the_code_changed(model, more):
-    """Nothing else explains another digest of the unfitted pipeline."""
-    after = with_parameters(model(), recipe_digest="f" * 64, **more)
-
-    assert said(model(), after)[-1] == "code of the pipeline changed"
+    with pytest.raises(ArtifactError, match="no recipe can be read from the model file"):
+        recipe_of_skops.read(target.getvalue())
 
 
-def test_another_family_has_no_parameters_to_compare(model):
-    """The change says which."""
-    assert said(model("svm"), model("random_forest")) == ["family: svm -> random_forest"]
+def test_a_schema_without_an_end_is_damaged():
+    """Reading it takes no more of the stack than there is."""
+    target, depth = io.BytesIO(), 100_000
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("schema.json", "[" * depth + "]" * depth)
+
+    with pytest.raises(ArtifactError, match="no recipe can be read from the model file"):
+        recipe_of_skops.read(target.getvalue())
 
 
-def test_a_model_that_cannot_be_read_says_so(model):
-    """In one line."""
-    assert said(None, model()) == ["the newest registered version cannot be read"]
+@settings(max_examples=20)
+@given(share=st.floats(0, 0.999))
+def test_a_truncated_model_file_is_damaged(fitted, share):
+    """Wherever the download broke off."""
+    content = persistence.dump(fitted["logistic_regression"])
+
+    with pytest.raises(ArtifactError, match="no recipe can be read from the model file"):
+        recipe_of_skops.read(content[: int(share * len(content))])
 
 
-def test_a_change_of_all_families_is_said_once():
-    """The others with their family."""
-    seed, code = Change(kind="model_seed", before=1, after=2), Change(kind="code")
-    by_family = dict.fromkeys(FAMILIES, (seed,))
-    by_family["svm"] = (seed, code, Change(kind="parameter", name="C", before=1, after=2))
-
-    assert [*map(words, together(by_family))] == [
-        "model_seed: 1 -> 2",
-        "svm: code of the pipeline changed",
-        "svm C: 1 -> 2",
-    ]
-
-
-def test_a_change_of_the_only_family_names_it():
-    """The others have no version to compare with."""
-    assert [*map(words, together({"svm": (Change(kind="code"),)}))] == [
-        "svm: code of the pipeline changed"
-    ]
+def test_a_flipped_bit_is_damage_or_changes_nothing():
+    """Wherever it lies: a header may then say that the file is encrypted, or packed otherwise."""
+    content, whole = persistence.dump(SMALL), recipe.of(SMALL)
+    for place in range(len(content)):
+        for bit in range(8):
+            flipped = bytearray(content)
+            flipped[place] ^= 1 << bit
+            try:
+                found = recipe_of_skops.read(bytes(flipped))
+            except ArtifactError:
+                continue
+            assert found == whole
 
 
-def test_a_list_of_changes_ends():
-    """And says how many are left out."""
-    many = [Change(kind="field_added", name=f"f{number}") for number in range(MOST + 1)]
-    shown = together(dict.fromkeys(FAMILIES, many))
+def test_former_defaults_are_no_parameters():
+    """Of an estimator that a library of then stored with all that it had."""
+    schema = {
+        "__loader__": "ObjectNode",
+        "__module__": "sklearn.linear_model._logistic",
+        "__class__": "LogisticRegression",
+        "content": {
+            "__loader__": "DictNode",
+            "content": {
+                name: {"__loader__": "JsonNode", "content": json.dumps(value)}
+                for name, value in {"C": 0.3, "penalty": "l2", "multi_class": "auto"}.items()
+            },
+        },
+    }
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("schema.json", json.dumps(schema))
 
-    assert len(shown) == MOST
-    assert words(shown[-1]) == "and 2 more"
+    assert recipe_of_skops.read(target.getvalue()).parameters == {"C": 0.3}

@@ -11,37 +11,38 @@ from pipeline.base.policies import ThresholdRule
 from pipeline.evaluation import cross_validation
 from pipeline.training import trained_model, workspace
 from pipeline.training.fitting import Data, Fitted, describe
-
-NAMES = ["answers.parquet", "metrics.json", "model.onnx", "model.skops", "parameters.json"]
+from tests.model_files import NAMES
 
 
 @pytest.fixture(scope="module")
 def model(fitted, answers, training, external, quick):
     """Return the logistic regression with everything known about it."""
-    family = "logistic_regression"
+    family, plan = "logistic_regression", workspace.plan(quick)
+    data = Data(training=training, external=external, digest="abc")
     return describe(
         family,
         Fitted(answers[family], fitted[family], 0.4, ThresholdRule(rule="fixed", value=0.4)),
-        Data(training=training, external=external, digest="abc"),
-        workspace.plan(quick),
+        data,
+        plan,
+        {},
     )
 
 
 def test_a_model_is_these_files(model):
     """Under the names that every later task reads."""
-    assert sorted(model.files()) == NAMES
+    assert sorted(model.files()) == list(NAMES)
 
 
 def test_reading_is_the_inverse_of_writing(model, patients):
-    """Every figure, every answer and the pipeline itself come back."""
+    """Every figure, every answer and the recipe itself come back."""
     again = trained_model.read(model.files(), "models/x")
 
     assert (again.skops, again.onnx) == (model.skops, model.onnx)
     assert again.parameters == model.parameters
     assert again.evaluation == model.evaluation
     pd.testing.assert_frame_equal(again.predictions, model.predictions, check_exact=True)
-    expected = cross_validation.probability(model.pipeline, patients)
-    assert (cross_validation.probability(again.pipeline, patients) == expected).all()
+    assert again.recipe == model.recipe
+    assert (again.answer(patients) == model.answer(patients)).all()
 
 
 def test_writing_what_was_read_gives_the_same_files(model):
@@ -65,7 +66,7 @@ def test_the_digest_is_that_of_the_model_file(model):
     assert model.digest == manifest.sha256(model.skops) == other.digest
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "recipe.json"])
 def test_a_missing_file_is_named_with_its_origin(model, name):
     """So that a person knows where to look."""
     files = {path: content for path, content in model.files().items() if path != name}
@@ -84,7 +85,33 @@ def test_unreadable_figures_name_their_origin(model, name, content):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["model.skops", "answers.parquet"])
+def test_the_frozen_model_answers_as_the_fitted_pipeline(model, fitted, patients):
+    """Which is kept for people: what answers is the ONNX file."""
+    expected = cross_validation.probability(fitted["logistic_regression"], patients)
+
+    assert model.answer(patients) == pytest.approx(expected, abs=1e-5)
+    assert model.evaluation.conversion.rows == len(patients)
+    assert model.evaluation.conversion.difference == abs(model.answer(patients) - expected).max()
+
+
+def test_a_frozen_model_that_cannot_be_run_says_so_when_it_is_asked(model, patients):
+    """All else of it can be read."""
+    broken = trained_model.read({**model.files(), "model.onnx": b"x"}, "models/svm")
+
+    assert broken.recipe == model.recipe
+    with pytest.raises(ArtifactError, match=r"^its ONNX file gives no answers: "):
+        broken.answer(patients)
+
+
+def test_a_model_that_was_stored_without_its_recipe_has_the_same(model):
+    """It is read from the skops file, of which no object is loaded."""
+    files = model.files()
+    del files["recipe.json"]
+
+    assert trained_model.read(files, "heart_disease/1").recipe == model.recipe
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "answers.parquet"])
 @pytest.mark.parametrize(
     "damage",
     [lambda _: b"", lambda _: b"x", lambda whole: whole[:-9], lambda whole: whole[9:]],

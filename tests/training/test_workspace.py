@@ -7,6 +7,7 @@ import yaml
 
 from pipeline.base import config
 from pipeline.base.context import RunContext
+from pipeline.base.errors import SettingsError
 from pipeline.training import workspace
 from tests.conftest import ROOT
 
@@ -52,6 +53,7 @@ def test_nothing_is_overridden_without_a_variable():
             ["features.age_bands ([45.0, 55.0, 65.0] -> [50.0])"],
         ),
         ("MODEL_SEED", "7", ["model_seed (20260101 -> 7)"]),
+        ("FIELDS_LEFT_OUT__WEIGHT", "1", ["fields_left_out.weight (0.5 -> 1.0)"]),
         ("THRESHOLD__VALUE", "0.4", ["threshold.value (0.5 -> 0.4)"]),
     ],
 )
@@ -102,3 +104,20 @@ def test_a_team_can_want_the_models_of_variables(monkeypatch):
     monkeypatch.setenv("PIPELINE__EVALUATION__REPEATS", "1")
 
     assert overridden() == []
+
+
+@pytest.mark.parametrize("field", ["age", "quetzal"])
+def test_a_pattern_names_fields_that_may_be_missing(monkeypatch, field):
+    """The message names those that it may name."""
+    monkeypatch.setenv("PIPELINE__FIELDS_LEFT_OUT__PATTERNS", f'[["ca", "{field}"]]')
+
+    with pytest.raises(SettingsError, match=f"no patient may come without {field}; but without t"):
+        overridden()
+
+
+def test_a_pattern_of_no_field_is_refused(monkeypatch):
+    """That would be all patients."""
+    monkeypatch.setenv("PIPELINE__FIELDS_LEFT_OUT__PATTERNS", "[[]]")
+
+    with pytest.raises(SettingsError, match=r"fields_left_out\.patterns\.0"):
+        overridden()

@@ -1,5 +1,6 @@
 """A real engine, one image built once, and nothing left of either afterwards."""
 
+import os
 import shutil
 import uuid
 
@@ -13,8 +14,9 @@ from tests import prepared
 from tests.conftest import ROOT
 from tests.containers import client_of_engine, registry_of_images, remove_images
 
-# Every image that is made here has this in its name, so that no other image is touched.
-TESTED = "heart-disease-test"
+# Every image that is made here has this in its name, so that no other one is touched: neither a
+# person's, nor those of another process of the run, which may not be at its end yet.
+TESTED = f"heart-disease-{os.environ.get('PYTEST_XDIST_WORKER', 'one')}-test"
 
 
 def ours(client):

@@ -164,9 +164,14 @@ def test_the_container_becomes_healthy_by_its_own_check(client, built):
         container.remove(force=True)
 
 
-def test_the_container_sends_and_asks_nothing(client, built):
-    """Without any network it starts and answers as ever."""
-    container = client.containers.run(built, detach=True, network_mode="none", **HARDENED)
+@pytest.mark.parametrize(
+    "surroundings",
+    [{"user": "1234567:0"}, {"network_mode": "none"}],
+    ids=["any user", "no network"],
+)
+def test_the_container_needs_neither_its_user_nor_a_network(client, built, surroundings):
+    """OpenShift gives each project a number, which no file of the image knows, and group 0."""
+    container = client.containers.run(built, detach=True, **surroundings, **HARDENED)
     try:
         check = client.images.get(built).attrs["Config"]["Healthcheck"]["Test"][1:]
         assert any(container.exec_run(check)[0] == 0 for _ in range(100))

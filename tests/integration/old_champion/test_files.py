@@ -11,7 +11,7 @@ from pipeline.gate.decision import Outcome
 from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.model_packaging import ModelPackager
 from pipeline.packaging.package import MLFLOW
-from pipeline.training import recipe, trained_model, workspace
+from pipeline.training import recipe_changes, trained_model, workspace
 from tests.integration.old_champion.make import COMMIT
 
 # Where the blocks were at that commit.
@@ -49,7 +49,7 @@ def test_each_is_refitted_on_the_data_of_today_and_judged(champions, clone):
         comparison = examiner.challenge(best, champion)
         verdict = decision.decide(best.evaluation, comparison, settings.promotion)
 
-        changes = recipe.changes(champion.model, models[champion.model.evaluation.family])
+        changes = recipe_changes.changes(champion.model, models[champion.model.evaluation.family])
         assert comparison.differences, verdict.reason
         assert changes
         assert verdict.outcome in {Outcome.PROMOTE, Outcome.KEEP}, verdict.reason

@@ -5,10 +5,19 @@ import pytest
 from pipeline.base import config
 from tests import registries
 from tests.registries import Store
-from tests.registry.conftest import registry
+from tests.registry.conftest import client, interrupted, published, registry
 from tests.task3_experiment_tracking.conftest import clone, registered, trained, weak
 
-__all__ = ["clone", "registered", "registry", "trained", "weak"]
+__all__ = [
+    "client",
+    "clone",
+    "interrupted",
+    "published",
+    "registered",
+    "registry",
+    "trained",
+    "weak",
+]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,9 @@
 """The server of the branch and the command that works with it, under variables that people have."""
 
 import json
+import signal
+import socket
+import subprocess
 import sys
 
 import psutil
@@ -75,3 +78,39 @@ def test_the_server_is_steered_by_nothing_that_was_set_for_others(tmp_path):
         assert servers
         for one in servers:
             assert not {*SECRETS, *SETTINGS} & one.environ().keys()
+
+
+WAITING = """\
+import sys
+from pathlib import Path
+from pipeline.registry import mlflow_server
+with mlflow_server.serving(Path(sys.argv[1])) as address:
+    print(address, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_server_ends_with_the_command_that_is_killed(tmp_path):
+    """With all its processes, within seconds, and its port is free."""
+    waiting = [sys.executable, "-c", WAITING, str(tmp_path / "registry")]
+    with subprocess.Popen(waiting, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        port = int(parent.stdout.readline().rpartition(b":")[2])
+        started = psutil.Process(parent.pid).children(recursive=True)
+        parent.send_signal(signal.SIGKILL)
+
+    assert len(started) > 1
+    assert psutil.wait_procs(started, timeout=30)[1] == []
+    with socket.socket() as door:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        door.bind(("127.0.0.1", port))
+
+
+def test_a_server_leaves_nothing_behind_when_it_is_no_longer_needed(tmp_path):
+    """Not even the process that watches over it."""
+    # Other tests of this process may have servers that they share.
+    others = {*psutil.Process().children(recursive=True)}
+    with mlflow_server.serving(tmp_path / "registry"):
+        started = {*psutil.Process().children(recursive=True)} - others
+        assert len(started) > 1
+
+    assert psutil.wait_procs(started, timeout=30)[1] == []

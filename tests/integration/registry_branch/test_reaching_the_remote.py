@@ -7,7 +7,7 @@ from http.server import ThreadingHTTPServer
 
 import pytest
 
-from pipeline.base import config, git, git_settings
+from pipeline.base import command, config, git, git_settings
 from pipeline.base.errors import RegistryUnavailableError
 from pipeline.registry.branch import authorized
 from pipeline.registry.git_branch import GitBranch
@@ -72,6 +72,17 @@ def test_the_ssh_that_a_variable_names_is_the_one_that_is_used(
 
     assert published(clone, remote)
     assert (stub.parent / "calls").exists()
+
+
+def test_an_ssh_that_no_one_chose_is_told_how_long_to_wait(clone, remote, stub, monkeypatch):
+    """It would wait for good for a server that has gone away."""
+    run_git(clone, "remote", "set-url", "origin", f"git@host.example:{remote}")
+    monkeypatch.setenv("PATH", str(stub.parent), prepend=os.pathsep)
+
+    assert published(clone, remote)
+    calls = (stub.parent / "calls").read_text().splitlines()
+    assert calls
+    assert all("-o ConnectTimeout=60 -o ServerAliveInterval=20 " in call for call in calls)
 
 
 @pytest.mark.parametrize("address", ["../remote.git", "./../remote.git"])
@@ -207,17 +218,17 @@ def test_the_token_is_in_no_command_line_and_not_in_this_process(tmp_path, monke
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
     seen = []
 
-    def spy(command, **arguments):
-        seen.append((command, arguments["env"]))
-        return subprocess.CompletedProcess(command, 0, "", "")
+    def spy(asked, environment, *_):
+        seen.append((asked, environment))
+        return subprocess.CompletedProcess(asked, 0, "", "")
 
     remote = authorized(git.remote(clone), config.CiRun())
-    monkeypatch.setattr(subprocess, "run", spy)
+    monkeypatch.setattr(command, "finish", spy)
     GitBranch(remote, NAME, tmp_path / "folder").head()
 
-    ((command, environment),) = seen
+    ((asked, environment),) = seen
     secret = BASIC.partition(" ")[2]
-    assert secret not in " ".join(command)
+    assert secret not in " ".join(asked)
     assert any(secret in value for value in environment.values())
     assert not any(secret in value for value in os.environ.values())
     assert secret not in repr(remote)

@@ -14,6 +14,7 @@ from pipeline.base.names import FAMILIES, SERVED, registered_name
 from pipeline.registry import branch, mlflow_server
 from pipeline.registry.client import Registry
 from pipeline.registry.git_branch import GitBranch
+from pipeline.registry.history import CHAMPION
 from tests import prepared
 from tests.conftest import ROOT
 from tests.registry.branch.conftest import remote_at, run_git
@@ -132,6 +133,24 @@ def test_what_is_not_consistent_is_not_published(clone, remote):
     ):
         branch.run(RunContext.read(), command)
     assert run_git(remote, "for-each-ref") == ""
+
+
+def test_what_was_repaired_is_published_though_something_is_left(clone, remote, tmp_path):
+    """Or no repair would ever be, where one thing cannot be repaired."""
+    clone("ann")
+    damage = "find .registry/artifacts -name recipe.json -exec sh -c 'echo >> {}' ';'"
+    move = "from mlflow import MlflowClient as C; C().delete_registered_model_alias"
+    alias = f'{PYTHON} -c "{move}({SERVED!r}, {CHAMPION!r})"'
+    repair = f"{PYTHON} -m pipeline.registry doctor --repair"
+    command = ["sh", "-c", f"{' '.join(train('one'))} && {damage} && {alias}; {repair}"]
+
+    assert branch.run(RunContext.read(), command) == 5
+
+    later = GitBranch(remote_at(remote), "mlflow-registry", tmp_path / "later")
+    later.read()
+    branch.unpack(later.folder)
+    with mlflow_server.serving(later.folder) as address:
+        assert Registry(address, "tests").aliases(SERVED) == {CHAMPION: 1}
 
 
 def test_old_versions_stay_without_their_files_and_champions_keep_theirs(

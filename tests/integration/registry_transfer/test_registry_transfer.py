@@ -266,7 +266,7 @@ def test_a_database_of_another_server_is_noticed(small, team):
 def command(place, team, origin, monkeypatch, capsys):
     """Return a function that runs the command and gives its exit code and its complaint."""
     (place("here").folder / "damaged.db").write_bytes(b"no database at all")
-    monkeypatch.setenv("PIPELINE__REGISTRY__RETRY__ATTEMPTS", "1")
+    monkeypatch.setenv("PIPELINE__REGISTRY__RETRY__TOTAL_SECONDS", "1")
 
     def run(arguments):
         filled = [one.format(uri=team.uri, full=origin.uri) for one in arguments]

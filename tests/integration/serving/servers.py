@@ -82,10 +82,9 @@ class Server(NamedTuple):
         return self.ask("GET", "/readyz").status == 200
 
     def end(self, sent=signal.SIGTERM):
-        """Send a signal and return the exit code and the seconds it took."""
-        started = time.monotonic()
+        """Send a signal and return the exit code."""
         self.process.send_signal(sent)
-        return self.process.wait(PATIENCE), time.monotonic() - started
+        return self.process.wait(PATIENCE)
 
     def printed(self):
         """Return the lines that the service printed, without their times."""
@@ -98,12 +97,22 @@ class Server(NamedTuple):
 
 
 @contextlib.contextmanager
-def serving(package, folder, *options, port="0", **environment):
-    """Serve a package at a free port; the server may have been ended when this is left."""
+def serving(package, folder, *options, port="0", files=None, patient=False, **environment):
+    """Serve a package at a free port; the server may have been ended when this is left.
+
+    It may open as many ``files`` as its shell allows, if any are given: these tests may have more.
+    A ``patient`` one ends what is under way also where the machine stands still for seconds.
+    """
     log = folder / f"server-{time.monotonic_ns()}.log"
     arguments = ["--package", package, *options, *(["--port", port] if port else [])]
     with log.open("wb") as output:
-        process = start(*arguments, environment=environment, stderr=output)
+        process = start(
+            *arguments,
+            module="tests.integration.serving.patient" if patient else "pipeline.serving",
+            files=files,
+            environment=environment,
+            stderr=output,
+        )
     try:
         yield Server(process, log, port_of(process, log))
         if process.poll() is None:
@@ -114,12 +123,13 @@ def serving(package, folder, *options, port="0", **environment):
         process.wait()
 
 
-def start(*arguments, module="pipeline.serving", **more):
+def start(*arguments, module="pipeline.serving", files=None, **more):
     """Start a module of the service, as a person or a container does."""
+    limit = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh"] if files else []
     environment = {name: value for name, value in os.environ.items() if name != "PORT"}
     environment |= {"COLUMNS": "200", **more.pop("environment", {})}
     return subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
+        [*limit, sys.executable, "-m", module, *arguments],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -165,6 +175,12 @@ def answer_in(stream, method="GET"):
         headers[name.lower()] = value
     length = 0 if method == "HEAD" else int(headers["content-length"])
     return Answer(status, headers, stream.read(length))
+
+
+def send_for_ever(connection, data):
+    """Send until the connection breaks."""
+    while True:
+        connection.sendall(data)
 
 
 def to_the_end(connection):

@@ -29,6 +29,7 @@ from tests.integration.serving.servers import (
     answer_in,
     answers,
     chunk,
+    send_for_ever,
     serving,
     sized,
     to_the_end,
@@ -380,17 +381,23 @@ def crowded(package_folder, tmp_path):
         yield found
 
 
+def begin(connection):
+    """Bring a request under way: the service asks for its body."""
+    head = POST + b"expect: 100-continue\r\ncontent-length: %d\r\n\r\n" % len(PATIENT)
+    connection.sendall(head)
+    assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
 def test_a_request_over_the_capacity_is_asked_to_come_back(crowded):
     """Requests under way are answered, the process counts as alive, and then there is room."""
     with crowded.connect() as one, crowded.connect() as two:
         for connection in (one, two):
-            connection.sendall(ONE_PATIENT[:-1])
-        until(lambda: crowded.predict(PATIENT).status == 429)
+            begin(connection)
         third = crowded.predict(PATIENT)
         pages = [crowded.ask("GET", path).status for path in ("/livez", "/readyz", "/metrics")]
         found = []
         for connection in (one, two):
-            connection.sendall(ONE_PATIENT[-1:])
+            connection.sendall(PATIENT.encode())
             found += answers(connection, "POST")
 
     assert third.headers["retry-after"] == "1"
@@ -424,8 +431,8 @@ def test_a_client_that_goes_away_leaves_its_place(crowded):
     for _ in range(3):
         with crowded.connect() as one, crowded.connect() as two:
             for connection in (one, two):
-                connection.sendall(ONE_PATIENT[:-1])
-            until(lambda: crowded.predict(PATIENT).status == 429)
+                begin(connection)
+            assert crowded.predict(PATIENT).status == 429
         until(lambda: crowded.predict(PATIENT).status == 200)
 
 
@@ -554,12 +561,6 @@ def test_a_flood_is_refused_and_takes_no_memory(patient, first, then, status):
     assert answer.status == 200
     assert [one.result() for one in floods] == [status] * 4
     assert patient.memory("VmHWM") - before < 16 * MEBIBYTE
-
-
-def send_for_ever(connection, data):
-    """Send until the connection breaks."""
-    while True:
-        connection.sendall(data)
 
 
 # More of its answers than a connection keeps for a client.

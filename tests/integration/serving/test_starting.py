@@ -112,6 +112,7 @@ def test_the_port_is_3000_unless_something_else_is_said(monkeypatch, value, expe
         ("--port", "65536"),
         ("--capacity", "0"),
         ("--capacity", "1.5"),
+        ("--connections", "0"),
         ("--drain-seconds", "-1"),
         ("--drain-seconds", "nan"),
         ("--drain-seconds", "inf"),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pipeline.base.errors import PipelineError
 from tests.nightly.faults.breaking import FAULTS, KILLS, LASTING, LATE
-from tests.nightly.faults.promotion import HURRIED, PATIENT, STAGES, Base, Names
+from tests.nightly.faults.promotion import HURRIED, PATIENT, RESIGNED, STAGES, Base, Names
 from tests.nightly.faults.proxy import Call, Proxy
 from tests.nightly.faults.witness import Witness
 from tests.nursery import KILLED, Nursery
@@ -103,9 +103,10 @@ class Matrix:
     def _broken(self, cell, names):
         """Run with the fault: return whether it succeeded, what it said, and what was wrong."""
         succeeded, message, wrong = False, "", []
-        self.proxy.expect(FAULTS[cell.fault], cell.row.call, lasts=cell.fault in LASTING)
+        lasts = cell.fault in LASTING
+        self.proxy.expect(FAULTS[cell.fault], cell.row.call, lasts=lasts)
         try:
-            STAGES[cell.row.stage].run(self.proxy.uri, names, HURRIED)
+            STAGES[cell.row.stage].run(self.proxy.uri, names, RESIGNED if lasts else HURRIED)
             succeeded = True
         except PipelineError as error:
             message = str(error)

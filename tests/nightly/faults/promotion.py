@@ -17,8 +17,10 @@ from pipeline.registry.publishing import Submission
 
 FAMILIES = {"svm": 0.91, "tree": 0.88}
 BASE_SCORE = 0.85
-HURRIED = RetryPolicy(attempts=4, wait_seconds=0.01, timeout_seconds=1)
-PATIENT = RetryPolicy(attempts=5, wait_seconds=0.05, timeout_seconds=20)
+HURRIED = RetryPolicy(total_seconds=4, wait_seconds=0.01, timeout_seconds=1)
+# For what does not pass.
+RESIGNED = HURRIED.model_copy(update={"total_seconds": 0.1})
+PATIENT = RetryPolicy(wait_seconds=0.05, timeout_seconds=20)
 FIGURE = b"png"
 # How often others may be faster before a promoter gives up.
 DECISIONS = 20
@@ -72,6 +74,7 @@ def submission(names, family, score, **changes):
         description="A model",
         run_name=family,
         source_name="tests.nightly.faults",
+        user="ann",
         key=names.key,
         files=files(family),
         figures={"roc.png": FIGURE},
@@ -83,9 +86,12 @@ def submission(names, family, score, **changes):
             "model_digest": hashlib.sha256(family.encode()).hexdigest(),
             "git_commit": "c" * 40,
         },
-        dataset="cleveland",
-        dataset_digest="e" * 64,
-        dataset_source="data/processed/training.parquet",
+        dataset={
+            "name": "cleveland",
+            "digest": "e" * 36,
+            "source_type": "local",
+            "source": '{"uri": "data/processed/training.parquet"}',
+        },
     )
     return given.model_copy(update=changes)
 

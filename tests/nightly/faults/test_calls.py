@@ -66,14 +66,14 @@ def test_a_server_that_keeps_failing_is_one_line_with_the_next_step(matrix):
 
 
 def test_a_server_that_never_answers_is_told_within_the_limits(matrix):
-    """Four times as long as one call may take, and the waits between."""
+    """The last call may have begun just before."""
     proxy = matrix.proxy
     proxy.expect(hang_before, Call("GET model-versions/search", 1), lasts=True)
     names, started = Names.new(), time.monotonic()
     with pytest.raises(RegistryUnavailableError) as refused:
         Registry(proxy.uri, names.experiment, HURRIED).publish(submission(names, "svm", 0.9))
 
-    assert time.monotonic() - started < HURRIED.attempts * HURRIED.timeout_seconds + 1
+    assert time.monotonic() - started < HURRIED.total_seconds + HURRIED.timeout_seconds + 1
     assert refused.value.exit_code == 4
 
 

@@ -1,5 +1,7 @@
 """Task 3 itself, with its four families, is broken and run again."""
 
+import threading
+import time
 from contextlib import closing
 
 import pytest
@@ -14,7 +16,9 @@ from tests.nightly.faults.breaking import FAULTS, LASTING
 from tests.nightly.faults.proxy import Call, Proxy
 from tests.registries import empty
 
-HURRIED = {"TIMEOUT_SECONDS": "2", "WAIT_SECONDS": "0.01"}
+HURRIED = {"TIMEOUT_SECONDS": "2", "WAIT_SECONDS": "0.01", "TOTAL_SECONDS": "2"}
+# How long a server is down that restarts.
+DOWN_SECONDS = 10
 
 
 class Job:
@@ -24,12 +28,12 @@ class Job:
         """Put a proxy in front of the server."""
         self.proxy, self._server, self._folder = Proxy(server.port), server, folder
 
-    def run(self):
-        """Run it once; a second run has the same key."""
+    def run(self, retry=HURRIED):
+        """Run it once; a second run has the same key. ``retry`` says what is not as always."""
         with pytest.MonkeyPatch.context() as patch:
             prepared.be_in(self._folder, patch)
             patch.setenv(config.TRACKING_URI, self.proxy.uri)
-            for name, value in HURRIED.items():
+            for name, value in retry.items():
                 patch.setenv(f"{config.PREFIX}REGISTRY__RETRY__{name}", value)
             experiment_tracking.run(RunContext.read(), once_per="the same job")
 
@@ -88,3 +92,33 @@ def test_a_second_run_of_task_3_finishes_what_the_first_could_not(job, whole, fa
     job.run()
 
     assert job.state() == whole
+
+
+# Before anything is there, in the middle of the versions, of the files, and of what is promoted.
+@pytest.mark.parametrize(
+    ("title", "number"),
+    [
+        ("GET experiments/get-by-name", 1),
+        ("POST model-versions/create", 2),
+        ("PUT mlflow-artifacts/artifacts/*/models/*/artifacts/model.onnx", 3),
+        ("POST registered-models/alias", 4),
+    ],
+    ids=["the first call", "the second version", "a file of the third", "the fourth alias"],
+)
+def test_task_3_survives_a_server_that_restarts(job, server, whole, title, number):
+    """With the patience of `config.yaml`; the server is down for ten seconds."""
+    began, restarts = time.monotonic(), []
+
+    def restart(call):
+        if call == Call(title, number) and not restarts:
+            server.kill()
+            restarts.append(threading.Timer(DOWN_SECONDS, server.start))
+            restarts[0].start()
+
+    empty(server.uri)
+    job.proxy.expect(each=restart)
+    job.run(retry={})
+    restarts[0].join()
+
+    assert job.state() == whole
+    assert time.monotonic() - began > DOWN_SECONDS

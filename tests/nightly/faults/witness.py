@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 from pipeline.base import manifest
 from pipeline.base.names import HISTORY
 from tests.nightly.faults.promotion import FIGURE
+from tests.registries import UNFINISHED
 
 
 class Witness:
@@ -137,7 +138,7 @@ class Witness:
         stored = {
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in folder.rglob("*")
-            if path.is_file()
+            if path.is_file() and not path.name.startswith(UNFINISHED)
         }
         lines = manifest.checksum_lines(manifest.digests(stored))
         return bool(stored) and lines == version.tags.get("manifest")

@@ -6,9 +6,9 @@ from pipeline.base import config
 from tests import registries
 from tests.databases import postgres
 from tests.registries import Store
-from tests.registry.conftest import registry
+from tests.registry.conftest import client, interrupted, published, registry
 
-__all__ = ["registry"]
+__all__ = ["client", "interrupted", "published", "registry"]
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,18 @@
 """A branch that is replaced by compare-and-swap: real git, a real remote, every interleaving."""
 
+import os
 import random
 import shutil
+import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 
-from pipeline.base import git_settings
+from pipeline.base import command, git_settings
 from pipeline.base.errors import RegistryError, RegistryUnavailableError
+from pipeline.base.git import Remote
 from pipeline.registry.git_branch import GitBranch
 from tests.registry.branch.conftest import remote_at, run_git
 
@@ -270,3 +275,64 @@ def test_an_answer_that_was_lost_after_the_push_counts_as_pushed(branch, remote)
 
     hook.unlink()
     assert read(ann) == {"one": "1"}
+
+
+def test_a_remote_whose_disk_is_full_is_told_with_the_way_out(branch, remote):
+    """In the words of the git over there."""
+    ann, hook = branch("ann"), remote / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho 'fatal: write error: No space left on device' >&2; exit 1\n")
+    hook.chmod(0o755)
+    ann.read()
+    write(ann, one="1")
+
+    with pytest.raises(RegistryError, match=r"No space left on device .*: make room, here or at"):
+        ann.replace("", "first")
+
+
+# --- a remote that takes a connection and never says a word
+
+
+@pytest.fixture
+def silent():
+    """Return where such a remote listens."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        yield f"127.0.0.1:{door.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    "way", ["http://ann:s3cret@", "https://ann:s3cret@", "ssh://git@", "git://"]
+)
+def test_a_silent_remote_is_named_with_the_next_step(silent, tmp_path, monkeypatch, way):
+    """And nothing is left that waits for it."""
+    monkeypatch.setattr(git_settings, "SILENT_SECONDS", 2)
+    settings = (("remote.origin.url", f"{way}{silent}/x"),)
+    branch, started = GitBranch(Remote(tmp_path, settings), NAME, tmp_path / "x"), time.monotonic()
+    with pytest.raises(RegistryUnavailableError) as refused:
+        branch.read()
+
+    assert time.monotonic() - started < 10
+    shown = f"{way.partition('//')[0]}//{silent}/x"
+    assert str(refused.value).startswith(
+        f"the remote {shown} does not answer: see whether `git ls-remote origin` works here, then "
+    )
+    assert "s3cret" not in str(refused.value)
+    left = psutil.Process().children(recursive=True)
+    assert [one for one in left if silent.partition(":")[2] in " ".join(one.cmdline())] == []
+
+
+@pytest.mark.parametrize(("scheme", "said"), [("http", "Operation too slow"), ("ssh", "timed out")])
+def test_git_itself_gives_up_a_silent_remote(silent, tmp_path, monkeypatch, scheme, said):
+    """However long a whole transfer may take."""
+    monkeypatch.setattr(git_settings, "SILENT_SECONDS", 2)
+    environment = git_settings.storing(os.environ, str(tmp_path), ())
+    done = command.finish(("git", "ls-remote", f"{scheme}://{silent}/x"), environment, 30)
+
+    assert said in done.stderr
+
+
+def test_a_user_who_says_how_long_git_waits_is_heard(silent, tmp_path):
+    """In the configuration."""
+    environment = git_settings.storing(os.environ, str(tmp_path), [("http.lowspeedtime", "1")])
+    done = command.finish(("git", "ls-remote", f"http://{silent}/x"), environment, 30)
+
+    assert "the last 1 seconds" in done.stderr

@@ -6,10 +6,16 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.base import config
+from pipeline.base.context import RunContext
+from pipeline.base.errors import RegistryError
+from pipeline.registry import doctor
 from pipeline.registry.client import Registry
 from pipeline.registry.history import Promotion
 from tests.registries import Snapshot, Store, submission
+from tests.stored_models import stored
 
+# A real model, as champions have to be.
+MODEL = stored.files_of("scikit-learn-1.8")["svm"]
 NAME = "heart_disease_svm"
 SERVED = "heart_disease"
 
@@ -17,6 +23,15 @@ SERVED = "heart_disease"
 def promotion():
     """Return why a version becomes champion."""
     return Promotion(at="2026-01-01", by="ada", action="promoted", reason="better", commit="abc")
+
+
+def examine(**options):
+    """Return what the doctor complains of, or nothing; everything is old enough."""
+    try:
+        doctor.run(RunContext.read(), grace=0, **options)
+    except RegistryError as error:
+        return str(error)
+    return ""
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +43,11 @@ def promoted(tmp_path_factory):
         patch.chdir(folder)
         made = Registry(f"sqlite:///{folder}/mlflow.db", "heart-disease")
         for number in (1, 2):
-            version = made.publish(submission(key=f"job {number}"))
+            files = {**submission().files, **MODEL}
+            version = made.publish(submission(key=f"job {number}", files=files))
             made.ensure_registered(SERVED, "served")
+            verdict = {"gate_outcome": "promote", "gate_verdict": f'{{"number": {number}}}'}
+            version = made.tag(version, verdict)
             copied = made.copy(version, SERVED, {})
             for champion in (version, copied):
                 made.promote(champion, promotion(), over=made.settle(champion.model_name))

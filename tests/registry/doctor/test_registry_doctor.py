@@ -7,13 +7,13 @@ import pytest
 from pipeline.base.context import RunContext
 from pipeline.base.errors import RegistryError
 from pipeline.base.names import HISTORY
-from pipeline.registry import doctor, provenance
+from pipeline.registry import doctor, provenance, rollback
 from pipeline.registry.care import RegistryCare
-from pipeline.registry.diagnosis import Finding
+from pipeline.registry.findings import Finding
 from pipeline.registry.history import CHAMPION, PREVIOUS_CHAMPION
 from tests import command_line
 from tests.registries import submission
-from tests.registry.doctor.conftest import NAME, SERVED
+from tests.registry.doctor.conftest import NAME, SERVED, examine, promotion
 
 
 def everything(client):
@@ -29,15 +29,6 @@ def everything(client):
         for one in client.search_runs(experiments)
     ]
     return sorted(versions), sorted(aliases), sorted(runs)
-
-
-def examine(**options):
-    """Return what the doctor complains of, or nothing; everything is old enough."""
-    try:
-        doctor.run(RunContext.read(), grace=0, **options)
-    except RegistryError as error:
-        return str(error)
-    return ""
 
 
 # --- damage, each done as a person or a crash could do it
@@ -101,6 +92,46 @@ def lost_history(world):
     world.client.delete_registered_model(HISTORY)
 
 
+def number_given_again(world):
+    """The served model was deleted with its champions; a job made it anew, and then another one."""
+    world.store.begin_again(SERVED)
+    for version in (world.registry.version(NAME, 1), world.registry.publish(submission())):
+        world.registry.copy(version, SERVED, {})
+
+
+def edited_manifest(world):
+    """The list of the champion's files was replaced by that of another version."""
+    other = world.registry.publish(submission(key="other", files={"MLmodel": b"other"}))
+    world.client.set_model_version_tag(NAME, "2", "manifest", other.tags["manifest"])
+
+
+def damaged_manifest(world):
+    """It was overwritten."""
+    world.client.set_model_version_tag(NAME, "2", "manifest", "nonsense")
+
+
+def deleted_experiment(world):
+    """With its runs."""
+    found = world.client.get_experiment_by_name("heart-disease")
+    world.client.delete_experiment(found.experiment_id)
+
+
+def deleted_run(world):
+    """The run of the champion, with its figures."""
+    world.client.delete_run(world.registry.version(NAME, 2).run_id)
+
+
+def champion_named_as_the_one_before(world):
+    """Both aliases were pointed at the same version."""
+    world.client.set_registered_model_alias(SERVED, PREVIOUS_CHAMPION, "2")
+
+
+def previous_champion_that_never_was(world):
+    """There was one champion only."""
+    world.client.delete_model_version(SERVED, "1")
+    world.client.set_registered_model_alias(SERVED, PREVIOUS_CHAMPION, "2")
+
+
 def alias_on_an_incomplete_version(world):
     """A version was marked that had not been verified."""
     version = world.registry.publish(submission(key="third"))
@@ -117,10 +148,24 @@ DAMAGE = [
     (lost_file, "code/a.py is missing"),
     (alias_moved_by_hand, "champion should be version 2 by the history and is 1"),
     (alias_removed, "champion should be version 2 by the history and is nowhere"),
-    (deleted_champion, "its champion, version 2, was deleted"),
+    (deleted_champion, "its champion, version 2, is lost: it was deleted"),
+    (number_given_again, "its champion, version 2, is lost: its number was given to a version of"),
+    (edited_manifest, "its manifest is not the one that was promoted"),
+    (damaged_manifest, "its manifest is damaged"),
+    (deleted_experiment, "the experiment was deleted, so nothing can be registered"),
+    (deleted_run, "the run of heart_disease_svm/2 was deleted"),
+    (champion_named_as_the_one_before, "previous_champion should be version 1 by the history"),
+    (previous_champion_that_never_was, "stands on version 2, and by the history there is none"),
     (lost_history, "version 2 is champion, and its history is empty"),
     (alias_on_an_incomplete_version, "its alias staging stands on version 3, which is incomplete"),
 ]
+
+
+# What leaves another champion, or none of the things that other damage is done to.
+NOT_TOGETHER = (
+    *(deleted_champion, number_given_again, previous_champion_that_never_was),
+    *(edited_manifest, deleted_experiment),
+)
 
 
 def test_an_undamaged_registry_is_healthy(registry, client, capsys):
@@ -159,7 +204,7 @@ def test_damage_is_found_repaired_and_gone(world, capsys, damage, problem):
 def test_all_damage_at_once_is_repaired(world):
     """What is repaired does not break what was repaired before."""
     for damage, _ in DAMAGE:
-        if damage not in (deleted_champion, lost_history):
+        if damage not in (*NOT_TOGETHER, lost_history):
             damage(world)
 
     assert examine(repair=True) == ""
@@ -176,7 +221,7 @@ def test_a_deleted_champion_is_followed_by_the_one_before(client, registry):
     last = registry.valid_entries(SERVED)[-1].promotion
     assert (last.action, last.reason) == (
         "restored",
-        "registry doctor: its champion, version 2, was deleted",
+        "registry doctor: its champion, version 2, is lost: it was deleted",
     )
 
 
@@ -203,33 +248,118 @@ def test_an_incomplete_version_with_wrong_files_is_left_to_its_job(world):
 
 
 def test_an_entry_of_the_history_that_cannot_be_read_is_named(client, registry, capsys):
-    """It does not count, so the aliases follow the one before."""
-    last = registry.log(SERVED)[-1][0]
-    client.set_model_version_tag(HISTORY, str(last.version), "crowning", "nonsense")
+    """One of before, whose tags say everything; it does not count."""
+    last = registry.version(SERVED, 1)
+    tags = {"model": SERVED, "version": "1", "after": "nonsense"}
+    client.create_model_version(HISTORY, f"models:/{last.title}", last.run_id, tags=tags)
 
     assert examine(repair=True).startswith("1 thing is wrong")
-    assert f"entry {last.version} of its history cannot be read" in capsys.readouterr().out
-    assert registry.champion(SERVED).version == 1
+    said = capsys.readouterr().out
+    assert "entry 5 of its history cannot be read, and does not count" in said
+    assert "`make rollback` or `make promote` names another" in said
+    assert registry.champion(SERVED).version == 2
 
 
-def test_a_manifest_that_is_damaged_is_named(client, registry, capsys):
-    """Nothing vouches for the files, and they are not written over."""
-    client.set_model_version_tag(NAME, "2", "manifest", "nonsense")
+def test_files_that_were_exchanged_with_their_manifest_are_left_to_a_person(world, capsys):
+    """Where no other version vouches for what was promoted; a rollback is the way out."""
+    other = world.registry.publish(submission(key="other", files={"MLmodel": b"other"}))
+    for name in (NAME, SERVED):
+        world.client.set_model_version_tag(name, "2", "manifest", other.tags["manifest"])
+
+    assert examine(repair=True).endswith("in the table above")
+    assert "put its tag manifest back from a backup, or take another" in capsys.readouterr().out
+    rollback.run(RunContext.read(), "not what was promoted")
+    assert world.registry.champion(SERVED).version == 1
+
+
+def test_a_champion_that_no_gate_promoted_is_left_to_a_person(world, capsys):
+    """The log is gone, and the alias stands on a version that was refused."""
+    lost_history(world)
+    world.client.set_model_version_tag(NAME, "2", "gate_outcome", "refuse")
 
     assert examine(repair=True).startswith("1 thing is wrong")
-    assert "its manifest is damaged" in capsys.readouterr().out
-    assert registry.files(registry.champion(SERVED))
+    said = capsys.readouterr().out
+    assert "its history is empty; no gate has promoted it" in said
+    assert "registry promote --version NAME/N --reason TEXT" in said
 
 
-def test_a_manifest_of_another_version_overwrites_no_file(client, registry):
-    """The copy shows that the files are right, and the tag is not."""
-    other = registry.publish(
-        submission(key="other", files={"MLmodel": b"other", "model.skops": b"other"})
+def test_an_unreadable_champion_without_a_predecessor_has_its_next_step(world, capsys):
+    """There is nothing to go back to."""
+    for number in (1, 2):
+        (world.store.path(world.registry.version(NAME, number)) / "model.skops").unlink()
+    for name in (NAME, SERVED):
+        world.client.delete_model_version(name, "1")
+
+    assert examine(repair=True).startswith("2 things are wrong")
+    assert "or replace it: `python -m pipeline.registry promote" in capsys.readouterr().out
+
+
+# --- what needs nothing
+
+
+def of_somebody_else(world):
+    """A colleague logged a model under one of our names."""
+    world.client.create_model_version(NAME, "runs:/0/model")
+
+
+def entry_whose_author_is_lost(world):
+    """Its tag was edited; what it says counts."""
+    world.client.set_model_version_tag(HISTORY, "4", "crowning", "nonsense")
+
+
+def deleted_entry(world):
+    """A move of the alias is not told any more."""
+    champion = world.registry.version(SERVED, 2)
+    world.registry.promote(champion, promotion(), over=champion)
+    world.client.delete_model_version(HISTORY, "4")
+
+
+def edited_verdict(world):
+    """Why it was promoted stands in the history."""
+    world.client.set_model_version_tag(SERVED, "2", "gate_verdict", "{}")
+
+
+HARMLESS = [
+    (of_somebody_else, f"{NAME}/3 (harmless) ", "is not of this project"),
+    (
+        entry_whose_author_is_lost,
+        f"{SERVED} (harmless) ",
+        "its author and reason (the tag crowning)",
+    ),
+    (deleted_entry, f"{SERVED} (harmless) ", "entry 4 of its history was deleted"),
+    (edited_verdict, f"{SERVED}/2 (harmless) ", "gate_verdict is not the one with which it was"),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "subject", "problem"), HARMLESS, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_what_is_harmless_is_said_and_leaves_the_registry_healthy(
+    world, capsys, change, subject, problem
+):
+    """Or a colleague's version would stop every publication of the branch."""
+    change(world)
+
+    assert examine() == examine(repair=True) == ""
+    said = capsys.readouterr().out
+    assert said.count(subject) == said.count(problem) == 2
+    assert said.count("nothing is wrong with the registry") == 2
+    assert world.registry.champion(SERVED).version == 2
+
+
+def test_what_has_the_number_of_the_origin_is_not_written_over(world, capsys):
+    """The family's model was deleted and made anew since the damaged one was copied."""
+    place = world.store.path(world.registry.version(NAME, 2))
+    world.store.begin_again(NAME)
+    for _ in range(2):
+        world.registry.publish(submission(files={"MLmodel": b"new", "model.skops": b"new"}))
+    (place / "model.skops").write_bytes(b"spoks")
+
+    assert "wrong with the registry" in examine(repair=True)
+    assert (
+        f"not repaired  {SERVED}/2: {NAME}/2 is not what {SERVED}/2 was" in capsys.readouterr().out
     )
-    client.set_model_version_tag(SERVED, "2", "manifest", other.tags["manifest"])
-
-    assert examine(repair=True).startswith("1 thing is wrong")
-    assert registry.files(registry.version(NAME, 2))["model.skops"] == b"skops"
+    assert world.registry.files(world.registry.version(NAME, 2))["model.skops"] == b"new"
 
 
 def test_runs_of_others_are_left_alone(client, registry):
@@ -281,9 +411,10 @@ def test_what_may_be_under_way_is_left_alone(world):
 # --- the command
 
 
-def command(uri, *arguments):
+def command(uri, *arguments, **environment):
     """Ask the doctor as a person does."""
-    return command_line.call("pipeline.registry", "doctor", *arguments, MLFLOW_TRACKING_URI=uri)
+    environment["MLFLOW_TRACKING_URI"] = uri
+    return command_line.call("pipeline.registry", "doctor", *arguments, **environment)
 
 
 def test_a_person_asks_it_by_its_name(world):
@@ -308,4 +439,5 @@ def test_where_there_is_no_registry_none_is_made(workspace):
 def test_a_registry_that_does_not_answer_is_code_4(workspace):
     """As with every other command."""
     assert workspace.is_dir()
-    assert command("http://127.0.0.1:1").returncode == 4
+    once = {"PIPELINE__REGISTRY__RETRY__TOTAL_SECONDS": "0"}
+    assert command("http://127.0.0.1:1", **once).returncode == 4

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.registry import history
-from pipeline.registry.history import Entry, Promotion, Tenure
+from pipeline.registry.history import Entry, Identity, Promotion, Standing, Tenure
 
 
 def promoted(minute, action="promoted"):
@@ -16,10 +16,21 @@ def promoted(minute, action="promoted"):
     return Promotion(at=at, by="ada", action=action, reason="better", commit="abc")
 
 
+def identity(version):
+    """Return what no other version of the same number has."""
+    return Identity(run=f"run of {version}", manifest=f"files of {version}")
+
+
 def log(*entries):
     """Return a log of entries, each given as sequence, version and what it came after."""
     return [
-        Entry(sequence=sequence, version=version, after=after, promotion=promoted(sequence))
+        Entry(
+            sequence=sequence,
+            version=version,
+            identity=identity(version),
+            after=after,
+            promotion=promoted(sequence),
+        )
         for sequence, version, after in entries
     ]
 
@@ -103,7 +114,69 @@ def test_backwards_no_more_is_read_than_is_asked_for():
 )
 def test_the_previous_champion_is_another_version(entries, before):
     """It is the one that a rollback takes."""
-    assert history.previous(history.valid_entries(log(*entries))) == before
+    assert standing(entries, identity).previous == before
+
+
+# --- who is champion
+
+
+def standing(entries, lookup):
+    """Return who is champion by a log, given oldest first."""
+    return history.standing(reversed(history.valid_entries(log(*entries))), lookup)
+
+
+ANOTHER = Identity(run="another", manifest="files of 2")
+EDITED = Identity(run="run of 2", manifest="edited")
+NOT_KEPT = Identity(run="run of 2")
+REUSED = "its number was given to a version of another run"
+
+
+@pytest.mark.parametrize(
+    ("today", "expected"),
+    [
+        ({1: identity(1), 2: identity(2)}, Standing(champion=2, previous=1)),
+        (
+            {1: identity(1), 2: ANOTHER},
+            Standing(champion=None, previous=1, problem=REUSED),
+        ),
+        ({1: identity(1)}, Standing(champion=None, previous=1, problem="it was deleted")),
+        (
+            {1: identity(1), 2: EDITED},
+            Standing(
+                champion=2, previous=1, problem="its manifest is not the one that was promoted"
+            ),
+        ),
+        ({2: identity(2)}, Standing(champion=2)),
+        ({1: ANOTHER, 2: identity(2)}, Standing(champion=2)),
+        ({2: ANOTHER}, Standing(champion=None)),
+        ({}, Standing(champion=None)),
+    ],
+    ids=[
+        "as it was",
+        "number given again",
+        "deleted",
+        "edited",
+        "the one before deleted",
+        "the number of the one before given again",
+        "nothing left that was promoted",
+        "all deleted",
+    ],
+)
+def test_a_champion_is_what_was_promoted(today, expected):
+    """Not what has its number."""
+    assert standing([(1, 1, 0), (2, 2, 1)], today.get) == expected
+
+
+def test_an_entry_that_kept_no_digest_asks_for_none():
+    """The older ones know the run alone."""
+    (entry,) = log((1, 2, 0))
+    older = entry.model_copy(update={"identity": NOT_KEPT})
+    assert history.standing([older], lambda _: EDITED) == Standing(champion=2)
+
+
+def test_without_entries_nobody_was_promoted():
+    """Then an alias may say who is champion."""
+    assert history.standing([], identity) is None
 
 
 # --- tenures
@@ -113,8 +186,10 @@ def test_a_tenure_lasts_until_the_next_one():
     """The last one has no end."""
     first, second = log((1, 1, 0), (2, 2, 1))
     assert history.tenures([first, second]) == [
-        Tenure(version=1, promotion=first.promotion, until=second.promotion.at),
-        Tenure(version=2, promotion=second.promotion),
+        Tenure(
+            version=1, identity=identity(1), promotion=first.promotion, until=second.promotion.at
+        ),
+        Tenure(version=2, identity=identity(2), promotion=second.promotion),
     ]
 
 
@@ -127,7 +202,9 @@ def test_a_version_can_be_champion_again():
 def test_a_version_that_was_promoted_twice_in_a_row_has_one_tenure():
     """The later promotion counts."""
     again = log((1, 1, 0), (2, 1, 1))
-    assert history.tenures(again) == [Tenure(version=1, promotion=again[-1].promotion)]
+    assert history.tenures(again) == [
+        Tenure(version=1, identity=identity(1), promotion=again[-1].promotion)
+    ]
 
 
 def test_there_is_no_tenure_where_no_version_was_promoted():

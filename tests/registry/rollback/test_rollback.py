@@ -26,6 +26,7 @@ def submission(key, outcome="promote"):
         description="served",
         run_name="svm",
         source_name="pipeline.experiment_tracking",
+        user="ann",
         key=key,
         files={"model.skops": key.encode()},
         figures={},
@@ -39,9 +40,7 @@ def submission(key, outcome="promote"):
             "gate_outcome": outcome,
             "gate_reason": "ROC-AUC, female: 0.5",
         },
-        dataset="data",
-        dataset_digest="d",
-        dataset_source="s",
+        dataset={"name": "data", "digest": "d", "source_type": "local", "source": "{}"},
     )
 
 
@@ -193,29 +192,45 @@ def test_the_history_shows_every_tenure(context, capsys, monkeypatch):
     assert "0123456" in shown
 
 
-def test_a_deleted_champion_still_has_its_place_in_the_history(tmp_path, monkeypatch, capsys):
-    """Its family is unknown."""
+@pytest.fixture
+def another(tmp_path, monkeypatch):
+    """Return an empty registry of its own, and MLflow's client for it."""
     lay_out(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     uri = address(tmp_path, monkeypatch)
-    made = Registry(uri, "heart-disease")
-    version, first = (
-        made.publish(submission("only")),
-        promotion("2026-01-01T10:00:00+00:00", "first"),
-    )
-    made.promote(version, first, over=None)
-    MlflowClient(uri, uri).delete_model_version(SERVED, "1")
+    return Registry(uri, "heart-disease"), MlflowClient(uri, uri)
+
+
+def test_a_deleted_champion_still_has_its_place_in_the_history(another, capsys):
+    """Its family is unknown."""
+    made, client = another
+    first = promotion("2026-01-01T10:00:00+00:00", "first")
+    made.promote(made.publish(submission("only")), first, over=None)
+    client.delete_model_version(SERVED, "1")
 
     rollback.show(config.load())
     assert "deleted" in capsys.readouterr().out
 
 
-def test_without_a_previous_champion_there_is_nothing_to_go_back_to(tmp_path, monkeypatch):
+def test_the_history_does_not_take_a_number_for_a_version(another, capsys):
+    """The served model was deleted and made anew: its version 1 is another one."""
+    made, client = another
+    for reason in ("first", "again"):
+        version = made.publish(submission(reason))
+        made.promote(version, promotion("2026-01-01T10:00:00+00:00", reason), over=None)
+        if reason == "first":
+            client.delete_registered_model(SERVED)
+
+    rollback.show(config.load())
+    first, again = [line for line in capsys.readouterr().out.splitlines() if "by ada" in line]
+    assert "deleted" in first
+    assert "deleted" not in again
+
+
+def test_without_a_previous_champion_there_is_nothing_to_go_back_to(another):
     """One line says so."""
-    lay_out(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    made = Registry(address(tmp_path, monkeypatch), "heart-disease")
+    made, _ = another
     context = RunContext.read()
     with pytest.raises(NoChampionError, match="experiment_tracking"):
         rollback.run(context, "try")

@@ -163,11 +163,18 @@ def _aliases(model):
 
 def _version(client, version):
     source = version.source.removeprefix("models:/")
-    return {
+    row = {
         "tags": version.tags,
         "times": (version.creation_timestamp, version.last_updated_timestamp),
         "description": version.description or "",
         "source": source,
+    }
+    # An entry of the history has neither files nor a run.
+    return row if version.name == HISTORY else row | _model(client, version, source)
+
+
+def _model(client, version, source):
+    return {
         "files": digests(f"models:/{version.name}/{version.version}"),
         "run": _run(client, version.run_id),
         "logged": None if "/" in source else _logged(client.get_logged_model(source)),

@@ -9,12 +9,12 @@ import pytest
 from pipeline.base import config
 from pipeline.base.names import FAMILIES
 from pipeline.base.policies import EvaluationPlan, ThresholdRule
-from pipeline.gate.decision import Comparison
+from pipeline.gate.comparison import Comparison
 from pipeline.gate.examiner import Examiner, Incumbent
 from pipeline.report import model_report
 from pipeline.report.model_report import Champion, Lineage, ModelReport, Origin, Source, Standing
 from pipeline.training import workspace
-from pipeline.training.recipe import Change
+from pipeline.training.recipe_changes import Change
 from pipeline.training.trained_model import TrainedModel
 from tests import prepared
 from tests.gate.gate_cases import FIT, POLICY

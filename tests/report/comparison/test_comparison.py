@@ -1,8 +1,10 @@
 """The whole command: what it trains, reads, writes, prints, and what it leaves alone."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from pipeline import experiment_tracking
 from pipeline.base import artifacts, config, manifest
@@ -42,6 +44,7 @@ def aliases(uri):
 def unreachable(clone, monkeypatch):
     """Let the settings name a server that does not run."""
     monkeypatch.setenv(config.TRACKING_URI, ABSENT)
+    monkeypatch.setenv("PIPELINE__REGISTRY__RETRY__TOTAL_SECONDS", "0")
     return clone
 
 
@@ -60,6 +63,28 @@ def test_the_report_of_unchanged_models(clone, capsys):
     assert "verdict       keep the champion: the same model as heart_disease/1" in shown.out
     assert "report        reports/model-report.html" in shown.out
     assert "cross-validating" not in shown.err
+
+
+@pytest.fixture
+def without_alias(clone, registered):
+    """Remove the champion's alias, as a person could, and put it back afterwards."""
+    client = MlflowClient(f"sqlite:///{registered}/mlflow.db")
+    client.delete_registered_model_alias(SERVED, CHAMPION)
+    yield clone
+    client.set_registered_model_alias(SERVED, CHAMPION, "1")
+
+
+@pytest.mark.parametrize(
+    "ask", [comparison.run, partial(experiment_tracking.run, dry_run=True)], ids=["report", "dry"]
+)
+@pytest.mark.usefixtures("without_alias")
+def test_who_asks_without_deciding_is_told_of_the_same_champion(ask, capsys):
+    """By the history, as one that decides; and that the alias does not say so."""
+    ask(RunContext.read())
+
+    shown = capsys.readouterr().out
+    assert "the same model as heart_disease/1, byte for byte" in " ".join(shown.split())
+    assert "heart_disease@champion stands on none, and by the history on version 1" in shown
 
 
 def test_only_the_families_that_changed_are_trained(clone, monkeypatch, capsys):
@@ -204,8 +229,8 @@ def test_a_champion_that_was_changed_is_not_compared(tampered):
     """The report names the file and shows the challenger alone."""
     comparison.run(RunContext.read())
 
-    assert text().startswith("## Model report: refuse\n")
-    assert "**Refuse**: heart_disease/1 cannot be compared." in text()
+    assert text().startswith("## Model report: keep the champion\n")
+    assert "**Keep the champion**: heart_disease/1 cannot be compared." in text()
     assert "heart_disease/1, which cannot be compared: " in text()
     assert "model.skops" in text().partition("\n| ")[0]
     # A version that holds what the work tree has is not read.

@@ -15,6 +15,7 @@ from pipeline.gate.examiner import Incumbent
 from pipeline.report import comparison_figures, rows
 from pipeline.report.comparison_figures import FEW, LIMIT, THRESHOLDS
 from pipeline.report.drawing import BLUE, VERMILLION, figure_bytes
+from pipeline.training import recipe
 from tests.report.comparison.conftest import FIGURES
 from tests.report.drawn import faults, texts
 
@@ -91,12 +92,13 @@ def test_a_champion_of_other_fields_is_not_drawn(rivals):
     model = rivals(None).models["svm"]
     smokers = ColumnTransformer([("kept", "passthrough", ["smoker"])])
     pipeline = make_pipeline(smokers, LogisticRegression())
-    found = rivals(Incumbent("heart_disease/7", replace(model, pipeline=pipeline, skops=b"other")))
+    other = replace(model, recipe=recipe.of(pipeline), skops=b"other")
+    found = rivals(Incumbent("heart_disease/7", other))
 
     assert len(found.answers) == 1
-    assert found.report.headline == "Refuse"
+    assert found.report.headline == "Keep the champion"
     assert found.report.reason == "heart_disease/7 cannot be compared"
-    assert "it does not fit today's data" in found.report.champion.sentence
+    assert "it cannot be fitted today" in found.report.champion.sentence
 
 
 def test_the_challenger_is_blue_and_the_champion_orange_everywhere(both):

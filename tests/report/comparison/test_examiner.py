@@ -19,7 +19,7 @@ def test_a_model_of_today_is_evaluated_as_when_it_was_trained(beaten):
     """The same answers, slices, hospitals, behaviour and leaks."""
     examiner = Examiner(beaten.examiner.data, beaten.examiner.plan, 1, unwatched)
     for model in beaten.models.values():
-        examiner.predictions[model.digest] = model.predictions
+        examiner.predictions[model.recipe.digest] = model.predictions
         assert examiner.evaluate(model, "again") == model.evaluation
 
 

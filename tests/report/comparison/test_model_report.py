@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.base.names import METRIC_TITLES
 from pipeline.report import comparison
-from pipeline.report.model_report import Champion
+from pipeline.report.model_report import Champion, Refit
 from pipeline.report.rows import DECIDING, RANKING, leading_checks, metric_rows
 from tests.gate import gate_cases
 from tests.gate.gate_cases import FIT, WON, between, fit_but, won_but
@@ -73,6 +73,32 @@ def test_the_verdict_stands_below_the_changes_with_its_reason(report, said):
     """Above everything else, in both forms."""
     assert said in markdown(report).splitlines()[8]
     assert f"</ul>\n<p><strong>{report.headline}</strong>: {said}" in page(report)
+
+
+def test_the_libraries_of_a_change_are_told_by_what_they_do():
+    """For each family whose champion others fitted, and for one that they cannot fit."""
+    refits = (
+        Refit(family="svm", rows=920, difference=0.0314),
+        Refit(family="random_forest", rows=920, difference=None),
+    )
+    said = markdown(report_of(refits=refits))
+
+    assert "fitted again by the libraries of this change" in said
+    assert "- SVM: at most 3.1e-02 apart on 920 patients\n" in said
+    assert "- Random forest: it cannot be fitted again, or gives no answers any more\n" in said
+    assert "fitted again" not in markdown(report_of())
+
+
+@pytest.mark.parametrize(
+    ("comparison", "champion", "shown"),
+    [(TAMPERED, None, True), (OUT_OF_REACH, UNKNOWN, False), (WON, None, False)],
+    ids=["damaged", "unreachable", "beaten"],
+)
+def test_a_champion_that_cannot_be_compared_has_a_way_out(comparison, champion, shown):
+    """A registry that was not reached says nothing about its champion."""
+    report = report_of(FIT, comparison, **({"champion": champion} if champion else {}))
+
+    assert ("registry promote --version NAME/N --reason TEXT" in markdown(report)) == shown
 
 
 def test_what_changed_stands_first():
@@ -205,8 +231,8 @@ def test_the_checks_to_look_at_first_are_shown_with_limit_and_figure():
     report = report_of(fit_but(brier=gate_cases.around(0.2)))
     shown = markdown(report).partition("<details>")[0]
 
-    assert "- 1 of 13 checks failed." in shown
-    assert "The checks to look at first, of 13:" in shown
+    assert "- 1 of 15 checks failed." in shown
+    assert "The checks to look at first, of 15:" in shown
     assert "| Brier score | failed | 0.200 | [0.180, 0.220] | <= 0.15 |" in shown
     assert len(re.findall("<tbody>.*?</tbody>", page(report), re.DOTALL)[0].split("<tr>")) == 6
 
@@ -267,7 +293,7 @@ def test_a_slice_that_is_too_small_says_so():
     report = report_of(FIT.model_copy(update={"slices": (women,)}))
 
     assert "| female (9 patients of one outcome, 10 needed) | 100 | 9 |" in markdown(report)
-    assert "12 passed" not in markdown(report)
+    assert "14 passed" not in markdown(report)
     assert ", 1 not judged." in markdown(report)
     assert ", 1 not judged." in page(report)
 
@@ -279,8 +305,9 @@ def test_details_are_folded_away():
     titles = re.findall(r"<details><summary>(.*)</summary>", text)
     assert titles == [
         "Cross-validation",
-        "All 18 checks",
+        "All 20 checks",
         "By sex and age",
+        "With fields left out",
         "At hospitals that no model was trained on",
         "Operating point",
         "Behaviour",
@@ -301,7 +328,7 @@ def test_every_table_has_as_many_cells_in_each_row(report):
     """A table that lost or gained a cell would not be shown as one."""
     tables = re.findall(r"(?:^\|.*\n)+", markdown(report), re.MULTILINE)
 
-    assert len(tables) == 9 + bool(report.verdict.checks)
+    assert len(tables) == 10 + bool(report.verdict.checks)
     for table in tables:
         assert len({line.count("|") for line in table.splitlines()}) == 1, table
         assert len(table.splitlines()) > 2
@@ -350,8 +377,9 @@ def test_the_page_has_headings_and_loads_nothing():
     assert outline.headings == [
         "Model report: promote",
         "Cross-validation",
-        "All 18 checks",
+        "All 20 checks",
         "By sex and age",
+        "With fields left out",
         "At hospitals that no model was trained on",
         "Operating point",
         "Behaviour",
@@ -386,7 +414,7 @@ def test_hostile_text_is_text_in_the_markdown():
     assert "<img" not in text
     assert re.search(r"(?<!\\)\]\(", text) is None
     assert re.search(r"[@#]\w", text.replace("&#8203;", " ")) is None
-    assert text.count("</details>") == 8
+    assert text.count("</details>") == 9
 
 
 def test_hostile_text_is_text_on_the_page():
@@ -399,14 +427,14 @@ def test_hostile_text_is_text_on_the_page():
     outline = Outline(text)
     assert outline.open == []
     assert "a" not in {tag for tag, _ in outline.tags}
-    assert len(outline.attributes("details")) == 8
+    assert len(outline.attributes("details")) == 9
 
 
 def test_every_part_that_scrolls_has_a_name_of_its_own():
     """A reader who cannot see the tables and the figures chooses among them."""
     regions = Outline(page(report_of(FIT, WON))).regions
 
-    assert len(regions) == 10 + len(FIGURES)
+    assert len(regions) == 11 + len(FIGURES)
     assert len(set(regions)) == len(regions)
 
 

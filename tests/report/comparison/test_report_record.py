@@ -7,13 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.base.encoding import json_bytes
+from pipeline.base.names import FAMILIES
 from pipeline.evaluation.behaviour import Behaviour, Direction
 from pipeline.gate.examiner import MISFIT
 from pipeline.report.comment import page
-from pipeline.report.model_report import UNKNOWN, Champion, Lineage, Origin
+from pipeline.report.model_report import UNKNOWN, Champion, Lineage, Origin, Refit
 from pipeline.report.report_record import MOST_BYTES, MOST_ITEMS, ReportRecord, read, record
 from pipeline.report.rows import markdown
 from pipeline.table.expectations import DEEPER
+from pipeline.training.trained_model import SILENT
 from tests import github_api
 from tests.gate import gate_cases
 from tests.gate.gate_cases import FIT, WON, around, fit_but
@@ -54,14 +56,18 @@ def test_a_comment_says_what_the_report_says(case):
         ),
         (
             Champion(title="heart_disease/7", problem=f"{MISFIT}: @octocat"),
-            "heart_disease/7, which cannot be compared: it does not fit today's data",
+            "heart_disease/7, which cannot be compared: it cannot be fitted today",
         ),
         (
             Champion(title="heart_disease/7", problem="@octocat is missing"),
             "heart_disease/7, which cannot be compared: its files are missing, changed or unr",
         ),
+        (
+            Champion(title="heart_disease/7", problem=f"{SILENT}: @octocat"),
+            "heart_disease/7, which cannot be asked: its ONNX file gives no answers",
+        ),
     ],
-    ids=["no registry", "no champion", "no answer", "misfit", "unreadable"],
+    ids=["no registry", "no champion", "no answer", "misfit", "unreadable", "silent"],
 )
 def test_the_kind_of_a_problem_is_kept_and_its_text_is_not(champion, said):
     """An address or a message from elsewhere does not reach the comment."""
@@ -84,6 +90,18 @@ def test_the_names_of_today_are_shown_as_they_are():
     report = report_of(FIT.model_copy(update={"behaviour": behaviour, "slices": slices}))
 
     assert again(report) == markdown(report)
+
+
+def test_a_silent_champion_and_the_refits_of_all_are_kept():
+    """So that the comment says why no worse was enough, and what the libraries do."""
+    silent = {**WON, "same_data": True, "silence": SILENT}
+    refits = tuple(Refit(family=family, rows=920, difference=1e-7) for family in FAMILIES)
+    champion = Champion(title="heart_disease/7", problem=SILENT)
+    report = report_of(FIT, silent, champion=champion, refits=refits)
+
+    assert again(report) == markdown(report)
+    assert f"which gives no answers any more: {SILENT}" in again(report)
+    assert again(report).count("at most 1.0e-07 apart on 920 patients") == len(FAMILIES)
 
 
 def test_what_a_record_cannot_hold_stops_no_report():
