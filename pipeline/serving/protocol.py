@@ -7,7 +7,6 @@ connection closes.
 
 from asyncio import Transport
 from enum import Enum, auto
-from http import HTTPStatus
 from math import inf
 from typing import Final
 
@@ -15,15 +14,13 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pipeline.serving import problem
-from pipeline.serving.app import MODEL_HEADER
+from pipeline.serving.app import MODEL_HEADER, Lifecycle
+from pipeline.serving.refusal import HEAD_BYTES, Refusal
 from pipeline.serving.transport import BatchedTransport
 
-# Of a request without its body.
-HEAD_BYTES: Final = 64 * 2**10
 REQUEST_BYTES: Final = 4 * 2**20
 # The size is checked after each piece of this length.
 PIECE_BYTES: Final = 16 * 2**10
-NO_HTTP: Final = "this is not a request of HTTP/1.1"
 
 
 class Trailers(list[tuple[bytes, bytes]]):
@@ -48,8 +45,12 @@ class Protocol(HttpToolsProtocol):
     """HTTP/1.1 on one connection, with limits. The server looks at ``waiting_since``."""
 
     transport: BatchedTransport
-    # The model version of the answers.
-    title = ""
+    connections: set["Protocol"]  # type: ignore[assignment]
+    # The server sets these: the model version of the answers, what it shares with the application,
+    # and how many connections may be open.
+    title: str
+    lifecycle: Lifecycle
+    most_connections: int
     # Since when the client owes a request, or the reading of an answer, by the loop's clock.
     waiting_since = inf
     _part = Part.NOTHING
@@ -59,12 +60,24 @@ class Protocol(HttpToolsProtocol):
     _unread = b""
     # The error response that follows the answers to the requests before.
     _error: bytes | None = None
-    _is_late = False
+    _is_given_up = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Expect the first request."""
         super().connection_made(BatchedTransport(transport, self.loop, self.close))
         self.waiting_since = self.loop.time()
+        if len(self.connections) > self.most_connections:
+            idle = min(self.connections - {self}, key=Protocol.idle_since)
+            # Several may come at the same time by the loop's clock, which counts milliseconds.
+            leaves = self if idle.idle_since() == inf else idle
+            leaves.give_up(Refusal.CROWDED)
+
+    def idle_since(self) -> float:
+        """Return since when only the client can bring the connection forward; else infinity."""
+        if self._is_given_up:
+            return inf
+        pause = self.timeout_keep_alive_task
+        return self.waiting_since if pause is None else pause.when() - self.timeout_keep_alive
 
     def data_received(self, data: bytes) -> None:
         """Take part of a request, or of several."""
@@ -128,15 +141,19 @@ class Protocol(HttpToolsProtocol):
         if self._part is not Part.HEAD:
             super().shutdown()
 
-    def give_up(self) -> None:
+    def give_up(self, refusal: Refusal) -> None:
         """Wait no longer for the client."""
-        self._is_late = True
-        if self.transport.is_closing() or self.flow.write_paused:
+        self._is_given_up = True
+        if self.transport.is_closing():
+            self.transport.abort()
+        elif self.flow.write_paused:
+            self.lifecycle.refused(refusal)
             self.transport.abort()
         elif self._part is Part.NOTHING:
+            self.lifecycle.refused(refusal)
             self.close()
         else:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request took too long to arrive")
+            self._refuse(refusal)
 
     def close(self) -> None:
         """Close, but read on as long as the client sends: cut off, it would lose its answer."""
@@ -146,7 +163,7 @@ class Protocol(HttpToolsProtocol):
         self.transport.is_closed = True
         self.waiting_since = min(self.waiting_since, self.loop.time())
         self.pipeline.clear()
-        if self._is_late or (self._part is Part.NOTHING and self._error is None):
+        if self._is_given_up or (self._part is Part.NOTHING and self._error is None):
             self.transport.inner.close()
             return
         self.transport.inner.write_eof()
@@ -164,7 +181,7 @@ class Protocol(HttpToolsProtocol):
                 self._feed(data[start : start + PIECE_BYTES])
                 start += PIECE_BYTES
         except httptools.HttpParserError:
-            self._refuse(HTTPStatus.BAD_REQUEST, NO_HTTP)
+            self._refuse(Refusal.MALFORMED)
         if self.pipeline and not self._is_over():
             self._unread = data[start:]
             self.transport.set_full(is_full=True)
@@ -206,24 +223,21 @@ class Protocol(HttpToolsProtocol):
     def _check_head(self) -> None:
         version, hosts = self.parser.get_http_version(), [n for n, _ in self.headers].count(b"host")
         if (version, hosts) not in {("1.1", 1), ("1.0", 0), ("1.0", 1)}:
-            raise ValueError(NO_HTTP)
+            raise ValueError(Refusal.MALFORMED.detail)
         if self.parser.get_method() == b"CONNECT":
-            raise ValueError(NO_HTTP)
+            raise ValueError(Refusal.MALFORMED.detail)
 
     def _check_size(self) -> None:
         if self._useless > HEAD_BYTES:
-            self._refuse(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                f"a request without its body holds at most {HEAD_BYTES} bytes",
-            )
+            self._refuse(Refusal.HEAD_TOO_LARGE)
         elif self._received > REQUEST_BYTES:
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the request is too large")
+            self._refuse(Refusal.TOO_LARGE)
 
     def _refuse_http_0_9(self, piece: bytes) -> None:
         """Refuse a request line without a version: nothing would follow it."""
         is_one_line = self._part is Part.HEAD and not self.headers and piece.endswith(b"\n")
         if is_one_line and self.parser.get_http_version() == "0.0":
-            self._refuse(HTTPStatus.BAD_REQUEST, NO_HTTP)
+            self._refuse(Refusal.MALFORMED)
 
     def _is_over(self) -> bool:
         return self._error is not None or self.transport.is_closing()
@@ -231,17 +245,11 @@ class Protocol(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         """Answer with the reason, after the answers to the requests before, and close."""
         if self._is_over():
             return
-        body = problem.content(status, detail)
-        head = (
-            f"HTTP/1.1 {int(status)} {status.phrase}\r\ncontent-type: {problem.MEDIA_TYPE}\r\n"
-            f"content-length: {len(body)}\r\n{MODEL_HEADER}: {self.title}\r\n"
-            "connection: close\r\n\r\n"
-        )
-        self._error, others = head.encode() + body, self._is_answering()
+        self._error, others = self._response(refusal), self._is_answering()
         if self._part is Part.BODY:
             # The application has the request already.
             others = bool(self.pipeline)
@@ -249,8 +257,19 @@ class Protocol(HttpToolsProtocol):
                 self.pipeline.popleft()
             elif self.cycle.response_started:
                 self._error = b""
+        if self._error:
+            self.lifecycle.refused(refusal)
         if not others:
             self._respond_and_close(self._error)
+
+    def _response(self, refusal: Refusal) -> bytes:
+        body = problem.content(refusal.status, refusal.detail)
+        head = (
+            f"HTTP/1.1 {int(refusal.status)} {refusal.status.phrase}\r\n"
+            f"content-type: {problem.MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
+            f"{MODEL_HEADER}: {self.title}\r\nconnection: close\r\n\r\n"
+        )
+        return head.encode() + body
 
     def _respond_and_close(self, response: bytes) -> None:
         self.transport.write(response)
