@@ -87,7 +87,7 @@ def run(
 def _refuse_stale(models: Models, plan: TrainingPlan, data: Data) -> None:
     """Refuse models that a training today would not give again: their commit would be a lie."""
     for family, model in models.items():
-        today = fitting.parameters(family, plan, data.digest)
+        today = fitting.parameters(family, plan, data)
         if changed := today.differing(model.parameters):
             raise ArtifactError(
                 f"{artifacts.MODELS / family} is stale: {', '.join(changed)} changed since it was "

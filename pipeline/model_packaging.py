@@ -38,7 +38,7 @@ def _show(about: Manifest) -> None:
 def _conversion(about: Manifest) -> str:
     if about.greatest_difference is None:
         return "compared with scikit-learn when the model was first packaged"
-    return f"within {about.greatest_difference:.1e} on {about.rows_compared} patients"
+    return f"within {about.greatest_difference:.1e} on {about.rows_compared:,} patients"
 
 
 def main(

@@ -104,11 +104,14 @@ class Limits(Record):
 class SlicePolicy(Record):
     """The limits for each slice of patients that has enough of them.
 
-    ``margin``: how much worse than the champion's the AUC of a slice may plainly be.
+    ``calibration``: how far, in log-odds, the answers may plainly be too low or too high.
+    ``margin``: how much worse than the champion's the AUC and the sensitivity of a slice may
+    plainly be.
     """
 
     minimum_of_each_outcome: Annotated[int, Field(ge=1, le=1_000_000)]
     minimum_roc_auc: Probability
+    calibration: Margin
     margin: Margin
 
 
@@ -123,11 +126,25 @@ class IncompletePolicy(Record):
     margin: Margin
 
 
+class OnnxPolicy(Record):
+    """The limits for the file that ships: its distance from the fitted pipeline, size and speed.
+
+    ``difference`` is in probability; ``milliseconds`` are those of an answer for one patient.
+    """
+
+    difference: Probability
+    megabytes: Annotated[float, Field(gt=0, le=10_000)]
+    milliseconds: Annotated[float, Field(gt=0, le=60_000)]
+
+
 class PromotionPolicy(Record):
     """The limits that a model must keep to become the champion.
 
     ``margins``: how much worse than the champion's a figure may plausibly be, in its own unit.
-    ``external_minimum_roc_auc``: by external cohort; one that is not named blocks nothing.
+    ``external_minimum_roc_auc``: by external cohort; one that is not named blocks nothing there.
+    ``external_margin``: how much worse than the champion's the AUC of any of them may plainly be.
+    ``minimum_direction``: the share of patients whose risk a change must not lower that should not.
+    ``leak_near_copies``: the share of rows that may nearly be another one.
     """
 
     mode: GateMode
@@ -137,12 +154,19 @@ class PromotionPolicy(Record):
     maximum_log_loss: Annotated[float, Field(gt=0, le=100)]
     maximum_calibration_error: Probability
     calibration_slope: Limits
+    minimum_sensitivity: Probability
+    minimum_specificity: Probability
     slices: SlicePolicy
     fields_left_out: IncompletePolicy
     external_minimum_roc_auc: Annotated[dict[Identifier, Probability], Field(max_length=20)]
+    external_margin: Margin
     behaviour_tolerance: Probability
+    minimum_direction: Probability
+    onnx: OnnxPolicy
     leak_roc_auc: Probability
     leak_single_feature_roc_auc: Probability
+    leak_missing_roc_auc: Probability
+    leak_near_copies: Probability
     margins: dict[Metric, Margin]
 
 

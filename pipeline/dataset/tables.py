@@ -6,6 +6,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.base.manifest import sha256
+
 
 def table_bytes(table: pd.DataFrame) -> bytes:
     """Return ``table`` as parquet, without its index and without pandas' own metadata."""
@@ -13,6 +15,13 @@ def table_bytes(table: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(arrow, buffer, compression="zstd")
     return buffer.getvalue()
+
+
+def rows_digest(table: pd.DataFrame) -> str:
+    """Return the sha256 of the rows of a table of numbers: the same for any order of them."""
+    # Zero has one sign.
+    values = (table.astype(float) + 0.0).sort_values([*table.columns])
+    return sha256(values.to_csv(index=False).encode())
 
 
 def read_table(content: bytes) -> pd.DataFrame:

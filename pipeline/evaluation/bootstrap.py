@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from pipeline.base.policies import EvaluationPlan
 from pipeline.base.records import Estimate
@@ -21,6 +22,13 @@ Figure = Callable[[Outcomes, Vector, Vector], Vector]
 
 SHARE: Final = (0.0, 1.0)
 ANYWHERE: Final = (-np.inf, np.inf)
+
+
+def by_row(predictions: pd.DataFrame, values: "pd.Series[float]") -> tuple[Outcomes, list[Vector]]:
+    """Return the outcome of each row, and the values that each repeat has for the rows."""
+    outcome = predictions.groupby("row")["outcome"].first().to_numpy()
+    wide = predictions.assign(value=values).pivot(index="row", columns="repeat", values="value")
+    return outcome, [wide[repeat].to_numpy() for repeat in wide]
 
 
 def bootstrap_weights(outcome: Outcomes, plan: EvaluationPlan) -> Vector:

@@ -36,6 +36,18 @@ def calibration_intercept(outcome: Outcomes, probability: Vector, weights: Vecto
     return _calibration_line(outcome, probability, weights)[0]
 
 
+def calibration_in_the_large(outcome: Outcomes, probability: Vector, weights: Vector) -> Vector:
+    """Return by how much all promised log-odds are too low; 0 is right, 1.5 far too low."""
+    promised = logit(np.clip(probability, CLOSEST_TO_CERTAIN, 1 - CLOSEST_TO_CERTAIN))
+    shift = np.zeros(len(weights))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for _ in range(NEWTON_STEPS):
+            fitted = expit(shift[:, None] + promised)
+            error, spread = weights * (outcome - fitted), weights * fitted * (1 - fitted)
+            shift = shift + error.sum(axis=1) / spread.sum(axis=1)
+    return shift
+
+
 def _calibration_line(
     outcome: Outcomes, probability: Vector, weights: Vector
 ) -> tuple[Vector, Vector]:
@@ -55,6 +67,11 @@ def _calibration_line(
             intercept = intercept + (c * first - b * second) / determinant
             slope = slope + (a * second - b * first) / determinant
     return intercept, slope
+
+
+def sensitivity(outcome: Outcomes, predicted: Vector, weights: Vector) -> Vector:
+    """Return the share of the positives that are predicted positive, with 1 in ``predicted``."""
+    return _share(weights @ (predicted * outcome), weights @ outcome)
 
 
 def positive_predictive_value(outcome: Outcomes, predicted: Vector, weights: Vector) -> Vector:

@@ -1,6 +1,5 @@
 """Metrics of out-of-fold predictions, with their uncertainty."""
 
-from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -11,15 +10,13 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from pipeline.base.names import Family, Metric
 from pipeline.base.policies import EvaluationPlan, ThresholdRule
 from pipeline.base.records import Estimate, Record
-from pipeline.evaluation.behaviour import Behaviour, Conversion, Leaks
+from pipeline.evaluation.behaviour import Behaviour, Conversion
 from pipeline.evaluation.bootstrap import (
     ANYWHERE,
     Outcomes,
     bootstrap,
-    bootstrap_difference,
+    by_row,
     calibration_error,
-    weighted_brier,
-    weighted_roc_auc,
 )
 from pipeline.evaluation.clinical import (
     calibration_intercept,
@@ -28,37 +25,14 @@ from pipeline.evaluation.clinical import (
     positive_predictive_value,
 )
 from pipeline.evaluation.cross_validation import Vector, over_folds
+from pipeline.evaluation.groups import Group
 from pipeline.evaluation.incomplete import Incomplete
-from pipeline.table.contract import COHORT, TARGET
-
-# The rows of each slice, shape (rows,), by the slice's name.
-Slices = Mapping[str, npt.NDArray[np.bool_]]
+from pipeline.evaluation.leaks import Leaks
 
 FOLD_METRICS: Final[tuple[Metric, ...]] = (
     *("roc_auc", "pr_auc", "log_loss", "brier"),
     *("accuracy", "f1", "sensitivity", "specificity"),
 )
-
-
-class Group(Record):
-    """The figures of a model among the patients of one cohort or of one slice."""
-
-    name: str
-    rows: int
-    positives: int
-    roc_auc: Estimate
-    brier: Estimate
-    calibration_error: Estimate
-
-
-class GroupDifference(Record):
-    """Challenger minus champion among some patients."""
-
-    name: str
-    rows: int
-    positives: int
-    roc_auc: Estimate
-    brier: Estimate
 
 
 class Evaluation(Record):
@@ -155,8 +129,8 @@ def summarise(predictions: pd.DataFrame, plan: EvaluationPlan) -> dict[Metric, E
 
 
 def _whole_metrics(predictions: pd.DataFrame, plan: EvaluationPlan) -> dict[Metric, Estimate]:
-    outcome, probability = _by_row(predictions, predictions["probability"])
-    _, predicted = _by_row(
+    outcome, probability = by_row(predictions, predictions["probability"])
+    _, predicted = by_row(
         predictions, (predictions["probability"] >= predictions["threshold"]).astype(float)
     )
     return {
@@ -188,93 +162,3 @@ def paired_differences(
         raise ValueError("the two models were not cross-validated in the same folds")
     gaps = fold_metrics(challenger) - fold_metrics(champion)
     return {metric: over_folds(gaps[metric].to_numpy(), plan) for metric in FOLD_METRICS}
-
-
-def _by_row(predictions: pd.DataFrame, values: "pd.Series[float]") -> tuple[Outcomes, list[Vector]]:
-    """Return the outcome of each row, and the values that each repeat has for the rows."""
-    outcome = predictions.groupby("row")["outcome"].first().to_numpy()
-    wide = predictions.assign(value=values).pivot(index="row", columns="repeat", values="value")
-    return outcome, [wide[repeat].to_numpy() for repeat in wide]
-
-
-def _group(name: str, outcome: Outcomes, repeats: Sequence[Vector], plan: EvaluationPlan) -> Group:
-    return Group(
-        name=name,
-        rows=len(outcome),
-        positives=int(outcome.sum()),
-        roc_auc=bootstrap(weighted_roc_auc, outcome, repeats, plan),
-        brier=bootstrap(weighted_brier, outcome, repeats, plan),
-        calibration_error=bootstrap(
-            calibration_error(plan.calibration_bins), outcome, repeats, plan
-        ),
-    )
-
-
-def _group_difference(
-    name: str,
-    outcome: Outcomes,
-    challenger: Sequence[Vector],
-    champion: Sequence[Vector],
-    plan: EvaluationPlan,
-) -> GroupDifference:
-    return GroupDifference(
-        name=name,
-        rows=len(outcome),
-        positives=int(outcome.sum()),
-        roc_auc=bootstrap_difference(weighted_roc_auc, outcome, challenger, champion, plan),
-        brier=bootstrap_difference(weighted_brier, outcome, challenger, champion, plan),
-    )
-
-
-def by_cohort(probability: Vector, table: pd.DataFrame, plan: EvaluationPlan) -> tuple[Group, ...]:
-    """Return how a fitted model's predictions do in each cohort of ``table``.
-
-    ``table`` has the columns of the cohort and of the target; ``probability`` one value for each
-    of its rows.
-    """
-    predictions = table[[COHORT, TARGET]].assign(probability=probability)
-    return tuple(
-        _group(str(name), group[TARGET].to_numpy(), [group["probability"].to_numpy()], plan)
-        for name, group in predictions.groupby(COHORT, sort=False)
-    )
-
-
-def by_slice(predictions: pd.DataFrame, slices: Slices, plan: EvaluationPlan) -> tuple[Group, ...]:
-    """Return how predictions do for each slice of the rows.
-
-    A slice whose patients all have the same outcome cannot be judged and is left out.
-    """
-    outcome, repeats = _by_row(predictions, predictions["probability"])
-    return tuple(
-        _group(name, outcome[members], [repeat[members] for repeat in repeats], plan)
-        for name, members in slices.items()
-        if len(set(outcome[members])) > 1
-    )
-
-
-def cohort_differences(
-    challenger: Vector, champion: Vector, table: pd.DataFrame, plan: EvaluationPlan
-) -> tuple[GroupDifference, ...]:
-    """Return how two fitted models' predictions for ``table`` differ in each cohort."""
-    cohorts = table[COHORT].to_numpy()
-    outcome = table[TARGET].to_numpy()
-    return tuple(
-        _group_difference(name, outcome[members], [challenger[members]], [champion[members]], plan)
-        for name in dict.fromkeys(cohorts)
-        for members in [cohorts == name]
-    )
-
-
-def slice_differences(
-    challenger: pd.DataFrame, champion: pd.DataFrame, slices: Slices, plan: EvaluationPlan
-) -> tuple[GroupDifference, ...]:
-    """Return how two models' predictions differ for each slice of the rows."""
-    outcome, first = _by_row(challenger, challenger["probability"])
-    _, second = _by_row(champion, champion["probability"])
-    return tuple(
-        _group_difference(
-            name, outcome[members], [a[members] for a in first], [b[members] for b in second], plan
-        )
-        for name, members in slices.items()
-        if len(set(outcome[members])) > 1
-    )

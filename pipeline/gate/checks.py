@@ -5,10 +5,13 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 from pipeline.base.names import LOWER_IS_BETTER, METRIC_TITLES, Metric
-from pipeline.base.policies import IncompletePolicy, PromotionPolicy
+from pipeline.base.policies import IncompletePolicy, OnnxPolicy, PromotionPolicy
 from pipeline.base.records import Estimate, Record
+from pipeline.evaluation.behaviour import Conversion
+from pipeline.evaluation.groups import Group, GroupDifference
 from pipeline.evaluation.incomplete import Incomplete
-from pipeline.evaluation.metrics import Evaluation, Group, GroupDifference
+from pipeline.evaluation.leaks import Leaks
+from pipeline.evaluation.metrics import Evaluation
 from pipeline.gate.comparison import Comparison
 
 
@@ -41,20 +44,29 @@ def absolute_checks(evaluation: Evaluation, policy: PromotionPolicy) -> Iterator
     yield _within("Calibration error", error, high=policy.maximum_calibration_error)
     line = metrics.get("calibration_slope")
     yield _within("Calibration slope", line, low=slope.low, high=slope.high)
+    yield _within("Sensitivity", metrics.get("sensitivity"), low=policy.minimum_sensitivity)
+    yield _within("Specificity", metrics.get("specificity"), low=policy.minimum_specificity)
     for group in evaluation.slices:
         yield _slice(group, policy)
+        if group.calibration and not too_small(group, policy):
+            yield _calibrated(f"Calibration, {group.name}", group.calibration, policy)
     for patients in evaluation.incomplete:
         yield from _answers_without(patients, policy.fields_left_out)
-    external = {group.name: group.roc_auc for group in evaluation.external}
-    for cohort, limit in policy.external_minimum_roc_auc.items():
-        yield _within(f"ROC-AUC at {cohort}", external.get(cohort), low=limit)
+    yield from _external(evaluation, policy)
     for name, difference in evaluation.behaviour.differences.items():
         yield _at_most(f"Same answer: {name}", difference, policy.behaviour_tolerance)
-    yield from _leak_alarm(evaluation, policy)
+    for change in evaluation.behaviour.directions:
+        yield _at_least(f"No lower risk: {change.change}", change.holds, policy.minimum_direction)
+    if evaluation.conversion:
+        yield from _ships(evaluation.conversion, policy.onnx)
+    yield from _leak_alarm(evaluation.leaks, evaluation.metrics.get("roc_auc"), policy)
 
 
 def relative_checks(comparison: Comparison, policy: PromotionPolicy) -> Iterator[Check]:
     """Yield the checks against the champion."""
+    if comparison.other_threshold:
+        yield _decides_otherwise(comparison)
+        return
     better = comparison.must_be_better
     if better:
         yield _better(policy.metric, comparison.differences[policy.metric])
@@ -62,16 +74,41 @@ def relative_checks(comparison: Comparison, policy: PromotionPolicy) -> Iterator
         if metric != policy.metric or not better:
             yield _not_worse(metric, comparison.differences[metric], margin)
     for group in comparison.slices:
-        yield _slice_not_worse(group, policy)
+        name, margin = f"Not worse, {group.name}", policy.slices.margin
+        yield _group_not_worse(name, group, group.roc_auc, margin, policy)
+        if group.sensitivity:
+            name = f"Sensitivity not worse, {group.name}"
+            yield _group_not_worse(name, group, group.sensitivity, margin, policy)
+    for group in comparison.external:
+        name, margin = f"Not worse at {group.name}", policy.external_margin
+        yield _group_not_worse(name, group, group.roc_auc, margin, policy)
 
 
-def _leak_alarm(evaluation: Evaluation, policy: PromotionPolicy) -> Iterator[Check]:
-    leaks = evaluation.leaks
-    auc = evaluation.metrics.get("roc_auc")
+def _external(evaluation: Evaluation, policy: PromotionPolicy) -> Iterator[Check]:
+    """Yield the floor of each cohort that has one; the others must at least give numbers."""
+    floors = policy.external_minimum_roc_auc
+    found = {group.name: group.roc_auc for group in evaluation.external}
+    for cohort in dict.fromkeys((*floors, *found)):
+        yield _within(f"ROC-AUC at {cohort}", found.get(cohort), low=floors.get(cohort, 0))
+
+
+def _ships(conversion: Conversion, policy: OnnxPolicy) -> Iterator[Check]:
+    yield _at_most("ONNX: difference", conversion.difference, policy.difference)
+    yield _at_most("ONNX: megabytes", conversion.size / 1e6, policy.megabytes)
+    yield _at_most("ONNX: milliseconds", conversion.milliseconds, policy.milliseconds)
+
+
+def _leak_alarm(leaks: Leaks, auc: Estimate | None, policy: PromotionPolicy) -> Iterator[Check]:
     yield _within("Leak alarm: ROC-AUC", auc, high=policy.leak_roc_auc)
     yield _at_most("Leak alarm: repeated rows", leaks.repeated_rows, 0)
+    yield _at_most("Leak alarm: near copies", leaks.near_copies, policy.leak_near_copies)
     name, limit = f"Leak alarm: {leaks.feature} alone", policy.leak_single_feature_roc_auc
     yield _at_most(name, leaks.feature_roc_auc, limit)
+    if leaks.missing_feature:
+        name, limit = f"Leak alarm: {leaks.missing_feature} missing", policy.leak_missing_roc_auc
+        yield _at_most(name, leaks.missing_roc_auc, limit)
+    for cohort, share in leaks.trained_on.items():
+        yield _at_most(f"Leak alarm: {cohort} trained on", share, policy.leak_near_copies)
 
 
 def _within(
@@ -92,6 +129,11 @@ def _at_most(name: str, actual: float, limit: float) -> Check:
     return _check(name, [f"<= {limit:g}"], f"{actual:.3g}", status)
 
 
+def _at_least(name: str, actual: float, limit: float) -> Check:
+    status = Status.PASSED if actual >= limit else Status.FAILED
+    return _check(name, [f">= {limit:g}"], f"{actual:.3g}", status)
+
+
 def _slice(group: Group, policy: PromotionPolicy) -> Check:
     name = f"ROC-AUC, {group.name}"
     if few := too_small(group, policy):
@@ -100,10 +142,18 @@ def _slice(group: Group, policy: PromotionPolicy) -> Check:
     return _within(name, group.roc_auc, low=policy.slices.minimum_roc_auc)
 
 
-def _slice_not_worse(group: GroupDifference, policy: PromotionPolicy) -> Check:
+def _calibrated(name: str, shift: Estimate, policy: PromotionPolicy) -> Check:
+    """Fail only log-odds that are plainly too low or too high, or that are no number."""
+    margin = policy.slices.calibration
+    reaches = shift.low <= margin and shift.high >= -margin
+    return _signed(name, f"interval reaches {-margin:+g} to {margin:+g}", shift, passed=reaches)
+
+
+def _group_not_worse(
+    name: str, group: GroupDifference, difference: Estimate, margin: float, policy: PromotionPolicy
+) -> Check:
     """Fail only a difference that is plainly worse: an interval of few patients is wide."""
-    name, margin = f"Not worse, {group.name}", policy.slices.margin
-    limits, difference = [f"interval reaches {-margin:+g}"], group.roc_auc
+    limits = [f"interval reaches {-margin:+g}"]
     if few := too_small(group, policy):
         return _check(name, limits, f"{difference.mean:+.3f}", Status.NOT_JUDGED, few)
     status = Status.PASSED if difference.high >= -margin else Status.FAILED
@@ -120,17 +170,14 @@ def _answers_without(patients: Incomplete, policy: IncompletePolicy) -> Iterator
         ("Mean risk", f"within {policy.bias:g}", patients.bias, close),
         ("ROC-AUC", f"interval reaches {-policy.margin:+g}", patients.difference, reached),
     ):
-        status = Status.PASSED if passed else Status.FAILED
-        # A figure that is not a number has no sign.
-        actual, interval = f"{figure.mean:+.3f}", _interval(figure, "+")
-        known = math.isfinite(figure.mean)
-        yield _check(
-            f"{name}, {patients.title}",
-            [limit],
-            actual if known else "not a number",
-            status,
-            interval=interval if known else "",
-        )
+        yield _signed(f"{name}, {patients.title}", limit, figure, passed=passed)
+
+
+def _signed(name: str, limit: str, figure: Estimate, *, passed: bool) -> Check:
+    status = Status.PASSED if passed else Status.FAILED
+    if not math.isfinite(figure.mean):
+        return _check(name, [limit], "not a number", status)
+    return _check(name, [limit], f"{figure.mean:+.3f}", status, interval=_interval(figure, "+"))
 
 
 def too_small(group: Group | GroupDifference, policy: PromotionPolicy) -> str:
@@ -157,6 +204,13 @@ def _better(metric: Metric, difference: Estimate) -> Check:
     return _check(
         name, limits, f"{difference.mean:+.3f}", status, interval=_interval(difference, "+")
     )
+
+
+def _decides_otherwise(comparison: Comparison) -> Check:
+    """Require that some patient is decided otherwise by the other threshold."""
+    found = [comparison.differences[metric].mean for metric in ("sensitivity", "specificity")]
+    status = Status.PASSED if any(found) else Status.FAILED
+    return _check("Decisions", ["not the same"], comparison.decisions, status)
 
 
 def _interval(estimate: Estimate, sign: str = "") -> str:

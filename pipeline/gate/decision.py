@@ -95,7 +95,10 @@ def _against_champion(
     checks = (*absolute, *relative_checks(comparison, policy))
     if failed := _failures(checks):
         return _verdict(Outcome.KEEP, f"{champion} stays: {failed}", checks, policy)
-    better = "better than" if comparison.must_be_better else "as good on today's data as"
+    if comparison.other_threshold:
+        reason = f"{champion} with another threshold: {comparison.decisions}"
+        return _verdict(Outcome.PROMOTE, reason, checks, policy)
+    better = "better than" if comparison.must_be_better else "no worse on today's data than"
     silent = f", which gives no answers any more: {comparison.silence}" * bool(comparison.silence)
     reason = f"{better} {champion} on equal folds{silent}"
     return _verdict(Outcome.PROMOTE, reason, checks, policy)
@@ -119,6 +122,25 @@ def best_family(evaluations: Mapping[Family, Evaluation], policy: PromotionPolic
         return estimate.mean, family
 
     return max(fit or list(evaluations), key=rank)
+
+
+def challenger(
+    evaluations: Mapping[Family, Evaluation],
+    comparisons: Mapping[Family, Comparison | None],
+    policy: PromotionPolicy,
+) -> Family:
+    """Return the family that stands against the champion: the best one.
+
+    Where the best one does not take its place, the champion's own recipe may: on other rows, or
+    with another threshold.
+    """
+    best = best_family(evaluations, policy)
+    own = [family for family, found in comparisons.items() if found and found.same_recipe]
+    for family in (best, *own):
+        verdict = decide(evaluations[family], comparisons[family], policy)
+        if verdict.outcome is Outcome.PROMOTE:
+            return family
+    return best
 
 
 def _not_a_number(comparison: Comparison, policy: PromotionPolicy) -> str:

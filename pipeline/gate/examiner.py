@@ -9,9 +9,10 @@ import pandas as pd
 
 from pipeline.base.errors import ArtifactError
 from pipeline.base.policies import EvaluationPlan
-from pipeline.evaluation import behaviour, cross_validation, metrics, threshold
+from pipeline.evaluation import behaviour, cross_validation, groups, metrics, threshold
 from pipeline.evaluation.cross_validation import Watch
-from pipeline.evaluation.metrics import Evaluation, GroupDifference
+from pipeline.evaluation.groups import GroupDifference
+from pipeline.evaluation.metrics import Evaluation
 from pipeline.gate.comparison import Comparison
 from pipeline.table import expectations
 from pipeline.training import fitting
@@ -126,7 +127,9 @@ class Examiner:
         if challenger.same(champion):
             return Comparison(champion=title, identical=True)
         silence = self._silence(champion)
-        if challenger.same_but_for_libraries(champion) and not silence:
+        same_rule = challenger.threshold_rule == champion.threshold_rule
+        one_recipe = challenger.same_recipe(champion) and not silence
+        if one_recipe and same_rule:
             return Comparison(champion=title, other_libraries=True)
         examined = self.examine(challenger, "cross-validating the challenger")
         try:
@@ -137,10 +140,12 @@ class Examiner:
         slices, plan = expectations.slices(self.data.training, self.plan.features), self._plan
         return Comparison(
             champion=title,
+            other_threshold=one_recipe,
             silence=silence,
-            same_data=challenger.parameters.data_digest == champion.parameters.data_digest,
+            same_recipe=challenger.recipe == champion.recipe,
+            same_data=challenger.parameters.same_rows(champion.parameters),
             differences=metrics.paired_differences(examined, found, plan),
-            slices=metrics.slice_differences(examined, found, slices, plan),
+            slices=groups.slice_differences(examined, found, slices, plan),
             external=() if silence else self._external(challenger, champion),
         )
 
@@ -150,7 +155,7 @@ class Examiner:
         """Compare the frozen models among the patients that neither has seen."""
         external = self.data.external
         mine, theirs = challenger.answer(external), champion.answer(external)
-        return metrics.cohort_differences(mine, theirs, external, self._plan)
+        return groups.cohort_differences(mine, theirs, external, self._plan)
 
     @property
     def _plan(self) -> EvaluationPlan:

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from pipeline.base.errors import ArtifactError
+from pipeline.dataset.drawn import draw
 from pipeline.evaluation import cross_validation
 from pipeline.gate.examiner import MISFIT, Incumbent
-from pipeline.table.contract import FIELDS, TARGET
+from pipeline.table.contract import CONTRACT, TARGET
 
 ROWS: Final = 60
 
@@ -30,9 +31,5 @@ def problem(stored: Incumbent) -> str:
 
 
 def _patients() -> pd.DataFrame:
-    """Return patients with values that the contract allows, and both outcomes in turns."""
-    allowed = {f.name: [*f.codes] or np.linspace(f.low, f.high, 7).tolist() for f in FIELDS}
-    columns = {name: np.resize(values, ROWS) for name, values in allowed.items()}
-    table = pd.DataFrame(columns, dtype=float)
-    table[TARGET] = np.arange(ROWS) // 7 % 2
-    return table
+    """Return patients whom the contract allows, and both outcomes in turns."""
+    return draw(CONTRACT, ROWS).assign(**{TARGET: np.arange(ROWS) % 2})

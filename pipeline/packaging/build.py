@@ -65,7 +65,7 @@ def check_conversion(evaluation: Evaluation, tolerance: float) -> None:
     found = evaluation.conversion
     if found and not found.difference < tolerance:
         raise ConversionError(
-            f"ONNX and scikit-learn differ by up to {found.difference:.2g} on {found.rows} "
+            f"ONNX and scikit-learn differ by up to {found.difference:.2g} on {found.rows:,} "
             f"patients (limit {tolerance:g})"
         )
 

@@ -10,7 +10,8 @@ from pipeline.base.errors import OvertakenError
 from pipeline.base.names import METRIC_TITLES, SERVED, Family, registered_name
 from pipeline.base.policies import PromotionPolicy
 from pipeline.gate import trial
-from pipeline.gate.decision import Verdict, best_family, decide
+from pipeline.gate.comparison import Comparison
+from pipeline.gate.decision import Verdict, challenger, decide
 from pipeline.gate.examiner import Examiner
 from pipeline.registry import provenance
 from pipeline.registry.client import Registry
@@ -35,7 +36,7 @@ SHOWN: Final = {
 
 @dataclass(frozen=True)
 class Decision:
-    """The verdict on every family, and on the best family as the model that is served.
+    """The verdict on every family, and on the challenger of the model that is served.
 
     ``seconds`` is how long it took.
     """
@@ -64,18 +65,20 @@ class Gate:
         """Return the verdicts against these champions."""
         started = perf_counter()
         evaluations = {family: model.evaluation for family, model in self.models.items()}
-        winner = best_family(evaluations, self.policy)
+        served = {family: self._compare(family, champions[SERVED]) for family in self.models}
+        winner = challenger(evaluations, served, self.policy)
         families = {
-            family: self._verdict(family, champions[registered_name(family)])
+            family: self._verdict(family, self._compare(family, champions[registered_name(family)]))
             for family in self.models
         }
-        served = self._verdict(winner, champions[SERVED])
-        return Decision(families, winner, served, perf_counter() - started)
+        verdict = self._verdict(winner, served[winner])
+        return Decision(families, winner, verdict, perf_counter() - started)
 
-    def _verdict(self, family: Family, champion: Version | None) -> Verdict:
-        model = self.models[family]
-        comparison = self.examiner.challenge(model, self.registry.incumbent(champion))
-        return decide(model.evaluation, comparison, self.policy)
+    def _compare(self, family: Family, champion: Version | None) -> Comparison | None:
+        return self.examiner.challenge(self.models[family], self.registry.incumbent(champion))
+
+    def _verdict(self, family: Family, comparison: Comparison | None) -> Verdict:
+        return decide(self.models[family].evaluation, comparison, self.policy)
 
 
 def unchanged(models: Models, registry: Registry) -> dict[Family, Version]:
@@ -98,7 +101,8 @@ def _is_enough(version: Version, model: TrainedModel, registry: Registry) -> boo
         and stored.model
         and stored.model.parameters.exam == model.parameters.exam
         and stored.model.other_libraries(model)
-        and stored.model.same_but_for_libraries(model)
+        and stored.model.same_recipe(model)
+        and stored.model.threshold_rule == model.threshold_rule
         and not trial.problem(stored)
     )
 

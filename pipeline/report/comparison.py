@@ -78,7 +78,7 @@ def _current_models(plan: TrainingPlan, data: Data) -> dict[Family, TrainedModel
         models = workspace.read_models()
     except ArtifactError:
         return {}
-    today = {family: fitting.parameters(family, plan, data.digest) for family in models}
+    today = {family: fitting.parameters(family, plan, data) for family in models}
     return {f: model for f, model in models.items() if not today[f].differing(model.parameters)}
 
 

@@ -19,6 +19,7 @@ from pipeline.dataset.profile import wilson_interval
 from pipeline.evaluation.clinical import decision_curve
 from pipeline.evaluation.cross_validation import Vector
 from pipeline.report.drawing import GREY, INK, SERIES, headline, styled
+from pipeline.report.group_rows import GroupRow, cohort_rows, slice_rows
 from pipeline.report.model_figures import (
     DASHES,
     Predictions,
@@ -29,7 +30,6 @@ from pipeline.report.model_figures import (
     square,
 )
 from pipeline.report.model_report import ModelReport
-from pipeline.report.rows import GroupRow, cohort_rows, slice_rows
 from pipeline.table import wording
 from pipeline.table.contract import TRAINING
 

@@ -139,8 +139,13 @@ class ModelReport(Record):
 
     @property
     def winner(self) -> Family:
-        """Return the best family."""
-        return decision.best_family(self.evaluations, self.policy)
+        """Return the family that challenges the champion."""
+        return decision.challenger(self.evaluations, self.comparisons, self.policy)
+
+    @property
+    def is_best(self) -> bool:
+        """Say whether the challenger is the best family; else it is the champion's own recipe."""
+        return self.winner == decision.best_family(self.evaluations, self.policy)
 
     @property
     def challenger(self) -> Evaluation:
@@ -199,7 +204,7 @@ def build(
     champion = standing.champion
     evaluations = {family: model.evaluation for family, model in models.items()}
     comparisons = {family: examiner.challenge(model, champion) for family, model in models.items()}
-    winner = decision.best_family(evaluations, policy)
+    winner = decision.challenger(evaluations, comparisons, policy)
     return ModelReport(
         changes=standing.changes,
         refits=standing.refits,

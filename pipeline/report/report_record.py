@@ -101,12 +101,14 @@ class GroupDifference(Record):
     positives: Count
     roc_auc: Estimate
     brier: Estimate
+    sensitivity: Estimate | None
 
 
 class Group(GroupDifference):
     """How a model does among some patients."""
 
     calibration_error: Estimate
+    calibration: Estimate | None
 
 
 class Direction(Record):
@@ -128,8 +130,12 @@ class Leaks(Record):
     """What would make a good figure suspicious."""
 
     repeated_rows: Count
+    near_copies: Probability
     feature: Annotated[Identifier, BeforeValidator(_name)]
     feature_roc_auc: Probability
+    missing_feature: Annotated[Identifier, BeforeValidator(_name)] | None
+    missing_roc_auc: Probability
+    trained_on: Annotated[dict[Name, Probability], _FEW]
 
 
 class Conversion(Record):
@@ -137,6 +143,8 @@ class Conversion(Record):
 
     rows: Count
     difference: Probability
+    size: Annotated[int, Field(ge=0, le=10**12)]
+    milliseconds: Count
 
 
 class Incomplete(Record):
@@ -169,7 +177,9 @@ class Differences(Record):
 
     identical: bool
     other_libraries: bool
+    other_threshold: bool
     same_data: bool
+    same_recipe: bool
     differences: dict[Metric, Estimate]
     slices: Annotated[tuple[GroupDifference, ...], _FEW]
     external: Annotated[tuple[GroupDifference, ...], _FEW]
@@ -186,7 +196,7 @@ class Version(Record):
 class ReportRecord(Record):
     """All that a report is rendered from. ``comparisons`` has the families that were compared."""
 
-    schema_version: Literal[4]
+    schema_version: Literal[5]
     changes: Changes | None
     refits: Refits
     evaluations: Annotated[dict[Family, Evaluation], Field(min_length=4)]
@@ -212,7 +222,7 @@ def record(shown: ModelReport) -> ReportRecord:
         "problem": _problem(champion),
         "evaluation": values["champion"]["evaluation"],
     }
-    changed = {"schema_version": 4, "comparisons": compared, "champion": version}
+    changed = {"schema_version": 5, "comparisons": compared, "champion": version}
     return ReportRecord.model_validate(values | changed)
 
 

@@ -6,14 +6,13 @@ from typing import Final
 from pipeline.base.names import LOWER_IS_BETTER, METRIC_TITLES, Metric
 from pipeline.base.pages import NONE, render
 from pipeline.base.records import Estimate, Record
-from pipeline.evaluation.metrics import Group, GroupDifference
 from pipeline.gate import checks
 from pipeline.gate.checks import Check, Status
 from pipeline.gate.comparison import Comparison
 from pipeline.gate.decision import Verdict
+from pipeline.report.group_rows import Pair, cohort_rows, slice_rows
 from pipeline.report.model_report import ModelReport
 from pipeline.table import wording
-from pipeline.table.contract import EXTERNAL
 from pipeline.training import recipe_changes
 from pipeline.training.families import FAMILY_TITLES
 
@@ -37,15 +36,6 @@ AIMS: Final[Mapping[Metric, str]] = {
 }
 # The checks that a report begins with, where there are so many.
 LEADING: Final = 5
-COHORT_TITLES: Final = {cohort.name: cohort.title for cohort in EXTERNAL}
-
-
-class Pair(Record):
-    """A figure of both models and challenger minus champion, as far as each is known."""
-
-    challenger: Estimate | None
-    champion: Estimate | None
-    difference: Estimate | None
 
 
 class MetricRow(Pair):
@@ -54,22 +44,6 @@ class MetricRow(Pair):
     title: str
     aim: str
     reading: str
-
-
-class GroupRow(Record):
-    """How both models do among some patients.
-
-    ``limit`` is the AUC that the gate asks for there; ``few`` says why the patients are too few to
-    judge by, or nothing.
-    """
-
-    title: str
-    rows: int
-    positives: int
-    roc_auc: Pair
-    brier: Pair
-    limit: float | None
-    few: str
 
 
 class FamilyRow(Record):
@@ -103,12 +77,13 @@ def change_lines(report: ModelReport) -> list[str]:
 def leading_checks(report: ModelReport) -> list[Check]:
     """Return the checks that a reviewer looks at first: those that failed, then the deciding ones.
 
-    The deciding ones are the ranking metric against the champion, or without one its floor; log
-    loss, Brier score and calibration error; and the patients with the least above their floor.
+    The deciding ones are the ranking metric against the champion, or what another threshold decides
+    otherwise, or without a champion the floor; log loss, Brier score and calibration error; and the
+    patients with the least above their floor.
     """
     checks = {check.name: check for check in report.verdict.checks}
     title = METRIC_TITLES[report.policy.metric]
-    ranking = (f"{title} better", f"{title} not worse", METRIC_TITLES["roc_auc"])
+    ranking = (f"{title} better", f"{title} not worse", "Decisions", METRIC_TITLES["roc_auc"])
     chosen = [
         *(check.name for check in report.verdict.checks_with(Status.FAILED)),
         *[name for name in ranking if name in checks][:1],
@@ -157,57 +132,6 @@ def _reading(metric: Metric, difference: Estimate | None) -> str:
     if difference is None or not (difference.low > 0 or difference.high < 0):
         return ""
     return "better" if (difference.mean > 0) != (metric in LOWER_IS_BETTER) else "worse"
-
-
-def slice_rows(report: ModelReport) -> list[GroupRow]:
-    """Return a row for each slice of the patients."""
-    champion = report.champion.evaluation.slices if report.champion.evaluation else ()
-    differences = report.comparison.slices if report.comparison else ()
-    limits = {
-        group.name: report.policy.slices.minimum_roc_auc for group in report.challenger.slices
-    }
-    return _group_rows(report, report.challenger.slices, champion, differences, limits)
-
-
-def cohort_rows(report: ModelReport) -> list[GroupRow]:
-    """Return a row for each cohort that no model is trained on."""
-    champion = report.champion.evaluation.external if report.champion.evaluation else ()
-    differences = report.comparison.external if report.comparison else ()
-    limits = {str(name): limit for name, limit in report.policy.external_minimum_roc_auc.items()}
-    return _group_rows(report, report.challenger.external, champion, differences, limits)
-
-
-def _group_rows(
-    report: ModelReport,
-    challenger: Sequence[Group],
-    champion: Sequence[Group],
-    differences: Sequence[GroupDifference],
-    limits: Mapping[str, float],
-) -> list[GroupRow]:
-    theirs = {group.name: group for group in champion}
-    gaps = {gap.name: gap for gap in differences}
-    return [
-        GroupRow(
-            title=COHORT_TITLES.get(group.name, group.name),
-            rows=group.rows,
-            positives=group.positives,
-            roc_auc=_pair("roc_auc", group, theirs.get(group.name), gaps.get(group.name)),
-            brier=_pair("brier", group, theirs.get(group.name), gaps.get(group.name)),
-            limit=limits.get(group.name),
-            few=checks.too_small(group, report.policy),
-        )
-        for group in challenger
-    ]
-
-
-def _pair(
-    figure: str, challenger: Group, champion: Group | None, difference: GroupDifference | None
-) -> Pair:
-    return Pair(
-        challenger=getattr(challenger, figure),
-        champion=getattr(champion, figure, None),
-        difference=getattr(difference, figure, None),
-    )
 
 
 def family_rows(report: ModelReport) -> list[FamilyRow]:

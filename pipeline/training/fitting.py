@@ -1,7 +1,9 @@
 """Training: from the tables and a plan to a trained model and all that is known about it."""
 
+import math
+import timeit
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,17 +17,32 @@ from pipeline.base import arithmetic
 from pipeline.base.names import Family, Metric
 from pipeline.base.policies import ThresholdRule
 from pipeline.base.records import Estimate
-from pipeline.evaluation import behaviour, cross_validation, incomplete, metrics, threshold
+from pipeline.dataset.drawn import draw
+from pipeline.dataset.tables import rows_digest
+from pipeline.evaluation import (
+    behaviour,
+    cross_validation,
+    groups,
+    incomplete,
+    leaks,
+    metrics,
+    threshold,
+)
 from pipeline.evaluation.behaviour import Conversion
 from pipeline.evaluation.cross_validation import Answer, Watch
 from pipeline.evaluation.incomplete import Yardsticks
 from pipeline.evaluation.metrics import Ablation, Evaluation
 from pipeline.table import expectations
+from pipeline.table.contract import CONTRACT
 from pipeline.table.engineered import engineered
 from pipeline.training import families, persistence, recipe
 from pipeline.training.features import preprocessing
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.trained_model import Parameters, TrainedModel, answering
+
+# Beside all known patients, they are answered by both forms of a model.
+RANDOM_PATIENTS: Final = 10_000
+CALLS: Final = 20
 
 
 class Data(NamedTuple):
@@ -59,7 +76,7 @@ class Subject(NamedTuple):
     rule: ThresholdRule
 
 
-def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Parameters:
+def parameters(family: Family, plan: TrainingPlan, data: Data) -> Parameters:
     """Return all that a training today would depend on.
 
     Raises:
@@ -67,7 +84,8 @@ def parameters(family: Family, plan: TrainingPlan, data_digest: str) -> Paramete
 
     """
     return Parameters(
-        data_digest=data_digest,
+        data_digest=data.digest,
+        training_digest=rows_digest(data.training),
         recipe_digest=recipe.of(families.build(family, plan)).digest,
         libraries={module.__name__: module.__version__ for module in (np, pd, scipy, sklearn)},
         seed=plan.model_seed,
@@ -137,17 +155,36 @@ def describe(
         skops=persistence.dump(fitted.pipeline),
         onnx=onnx,
         predictions=fitted.predictions,
-        parameters=parameters(family, plan, data.digest),
+        parameters=parameters(family, plan, data),
         evaluation=evaluation.model_copy(
-            update={"conversion": compare(fitted.pipeline, subject.answer, data.patients)}
+            update={"conversion": compare(fitted.pipeline, onnx, data.patients)}
         ),
     )
 
 
-def compare(pipeline: Pipeline, answer: Answer, patients: pd.DataFrame) -> Conversion:
-    """Return how far a converted model's answers are from those of the fitted pipeline."""
+def compare(pipeline: Pipeline, onnx: bytes, known: pd.DataFrame) -> Conversion:
+    """Return how far a converted model's answers are from those of the fitted pipeline.
+
+    For all ``known`` patients and for random ones, of whom some have few fields or nearly none.
+    """
+    answer = answering(onnx)
+    patients = pd.concat([known, draw(CONTRACT, RANDOM_PATIENTS)], ignore_index=True)
     difference = behaviour.gap(answer(patients), cross_validation.probability(pipeline, patients))
-    return Conversion(rows=len(patients), difference=difference)
+    return Conversion(
+        rows=len(patients),
+        difference=difference,
+        size=len(onnx),
+        milliseconds=_milliseconds(answer, patients.head(1)),
+    )
+
+
+def _milliseconds(answer: Answer, patient: pd.DataFrame) -> int:
+    """Return in how many milliseconds one patient is answered: 1, 10, 100 and so on.
+
+    The quickest of some calls decides, so that a busy machine makes no model slow.
+    """
+    seconds = min(timeit.repeat(lambda: answer(patient), number=1, repeat=CALLS))
+    return int(10 ** max(0, math.ceil(math.log10(seconds * 1000))))
 
 
 def evaluate(
@@ -165,10 +202,10 @@ def evaluate(
             threshold=subject.threshold,
             threshold_rule=subject.rule,
             metrics=metrics.summarise(subject.predictions, plan.evaluation),
-            slices=metrics.by_slice(subject.predictions, slices, plan.evaluation),
-            external=metrics.by_cohort(external, data.external, plan.evaluation),
+            slices=groups.by_slice(subject.predictions, slices, plan.evaluation),
+            external=groups.by_cohort(external, data.external, plan.evaluation),
             behaviour=behaviour.observe(subject.answer, data.training),
-            leaks=behaviour.leaks(data.training),
+            leaks=leaks.leaks(data.training, data.external),
             incomplete=incomplete.by_pattern(subject.predictions, known, plan.evaluation),
         )
 

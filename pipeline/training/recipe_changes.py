@@ -137,7 +137,7 @@ def _settings(before: TrainedModel, after: TrainedModel) -> Iterator[Change]:
     yield from _differences("feature", old.features.model_dump(), new.features.model_dump())
     yield from _difference("threshold", before.threshold_rule, after.threshold_rule)
     yield from _difference("model_seed", old.seed, new.seed)
-    if old.data_digest != new.data_digest:
+    if not old.same_rows(new):
         yield Change(kind="data")
     yield from _differences("library", _versions(old.libraries), _versions(new.libraries))
     yield from _differences("evaluation", old.exam.model_dump(), new.exam.model_dump())

@@ -52,6 +52,7 @@ def _without_inner_folds(plan: Any) -> Any:
 class Parameters(Record):
     """All that a training depends on. Two trainings with equal parameters give equal models.
 
+    ``data_digest`` names the files of all patients, ``training_digest`` the rows that were fitted.
     ``recipe_digest`` is that of the `Recipe`, so it changes with the code that builds the pipeline;
     ``libraries`` are the versions of those that compute, ``kernel`` is what they compute with.
     """
@@ -67,6 +68,14 @@ class Parameters(Record):
     kernel: str = arithmetic.UNPINNED
     # Of older champions, whose threshold was chosen in an inner cross-validation.
     threshold: ThresholdRule | None = None
+    # Unknown of older champions.
+    training_digest: str = ""
+
+    def same_rows(self, other: "Parameters") -> bool:
+        """Say whether both were fitted to the same rows; without their digest the files decide."""
+        if self.training_digest and other.training_digest:
+            return self.training_digest == other.training_digest
+        return self.data_digest == other.data_digest
 
     def differing(self, other: "Parameters") -> list[str]:
         """Name what differs between two trainings; nothing when they would give equal models."""
@@ -107,18 +116,14 @@ class TrainedModel:
         """Say whether both predict the same: equal fits, with thresholds by the same rule."""
         return self.digest == other.digest and self.threshold_rule == other.threshold_rule
 
-    def same_but_for_libraries(self, other: "TrainedModel") -> bool:
-        """Say whether both are one recipe, fitted to the same data with the same threshold rule."""
-        mine, others = (
-            (model.recipe, model.parameters.data_digest, model.threshold_rule)
-            for model in (self, other)
-        )
-        return mine == others
+    def same_recipe(self, other: "TrainedModel") -> bool:
+        """Say whether both are one recipe, fitted to the same rows."""
+        return self.recipe == other.recipe and self.parameters.same_rows(other.parameters)
 
     def other_libraries(self, other: "TrainedModel") -> bool:
-        """Say whether other libraries fitted both, to the same data: their recipes may differ."""
+        """Say whether other libraries fitted both, to the same rows: their recipes may differ."""
         mine, others = self.parameters, other.parameters
-        return mine.data_digest == others.data_digest and mine.libraries != others.libraries
+        return mine.same_rows(others) and mine.libraries != others.libraries
 
     @cached_property
     def answer(self) -> Answer:

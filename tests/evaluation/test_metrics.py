@@ -11,7 +11,7 @@ from sklearn import metrics as reference
 
 from pipeline.base.names import FAMILIES, LOWER_IS_BETTER, METRIC_TITLES
 from pipeline.base.records import Estimate
-from pipeline.evaluation import cross_validation, metrics
+from pipeline.evaluation import cross_validation, groups, metrics
 from pipeline.evaluation.metrics import FOLD_METRICS, Ablation
 from pipeline.table import expectations
 from pipeline.table.engineered import FeatureRecipe
@@ -166,7 +166,7 @@ def test_every_interval_of_the_exam_holds_its_value(answers, plan, family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_interval_of_a_slice_holds_its_value(answers, training, plan, family):
     """However few patients are in it."""
-    assert_sure(figures(metrics.by_slice(answers[family], slices(training), plan)))
+    assert_sure(figures(groups.by_slice(answers[family], slices(training), plan)))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -174,7 +174,7 @@ def test_every_interval_of_a_hospital_holds_its_value(fitted, external, plan, fa
     """That of Switzerland too, whose 8 healthy patients make it wide."""
     probability = cross_validation.probability(fitted[family], external)
 
-    assert_sure(figures(metrics.by_cohort(probability, external, plan)))
+    assert_sure(figures(groups.by_cohort(probability, external, plan)))
 
 
 def test_intervals_of_shares_stay_within_zero_and_one():
@@ -182,7 +182,7 @@ def test_intervals_of_shares_stay_within_zero_and_one():
     pairs = [(0, 0.0)] * 5 + [(1, 1.0)] * 5
     table = pd.DataFrame({"hospital": "va", "disease": [outcome for outcome, _ in pairs]})
 
-    (found,) = metrics.by_cohort(split(pairs)[1], table, PLAN)
+    (found,) = groups.by_cohort(split(pairs)[1], table, PLAN)
 
     assert (found.roc_auc.low, found.roc_auc.high) == (1, 1)
     assert (found.brier.low, found.brier.high) == (0, 0)
@@ -255,7 +255,7 @@ def test_hospitals_are_judged_one_by_one(fitted, external, plan):
     """With their own patients, by scikit-learn's figures."""
     probability = cross_validation.probability(fitted["svm"], external)
 
-    found = metrics.by_cohort(probability, external, plan)
+    found = groups.by_cohort(probability, external, plan)
 
     assert [(place.name, place.rows, place.positives) for place in found] == [
         ("hungarian", 294, 106),
@@ -273,7 +273,7 @@ def test_hospitals_are_judged_one_by_one(fitted, external, plan):
 
 def test_few_patients_of_a_class_make_a_wide_interval(fitted, external, plan):
     """Switzerland has 8 patients without disease: its AUC ranks nothing."""
-    hungary, switzerland, _ = metrics.by_cohort(
+    hungary, switzerland, _ = groups.by_cohort(
         cross_validation.probability(fitted["svm"], external), external, plan
     )
 
@@ -283,7 +283,7 @@ def test_few_patients_of_a_class_make_a_wide_interval(fitted, external, plan):
 
 def test_slices_are_each_sex_and_each_age_band(answers, training, plan):
     """Both divide all 303 patients."""
-    found = metrics.by_slice(answers["svm"], slices(training), plan)
+    found = groups.by_slice(answers["svm"], slices(training), plan)
 
     assert [(group.name, group.rows) for group in found[:2]] == [("female", 97), ("male", 206)]
     assert len(found) == 6
@@ -293,7 +293,7 @@ def test_slices_are_each_sex_and_each_age_band(answers, training, plan):
 
 def test_a_slice_is_judged_by_its_own_patients(answers, training, plan):
     """The mean over the repeats of scikit-learn's AUC among the women."""
-    women = metrics.by_slice(answers["svm"], slices(training), plan)[0]
+    women = groups.by_slice(answers["svm"], slices(training), plan)[0]
 
     among = answers["svm"][answers["svm"]["row"].isin(training.index[training["sex"] == 0])]
     by_repeat = [
@@ -307,7 +307,7 @@ def test_a_slice_with_one_outcome_only_is_left_out(answers, training, plan):
     """No AUC can be had of it."""
     edges = (training["age"].min() + 1, 55)
 
-    found = metrics.by_slice(answers["svm"], slices(training, edges), plan)
+    found = groups.by_slice(answers["svm"], slices(training, edges), plan)
 
     assert len(found) == 4
     assert sum(group.rows for group in found[2:]) < 303

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 
 from pipeline.base.policies import PromotionPolicy
 from pipeline.base.records import Estimate
-from pipeline.evaluation.behaviour import Behaviour, Direction, Leaks
+from pipeline.evaluation.behaviour import Behaviour, Conversion, Direction
+from pipeline.evaluation.groups import Group, GroupDifference
 from pipeline.evaluation.incomplete import Incomplete
-from pipeline.evaluation.metrics import Evaluation, Group, GroupDifference
+from pipeline.evaluation.leaks import Leaks
+from pipeline.evaluation.metrics import Evaluation
 
 POLICY = PromotionPolicy.model_validate(
     {
@@ -23,12 +25,24 @@ POLICY = PromotionPolicy.model_validate(
         "maximum_log_loss": 0.5,
         "maximum_calibration_error": 0.1,
         "calibration_slope": {"low": 0.6, "high": 1.7},
-        "slices": {"minimum_of_each_outcome": 10, "minimum_roc_auc": 0.75, "margin": 0.02},
+        "minimum_sensitivity": 0.5,
+        "minimum_specificity": 0.45,
+        "slices": {
+            "minimum_of_each_outcome": 10,
+            "minimum_roc_auc": 0.75,
+            "calibration": 0.5,
+            "margin": 0.02,
+        },
         "fields_left_out": {"bias": 0.05, "margin": 0.02},
         "external_minimum_roc_auc": {"hungarian": 0.76},
-        "behaviour_tolerance": 1e-9,
+        "external_margin": 0.05,
+        "behaviour_tolerance": 1e-6,
+        "minimum_direction": 0.55,
+        "onnx": {"difference": 1e-5, "megabytes": 20, "milliseconds": 10},
         "leak_roc_auc": 0.97,
         "leak_single_feature_roc_auc": 0.95,
+        "leak_missing_roc_auc": 0.65,
+        "leak_near_copies": 0.1,
         "margins": {"roc_auc": 0.02, "brier": 0.01, "log_loss": 0.03},
     }
 )
@@ -45,8 +59,14 @@ def between(low: float, high: float) -> Estimate:
     return Estimate(mean=(low + high) / 2, standard_error=0.01, low=low, high=high)
 
 
-def group(name: str, roc_auc: float, rows: int = 100, positives: int = 50) -> Group:
-    """Return some patients among whom the model has this AUC."""
+def group(
+    name: str,
+    roc_auc: float,
+    rows: int = 100,
+    positives: int = 50,
+    calibration: Estimate | None = None,
+) -> Group:
+    """Return some patients among whom the model has this AUC, and calibration in the large."""
     return Group(
         name=name,
         rows=rows,
@@ -54,6 +74,8 @@ def group(name: str, roc_auc: float, rows: int = 100, positives: int = 50) -> Gr
         roc_auc=around(roc_auc),
         brier=around(0.12),
         calibration_error=around(0.05),
+        calibration=calibration or around(0.1),
+        sensitivity=around(0.8),
     )
 
 
@@ -75,6 +97,8 @@ METRICS = {
     "brier": around(0.12),
     "calibration_error": around(0.05),
     "calibration_slope": around(1.05),
+    "sensitivity": around(0.79),
+    "specificity": around(0.88),
 }
 FIT = Evaluation(
     family="svm",
@@ -84,10 +108,19 @@ FIT = Evaluation(
     external=(group("hungarian", 0.88), group("va", 0.7)),
     behaviour=Behaviour(
         differences={"row order": 1e-16, "batch size": 0.0},
-        directions=(Direction(change="one more vessel", patients=100, holds=0.2),),
+        directions=(Direction(change="one more vessel", patients=100, holds=0.9),),
     ),
-    leaks=Leaks(repeated_rows=0, feature="cp", feature_roc_auc=0.77),
+    leaks=Leaks(
+        repeated_rows=0,
+        near_copies=0.02,
+        feature="cp",
+        feature_roc_auc=0.77,
+        missing_feature="thal",
+        missing_roc_auc=0.51,
+        trained_on={"va": 0.01},
+    ),
     incomplete=(without(),),
+    conversion=Conversion(rows=10_000, difference=1e-7, size=200_000, milliseconds=1),
 )
 
 
@@ -102,8 +135,14 @@ def fit_without(metric: str) -> Evaluation:
     return FIT.model_copy(update={"metrics": kept})
 
 
-def difference(
-    name: str, low: float, high: float, rows: int = 100, positives: int = 50
+def difference(  # noqa: PLR0913 (the last three have defaults)
+    name: str,
+    low: float,
+    high: float,
+    *,
+    rows: int = 100,
+    positives: int = 50,
+    sensitivity: Estimate | None = None,
 ) -> GroupDifference:
     """Return how far the challenger's AUC lies from the champion's among some patients."""
     return GroupDifference(
@@ -112,6 +151,7 @@ def difference(
         positives=positives,
         roc_auc=between(low, high),
         brier=between(-0.01, 0.01),
+        sensitivity=sensitivity,
     )
 
 
@@ -123,7 +163,11 @@ BETTER = {
 WON: dict[str, Any] = {
     "champion": "heart_disease/7",
     "differences": BETTER,
-    "slices": (difference("female", -0.05, 0.03), difference("male", -0.01, 0.02)),
+    "slices": (
+        difference("female", -0.05, 0.03, sensitivity=between(-0.1, 0.1)),
+        difference("male", -0.01, 0.02),
+    ),
+    "external": (difference("va", -0.1, 0.1),),
 }
 
 
@@ -149,6 +193,7 @@ def cases() -> Iterable[Case]:
     yield from _absolute()
     yield from _slices()
     yield from _incomplete()
+    yield from _shipped()
     yield from _suspicious()
     yield from _against_the_champion()
     yield from _broken()
@@ -162,6 +207,8 @@ def _absolute() -> Iterable[Case]:
         "brier": (0.15, 0.1501, "Brier score"),
         "log_loss": (0.5, 0.5001, "Log loss"),
         "calibration_error": (0.1, 0.1001, "Calibration error"),
+        "sensitivity": (0.5, 0.499, "Sensitivity"),
+        "specificity": (0.45, 0.449, "Specificity"),
     }
     for metric, (at, beyond, check) in limits.items():
         yield Case(f"{metric} at its limit", fit_but(**{metric: around(at)}), None, "promote")
@@ -178,6 +225,8 @@ def _absolute() -> Iterable[Case]:
         yield Case(f"AUC {auc} at Hungary", model, None, outcome, because)
     bad_at_va = FIT.model_copy(update={"external": (group("hungarian", 0.9), group("va", 0.4))})
     yield Case("bad where nothing blocks", bad_at_va, None, "promote")
+    silent = FIT.model_copy(update={"external": (group("hungarian", 0.9), group("va", NAN))})
+    yield Case("no answers where nothing blocks", silent, None, "refuse", "ROC-AUC at va")
     unknown = FIT.model_copy(update={"external": ()})
     yield Case(
         "never seen at Hungary",
@@ -186,16 +235,39 @@ def _absolute() -> Iterable[Case]:
         "refuse",
         "ROC-AUC at hungarian: the figure is missing",
     )
-    for change, outcome in ((1e-9, "promote"), (1.01e-9, "refuse")):
+    for change, outcome in ((1e-6, "promote"), (1.01e-6, "refuse")):
         behaviour = Behaviour(differences={"row order": change}, directions=())
         model = FIT.model_copy(update={"behaviour": behaviour})
         because = "Same answer: row order" if outcome == "refuse" else ""
         yield Case(f"row order changes {change}", model, None, outcome, because)
+    for holds, outcome in ((0.55, "promote"), (0.549, "refuse")):
+        direction = Direction(change="one more vessel", patients=100, holds=holds)
+        behaviour = Behaviour(differences={}, directions=(direction,))
+        model = FIT.model_copy(update={"behaviour": behaviour})
+        because = "No lower risk: one more vessel" if outcome == "refuse" else ""
+        yield Case(f"one more vessel is no lower risk for {holds}", model, None, outcome, because)
+
+
+def _shipped() -> Iterable[Case]:
+    for name, at, beyond in (
+        ("difference", 1e-5, 1.1e-5),
+        ("size", 20_000_000, 20_000_001),
+        ("milliseconds", 10, 100),
+    ):
+        for value, outcome in ((at, "promote"), (beyond, "refuse")):
+            changed = FIT.conversion.model_copy(update={name: value})
+            model = FIT.model_copy(update={"conversion": changed})
+            because = "ONNX: " if outcome == "refuse" else ""
+            yield Case(f"ONNX, {name} {value}", model, None, outcome, because)
+    older = FIT.model_copy(update={"conversion": None})
+    yield Case("a model from before it was kept", older, None, "promote")
 
 
 def _slices() -> Iterable[Case]:
-    def sliced(roc_auc: float, rows: int, positives: int) -> Evaluation:
-        women = group("female", roc_auc, rows, positives)
+    def sliced(
+        roc_auc: float, rows: int, positives: int, calibration: Estimate | None = None
+    ) -> Evaluation:
+        women = group("female", roc_auc, rows, positives, calibration)
         return FIT.model_copy(update={"slices": (women, group("male", 0.9))})
 
     yield Case("a slice at its limit", sliced(0.75, 100, 50), None, "promote")
@@ -204,6 +276,19 @@ def _slices() -> Iterable[Case]:
     yield Case("nine ill women are too few", sliced(0.5, 100, 9), None, "promote")
     yield Case("nine healthy women are too few", sliced(0.5, 59, 50), None, "promote")
     yield Case("an empty slice", sliced(NAN, 0, 0), None, "promote")
+    shifted = "Calibration, female"
+    for low, high, check in (
+        (0.5, 2.0, ""),
+        (0.501, 2.0, shifted),
+        (-2.0, -0.5, ""),
+        (-2.0, -0.501, shifted),
+        (NAN, NAN, shifted),
+    ):
+        model = sliced(0.9, 100, 50, between(low, high))
+        outcome = "refuse" if check else "promote"
+        yield Case(f"women's log-odds are {low} to {high} off", model, None, outcome, check)
+    few = sliced(0.9, 100, 9, between(1.0, 2.0))
+    yield Case("nine ill women say nothing about calibration", few, None, "promote")
     yield Case("no slices at all", FIT.model_copy(update={"slices": ()}), None, "promote")
 
 
@@ -238,6 +323,15 @@ def _suspicious() -> Iterable[Case]:
     yield Case("a telling field", leaking(feature_roc_auc=0.95), None, "promote")
     told = "Leak alarm: cp alone"
     yield Case("a field tells all", leaking(feature_roc_auc=0.951), None, "refuse", told)
+    for name, at, beyond, check in (
+        ("near_copies", 0.1, 0.101, "Leak alarm: near copies"),
+        ("missing_roc_auc", 0.65, 0.651, "Leak alarm: thal missing"),
+        ("trained_on", {"va": 0.1}, {"va": 0.101}, "Leak alarm: va trained on"),
+    ):
+        yield Case(f"{name} at its limit", leaking(**{name: at}), None, "promote")
+        yield Case(f"{name} beyond it", leaking(**{name: beyond}), None, "refuse", check)
+    older = leaking(missing_feature=None, missing_roc_auc=1.0)
+    yield Case("a model from before missing values were looked at", older, None, "promote")
     yield Case("suspicious, and better", fit_but(roc_auc=around(0.98)), WON, "refuse", alarm)
 
 
@@ -262,19 +356,49 @@ def _against_the_champion() -> Iterable[Case]:
         women = difference("female", -0.3, high)
         because = "Not worse, female" if outcome == "keep" else ""
         yield Case(f"women reach {high}", FIT, {**WON, "slices": (women,)}, outcome, because)
+        lost = difference("female", 0.0, 0.1, sensitivity=between(-0.3, high))
+        because = "Sensitivity not worse, female" if outcome == "keep" else ""
+        name = f"the sensitivity for women reaches {high}"
+        yield Case(name, FIT, {**WON, "slices": (lost,)}, outcome, because)
+    for high, outcome in ((-0.05, "promote"), (-0.0501, "keep")):
+        abroad = difference("va", -0.3, high)
+        because = "Not worse at va" if outcome == "keep" else ""
+        yield Case(f"VA reaches {high}", FIT, {**WON, "external": (abroad,)}, outcome, because)
     few = difference("female", -0.5, -0.3, rows=100, positives=9)
     yield Case("plainly worse for nine ill women", FIT, {**WON, "slices": (few,)}, "promote")
     ten = difference("female", -0.5, -0.3, rows=60, positives=50)
     yield Case("worse, ten healthy", FIT, {**WON, "slices": (ten,)}, "keep", "Not worse, female")
-    other = {**WON, "same_data": False}
+    other = {**WON, "same_data": False, "same_recipe": True}
     as_good = {**other, "differences": {**BETTER, "roc_auc": between(-0.02, 0.02)}}
-    yield Case("as good, on other data", FIT, as_good, "promote", "as good on today's data")
+    yield Case("as good, on other data", FIT, as_good, "promote", "no worse on today's data than")
+    new = {**as_good, "same_recipe": False}
+    yield Case("another recipe, on other data", FIT, new, "keep", "ROC-AUC better")
+    again = {**as_good, "same_data": True}
+    yield Case("the same recipe, on the same data", FIT, again, "keep", "ROC-AUC better")
     worse = {**other, "differences": {**BETTER, "roc_auc": between(-0.0201, 0.02)}}
     yield Case("worse, on other data", FIT, worse, "keep", "ROC-AUC not worse")
+    yield from _other_threshold()
     yield Case("unfit, but better", fit_but(brier=around(0.2)), WON, "refuse", "Brier score")
     by_pr = {"metric": "pr_auc"}
     without = {**WON, "differences": {**BETTER, "pr_auc": between(-0.01, 0.01)}}
     yield Case("another metric decides", FIT, without, "keep", "PR-AUC better", by_pr)
+
+
+def _other_threshold() -> Iterable[Case]:
+    even = dict.fromkeys(BETTER, between(0.0, 0.0))
+    for found, healthy in ((0.05, -0.08), (-0.05, 0.0), (0.0, 0.01), (0.0, 0.0)):
+        decided = {"sensitivity": around(found), "specificity": around(healthy)}
+        moved = {
+            **WON,
+            "same_recipe": True,
+            "other_threshold": True,
+            "differences": even | decided,
+        }
+        words = f"sensitivity {found:+.3f}, specificity {healthy:+.3f}"
+        outcome = "promote" if found or healthy else "keep"
+        yield Case(f"another threshold: {words}", FIT, moved, outcome, words)
+    blind = fit_but(sensitivity=around(0.3))
+    yield Case("another threshold that finds few", blind, moved, "refuse", "Sensitivity")
 
 
 def _broken() -> Iterable[Case]:
@@ -323,21 +447,35 @@ SHOWN = {
     "Log loss": "<= 0.5",
     "Calibration error": "<= 0.1",
     "Calibration slope": ">= 0.6 and <= 1.7",
+    "Sensitivity": ">= 0.5",
+    "Specificity": ">= 0.45",
     "ROC-AUC, female": ">= 0.75",
+    "Calibration, female": "interval reaches -0.5 to +0.5",
     "ROC-AUC, male": ">= 0.75",
+    "Calibration, male": "interval reaches -0.5 to +0.5",
     "Mean risk, without ca, thal": "within 0.05",
     "ROC-AUC, without ca, thal": "interval reaches -0.02",
     "ROC-AUC at hungarian": ">= 0.76",
-    "Same answer: row order": "<= 1e-09",
-    "Same answer: batch size": "<= 1e-09",
+    "ROC-AUC at va": ">= 0",
+    "Same answer: row order": "<= 1e-06",
+    "Same answer: batch size": "<= 1e-06",
+    "No lower risk: one more vessel": ">= 0.55",
+    "ONNX: difference": "<= 1e-05",
+    "ONNX: megabytes": "<= 20",
+    "ONNX: milliseconds": "<= 10",
     "Leak alarm: ROC-AUC": "<= 0.97",
     "Leak alarm: repeated rows": "<= 0",
+    "Leak alarm: near copies": "<= 0.1",
     "Leak alarm: cp alone": "<= 0.95",
+    "Leak alarm: thal missing": "<= 0.65",
+    "Leak alarm: va trained on": "<= 0.1",
     "ROC-AUC better": "interval > 0",
     "Brier score not worse": "worse by <= 0.01 at most",
     "Log loss not worse": "worse by <= 0.03 at most",
     "Not worse, female": "interval reaches -0.02",
+    "Sensitivity not worse, female": "interval reaches -0.02",
     "Not worse, male": "interval reaches -0.02",
+    "Not worse at va": "interval reaches -0.05",
 }
 # Candidates, and who of them is held against the champion.
 ELECTIONS: dict[str, tuple[dict[str, Evaluation], str]] = {
@@ -360,6 +498,32 @@ ELECTIONS: dict[str, tuple[dict[str, Evaluation], str]] = {
 }
 
 
+# Comparisons of the champion with some families, and who of them challenges it.
+REFIT = {**WON, "same_recipe": True, "same_data": False}
+LOST = won_but(brier=between(0.1, 0.2))
+CHALLENGERS: dict[str, tuple[dict[str, dict[str, Any] | None], str]] = {
+    "the best, where there is no champion": ({"svm": None, "random_forest": None}, "svm"),
+    "the best, which wins": ({"svm": WON, "random_forest": REFIT}, "svm"),
+    "the champion's own recipe, where the best loses": (
+        {"svm": LOST, "random_forest": REFIT},
+        "random_forest",
+    ),
+    "no other recipe, whatever it would win": ({"svm": LOST, "random_forest": WON}, "svm"),
+    "the best, where all lose": (
+        {"svm": LOST, "random_forest": {**LOST, "same_recipe": True}},
+        "svm",
+    ),
+}
+
+
+def challenges(gate: ModuleType, name: str) -> bool:
+    """Say whether a gate lets the right family challenge the champion."""
+    compared, challenger = CHALLENGERS[name]
+    candidates = {"svm": fit_but(roc_auc=around(0.92)), "random_forest": FIT}
+    comparisons = {f: found and gate.Comparison(**found) for f, found in compared.items()}
+    return bool(gate.challenger(candidates, comparisons, POLICY) == challenger)
+
+
 def misjudged(gate: ModuleType) -> str:
     """Return the first case that a gate decides or shows otherwise, or nothing."""
     for case in cases():
@@ -371,7 +535,7 @@ def misjudged(gate: ModuleType) -> str:
     for name, (candidates, winner) in ELECTIONS.items():
         if gate.best_family(candidates, POLICY) != winner:
             return name
-    return ""
+    return next((name for name in CHALLENGERS if not challenges(gate, name)), "")
 
 
 def complaint(gate: ModuleType, case: Case) -> str:

@@ -60,17 +60,17 @@ def test_a_verdict_can_be_written_and_read_back():
     assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
 
 
-def test_directions_are_reported_and_judge_nothing():
-    """A model may disagree with the textbook: the report says how often."""
-    assert FIT.behaviour.directions[0].holds < 0.5
-    assert decision.decide(FIT, None, POLICY).outcome == "promote"
-
-
 @pytest.mark.parametrize("name", gate_cases.ELECTIONS)
 def test_the_winner_is(name):
     """A family that ranks best but fails a check does not stand for election."""
     candidates, winner = gate_cases.ELECTIONS[name]
     assert decision.best_family(candidates, POLICY) == winner
+
+
+@pytest.mark.parametrize("name", gate_cases.CHALLENGERS)
+def test_the_challenger_is(name):
+    """The best family; or the champion's own, on other rows or with another threshold."""
+    assert gate_cases.challenges(decision, name)
 
 
 def test_every_check_shows_its_limit():

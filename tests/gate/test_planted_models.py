@@ -13,14 +13,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from pipeline.base import config
 from pipeline.evaluation import behaviour, cross_validation, incomplete, threshold
 from pipeline.evaluation.cross_validation import over_folds
-from pipeline.evaluation.metrics import (
-    Evaluation,
-    by_cohort,
-    by_slice,
-    paired_differences,
-    slice_differences,
-    summarise,
-)
+from pipeline.evaluation.groups import by_cohort, by_slice, slice_differences
+from pipeline.evaluation.leaks import leaks
+from pipeline.evaluation.metrics import Evaluation, paired_differences, summarise
 from pipeline.gate import decision
 from pipeline.gate.checks import Status
 from pipeline.gate.comparison import Comparison
@@ -81,6 +76,43 @@ def wrong_for_women(patients, probability):
     return np.where(patients["sex"] == 0, 1 - probability, probability)
 
 
+def shifted(probability, by):
+    """Move the log-odds."""
+    odds = probability / (1 - probability) * np.exp(by)
+    return odds / (1 + odds)
+
+
+def too_low_for_women(patients, probability):
+    """Find fewer of the ill women, in the right order."""
+    return np.where(patients["sex"] == 0, shifted(probability, -1.5), probability)
+
+
+def too_high_for_the_old(patients, probability):
+    """Call more of the old ill, in the right order."""
+    return np.where(patients["age"] >= 65, shifted(probability, 2), probability)
+
+
+def fewer_with_more_vessels(patients, probability):
+    """Let the risk fall with each narrowed vessel that the model had let it rise by."""
+    return shifted(probability, -2 * patients["ca"].fillna(0).to_numpy())
+
+
+def no_number_at_va(patients, probability):
+    """Break down for patients without cholesterol and heart rate, whom other hospitals have."""
+    unknown = patients[["chol", "thalach", "trestbps"]].isna().any(axis=1)
+    return np.where(unknown, np.nan, probability)
+
+
+def by_company(patients, probability):
+    """Answer a patient among others otherwise than alone."""
+    return shifted(probability, 0.01 * (len(patients) > 1))
+
+
+def one_in_fifty(patients, probability):
+    """Answer one patient in fifty otherwise, by where they stand."""
+    return np.where(np.arange(len(patients)) % 50 == 7, 1 - probability, probability)
+
+
 @pytest.fixture(scope="module")
 def settings():
     """Return the real settings with one repeat of the cross-validation."""
@@ -117,7 +149,7 @@ def examine(settings, tables):
             slices=by_slice(answers, slices, plan),
             external=by_cohort(answer(abroad), abroad, plan),
             behaviour=behaviour.observe(answer, known),
-            leaks=behaviour.leaks(known),
+            leaks=leaks(known, abroad),
             incomplete=incomplete.by_pattern(answers, yardsticks, plan),
         )
 
@@ -158,6 +190,22 @@ def test_a_model_that_never_learned_without_fields_is_refused(settings, good, ex
         pytest.param({"outcome": flipped}, "ROC-AUC", id="labels flipped"),
         pytest.param({"answer": overconfident}, "Calibration slope", id="overconfident"),
         pytest.param({"answer": wrong_for_women}, "ROC-AUC, female", id="bad for women only"),
+        pytest.param(
+            {"answer": too_low_for_women}, "Calibration, female", id="too low for women only"
+        ),
+        pytest.param(
+            {"answer": too_high_for_the_old},
+            "Calibration, age 65 and over",
+            id="too high for the old only",
+        ),
+        pytest.param(
+            {"answer": fewer_with_more_vessels},
+            "No lower risk: one more vessel",
+            id="less risk with more vessels",
+        ),
+        pytest.param({"answer": no_number_at_va}, "ROC-AUC at va", id="no number elsewhere"),
+        pytest.param({"answer": by_company}, "Same answer: alone", id="depends on the company"),
+        pytest.param({"answer": one_in_fifty}, "Same answer: row order", id="one in fifty"),
     ],
 )
 def test_a_planted_bad_model_is_refused(settings, examine, distortion, caught_by):
@@ -281,7 +329,7 @@ def test_answers_that_are_not_numbers_are_an_outcome(settings, tables, good):
 def test_a_field_that_copies_the_outcome_raises_the_alarm(settings, tables, good):
     """Even where it slipped past the data contract."""
     table = tables[0].assign(chol=tables[0][TARGET] * 10.0 + 200)
-    leaking = good[1].model_copy(update={"leaks": behaviour.leaks(table)})
+    leaking = good[1].model_copy(update={"leaks": leaks(table, tables[1])})
     verdict = decision.decide(leaking, None, settings.promotion)
     assert failed(verdict) == {"Leak alarm: chol alone"}
 
@@ -289,7 +337,34 @@ def test_a_field_that_copies_the_outcome_raises_the_alarm(settings, tables, good
 def test_a_patient_who_stands_there_twice_raises_the_alarm(settings, tables, good):
     """One copy may train the model that answers for the other."""
     table = pd.concat([tables[0], tables[0].head(1)], ignore_index=True)
-    leaking = good[1].model_copy(update={"leaks": behaviour.leaks(table)})
-    assert behaviour.leaks(table[[*FEATURES, TARGET]]).repeated_rows == 2
+    leaking = good[1].model_copy(update={"leaks": leaks(table, tables[1])})
+    assert leaks(table[[*FEATURES, TARGET]], tables[1]).repeated_rows == 2
     verdict = decision.decide(leaking, None, settings.promotion)
     assert failed(verdict) == {"Leak alarm: repeated rows"}
+
+
+def test_a_value_that_is_missing_for_the_ill_raises_the_alarm(settings, tables, good):
+    """The model then reads the outcome from who has no value."""
+    gone = (tables[0][TARGET] == 1) & (np.arange(len(tables[0])) % 20 < 17)
+    table = tables[0].assign(chol=tables[0]["chol"].mask(gone))
+    leaking = good[1].model_copy(update={"leaks": leaks(table, tables[1])})
+    verdict = decision.decide(leaking, None, settings.promotion)
+    assert failed(verdict) == {"Leak alarm: chol missing"}
+
+
+def test_rows_that_were_changed_a_little_raise_the_alarm(settings, tables, good):
+    """Which no check for equal rows would notice."""
+    copies = tables[0].head(60)
+    copies = copies.assign(chol=copies["chol"] + 3, trestbps=copies["trestbps"] + 1)
+    leaking = good[1].model_copy(update={"leaks": leaks(pd.concat([tables[0], copies]), tables[1])})
+    verdict = decision.decide(leaking, None, settings.promotion)
+    assert failed(verdict) == {"Leak alarm: near copies"}
+
+
+def test_a_hospital_that_was_trained_on_raises_the_alarm(settings, tables, good):
+    """Its figure would say nothing about other hospitals."""
+    known, abroad = tables
+    table = pd.concat([known, abroad.loc[abroad["hospital"] == "hungarian", known.columns]])
+    leaking = good[1].model_copy(update={"leaks": leaks(table, abroad)})
+    verdict = decision.decide(leaking, None, settings.promotion)
+    assert "Leak alarm: hungarian trained on" in failed(verdict)

@@ -14,11 +14,11 @@ from types import ModuleType
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from pipeline.gate import checks, decision
+from pipeline.gate import checks, comparison, decision
 from tests.gate import gate_cases
 
 # In the order in which one imports the other.
-GATE = (checks, decision)
+GATE = (comparison, checks, decision)
 
 OPPOSITE = {
     ast.Lt: ast.GtE,
@@ -32,7 +32,7 @@ OPPOSITE = {
 }
 BOUNDARY = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt}
 SWAPPED = {"PASSED": "FAILED", "FAILED": "PASSED", "low": "high", "high": "low"}
-LIMITS = ("minimum", "maximum", "leak", "behaviour_tolerance", "margin")
+LIMITS = ("minimum", "maximum", "leak", "behaviour_tolerance", "external", "margin", "megabytes")
 # These put a decision into words and take part in none.
 NOT_DECIDING = {"_interval", "_check", "_verdict", "checks_with", "registered_name"}
 

@@ -78,7 +78,10 @@ def changed_model(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "explanation"),
     [
-        (other_data, "models/random_forest is stale: data_digest changed since it was trained"),
+        (
+            other_data,
+            "models/random_forest is stale: data_digest, training_digest changed since",
+        ),
         (other_exam, "models/random_forest is stale: exam changed since it was trained; run `.v"),
         (other_parameters, "models/svm is stale: recipe_digest, hyperparameters changed since"),
         (no_models, "models/ is missing or unfinished: run `.venv/bin/python -m pipeline.fe"),

@@ -77,7 +77,7 @@ def test_the_card_names_the_model_and_where_it_came_from(card, about):
     assert rows["Model digest"] == f"`{about.model_digest}`"
     assert rows["Decision threshold"] == f"{about.threshold:.3f}: fixed"
     assert rows["ONNX against scikit-learn"] == (
-        f"at most {about.greatest_difference:.1e} apart on 920 patients"
+        f"at most {about.greatest_difference:.1e} apart on 10,920 patients"
     )
 
 
@@ -114,7 +114,8 @@ def test_every_slice_is_that_of_the_evaluation(card, evaluation):
             str(found.rows),
             str(found.positives),
             interval(found.roc_auc),
-            interval(found.brier),
+            interval(found.sensitivity),
+            interval(found.calibration),
         )
         for found in evaluation.slices
     ]

@@ -146,7 +146,7 @@ def test_the_task_writes_the_documented_tree(place, capsys):
         ]
     )
     printed = capsys.readouterr().out
-    for text in (f"packages/{SERVED}_model_v1/", f"{SERVED}_model_v1.tar.gz", "920 patients"):
+    for text in (f"packages/{SERVED}_model_v1/", f"{SERVED}_model_v1.tar.gz", "10,920 patients"):
         assert text in printed
 
 
@@ -168,7 +168,7 @@ def test_every_family_can_be_packaged_and_is_valid(factory, packager, model_name
 
     assert (found.model_name, found.version) == (model_name, 1)
     assert found.registered_as == f"{registered_name(found.family)}/1"
-    assert found.rows_compared == 920
+    assert found.rows_compared == 10_920
     assert found.greatest_difference < 1e-5
 
 
@@ -279,7 +279,7 @@ def test_a_tolerance_that_onnx_cannot_meet_stops_packaging(place, monkeypatch):
     """Before anything is written."""
     monkeypatch.setenv("PIPELINE__PACKAGING__TOLERANCE", "1e-30")
 
-    with pytest.raises(ConversionError, match=r"on 920 patients \(limit"):
+    with pytest.raises(ConversionError, match=r"on 10,920 patients \(limit"):
         ModelPackager().create_package()
     assert not (place / "packages").exists()
 

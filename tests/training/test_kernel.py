@@ -4,13 +4,16 @@ import os
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 import threadpoolctl
 
 from pipeline.base import arithmetic, kernel
 from pipeline.training import fitting, trained_model, workspace
+from pipeline.training.fitting import Data
 from tests.conftest import ROOT
 
+DATA = Data(pd.DataFrame({"age": [40.0, 60.0]}), pd.DataFrame(), "abc")
 HASWELL = {"sse4_2", "avx", "abm", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"}
 SKYLAKE = HASWELL | {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
 CHOSEN_BY_NUMPY = ("OPENBLAS_", "NPY_")
@@ -251,7 +254,7 @@ def test_every_command_that_fits_stops_with_one_line_before_anything_else(worksp
 
 def test_parameters_name_the_kernel(quick):
     """So that two trainings with equal parameters give equal models."""
-    found = fitting.parameters("svm", workspace.plan(quick), "abc")
+    found = fitting.parameters("svm", workspace.plan(quick), DATA)
 
     assert found.kernel == kernel.PINNED.name
     assert found.flat()["kernel"] == kernel.PINNED.name
@@ -259,7 +262,7 @@ def test_parameters_name_the_kernel(quick):
 
 def test_parameters_of_before_are_read_as_unpinned(quick):
     """Champions that were trained earlier stay readable, and differ in nothing else."""
-    now = fitting.parameters("svm", workspace.plan(quick), "abc")
+    now = fitting.parameters("svm", workspace.plan(quick), DATA)
     text = now.model_dump_json(exclude={"kernel"})
 
     before = trained_model.Parameters.model_validate_json(text)

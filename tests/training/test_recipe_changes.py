@@ -9,9 +9,12 @@ from pipeline.base.names import FAMILIES
 from pipeline.base.policies import ThresholdRule
 from pipeline.table.contract import FEATURES
 from pipeline.training import families, fitting, persistence, recipe, recipe_of_skops, workspace
+from pipeline.training.fitting import Data
 from pipeline.training.recipe_changes import MOST, Change, changes, together, words
 from pipeline.training.trained_model import TrainedModel
 from tests.gate.gate_cases import FIT
+
+DATA = Data(pd.DataFrame({"age": [40.0, 60.0]}), pd.DataFrame(), "d" * 64)
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +28,7 @@ def model(quick):
             recipe=recipe.of(families.build(family, plan)),
             skops=b"",
             onnx=b"",
-            parameters=fitting.parameters(family, plan, "d" * 64),
+            parameters=fitting.parameters(family, plan, DATA),
             evaluation=FIT.model_copy(update={"family": family}),
             predictions=pd.DataFrame(),
         )
@@ -136,7 +139,7 @@ def test_settings_that_are_in_no_pipeline_changed(model):
     """Threshold, evaluation and data."""
     rule = ThresholdRule(rule="cost", value=4)
     exam = model().parameters.exam.model_copy(update={"folds": 7})
-    after = with_parameters(model(), threshold=rule, exam=exam, data_digest="e" * 64)
+    after = with_parameters(model(), threshold=rule, exam=exam, training_digest="e" * 64)
 
     assert said(model(), after) == [
         "threshold: fixed 0.5 -> cost 4",
@@ -164,7 +167,7 @@ def test_a_library_changed(model, version, line):
     assert said(before, after) == [f"scikit-learn: 1.9.0 -> {line}"]
 
 
-@pytest.mark.parametrize("more", [{}, {"data_digest": "e" * 64}], ids=["alone", "with data"])
+@pytest.mark.parametrize("more", [{}, {"training_digest": "e" * 64}], ids=["alone", "with data"])
 def test_only_the_code_changed(model, more):
     """Nothing else explains another recipe."""
     pipeline = model().recipe.build()

@@ -90,8 +90,11 @@ def test_the_frozen_model_answers_as_the_fitted_pipeline(model, fitted, patients
     expected = cross_validation.probability(fitted["logistic_regression"], patients)
 
     assert model.answer(patients) == pytest.approx(expected, abs=1e-5)
-    assert model.evaluation.conversion.rows == len(patients)
-    assert model.evaluation.conversion.difference == abs(model.answer(patients) - expected).max()
+    found = model.evaluation.conversion
+    assert found.rows == len(patients) + 10_000
+    assert abs(model.answer(patients) - expected).max() <= found.difference < 1e-6
+    assert found.size == len(model.onnx)
+    assert found.milliseconds == 1
 
 
 def test_a_frozen_model_that_cannot_be_run_says_so_when_it_is_asked(model, patients):
@@ -147,4 +150,4 @@ def test_flat_parameters_have_dotted_names_and_texts(model):
     assert flat["libraries.numpy"]
     assert len(flat["recipe_digest"]) == 64
     assert flat["threshold.rule"] == "fixed"
-    assert len(flat) == 3 + 1 + 2 + 4 + 1 + 2 + len(type(model.parameters.exam).model_fields)
+    assert len(flat) == 4 + 1 + 2 + 4 + 1 + 2 + len(type(model.parameters.exam).model_fields)

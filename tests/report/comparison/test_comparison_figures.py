@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from pipeline.dataset.profile import wilson_interval
 from pipeline.evaluation import clinical
 from pipeline.gate.examiner import Incumbent
-from pipeline.report import comparison_figures, rows
+from pipeline.report import comparison_figures, group_rows
 from pipeline.report.comparison_figures import FEW, LIMIT, THRESHOLDS
 from pipeline.report.drawing import BLUE, VERMILLION, figure_bytes
 from pipeline.training import recipe
@@ -151,7 +151,7 @@ def test_the_decision_curve_is_the_net_benefit(beaten, both):
 
 def test_a_forest_plot_has_a_row_for_each_group(beaten, both):
     """Value, interval and limit of each; the difference in a panel beside it."""
-    groups = rows.slice_rows(beaten.report)
+    groups = group_rows.slice_rows(beaten.report)
     values, differences = both["slices.png"].axes
     labels = [label.get_text() for label in values.get_yticklabels()]
 
@@ -179,8 +179,8 @@ def test_too_few_patients_are_hollow_marks(both):
 def test_a_group_without_a_figure_leaves_its_row_empty(beaten):
     """A figure that is not a number is not drawn, and does not stop the drawing."""
     unknown = comparison_figures.UNKNOWN
-    groups = rows.cohort_rows(beaten.report)
-    missing = rows.Pair(challenger=unknown, champion=None, difference=None)
+    groups = group_rows.cohort_rows(beaten.report)
+    missing = group_rows.Pair(challenger=unknown, champion=None, difference=None)
     hollow = groups[0].model_copy(update={"roc_auc": missing})
 
     figure = comparison_figures.forest(

@@ -97,7 +97,7 @@ def test_each_model_is_shown_at_its_own_threshold(beaten):
 
 
 def test_the_same_fit_by_another_rule_is_another_model(beaten):
-    """It is compared, and ties."""
+    """It is compared at the operating point: the answers are the same."""
     model = beaten.models["svm"]
     rule = ThresholdRule(rule="cost", value=4)
     other = replace(model, parameters=model.parameters.model_copy(update={"threshold": rule}))
@@ -106,7 +106,11 @@ def test_the_same_fit_by_another_rule_is_another_model(beaten):
 
     assert beaten.examiner.compare(model, model, "heart_disease/7").identical
     assert not comparison.identical
+    assert comparison.other_threshold
     assert comparison.differences["roc_auc"].mean == 0
+    assert (
+        comparison.differences["sensitivity"].mean < 0 < comparison.differences["specificity"].mean
+    )
 
 
 def test_the_threshold_of_an_older_champion_is_fixed(beaten):

@@ -5,11 +5,12 @@ import re
 import pytest
 
 from pipeline.base.names import METRIC_TITLES
+from pipeline.gate.comparison import Comparison
 from pipeline.report import comparison
 from pipeline.report.model_report import Champion, Refit
 from pipeline.report.rows import DECIDING, RANKING, leading_checks, metric_rows
 from tests.gate import gate_cases
-from tests.gate.gate_cases import FIT, WON, between, fit_but, won_but
+from tests.gate.gate_cases import BETTER, FIT, WON, between, fit_but, won_but
 from tests.outline import Outline
 from tests.report.comparison.conftest import FIGURES, report_of
 
@@ -231,12 +232,17 @@ def test_the_checks_to_look_at_first_are_shown_with_limit_and_figure():
     report = report_of(fit_but(brier=gate_cases.around(0.2)))
     shown = markdown(report).partition("<details>")[0]
 
-    assert "- 1 of 15 checks failed." in shown
-    assert "The checks to look at first, of 15:" in shown
+    assert "- 1 of 27 checks failed." in shown
+    assert "The checks to look at first, of 27:" in shown
     assert "| Brier score | failed | 0.200 | [0.180, 0.220] | <= 0.15 |" in shown
     assert len(re.findall("<tbody>.*?</tbody>", page(report), re.DOTALL)[0].split("<tr>")) == 6
 
 
+OTHER_THRESHOLD = {
+    **WON,
+    "other_threshold": True,
+    "differences": dict.fromkeys((*BETTER, "sensitivity", "specificity"), gate_cases.around(0.1)),
+}
 FAILING = {"log_loss": 0.9, "brier": 0.3, "calibration_error": 0.2, "calibration_slope": 9.0}
 
 
@@ -248,8 +254,12 @@ FAILING = {"log_loss": 0.9, "brier": 0.3, "calibration_error": 0.2, "calibration
             "ROC-AUC better; Log loss; Brier score; Calibration error; ROC-AUC at hungarian",
         ),
         (
-            report_of(FIT, {**WON, "same_data": False}),
+            report_of(FIT, {**WON, "same_data": False, "same_recipe": True}),
             "ROC-AUC not worse; Log loss; Brier score; Calibration error; ROC-AUC at hungarian",
+        ),
+        (
+            report_of(FIT, OTHER_THRESHOLD),
+            "Decisions; Log loss; Brier score; Calibration error; ROC-AUC at hungarian",
         ),
         (
             report_of(),
@@ -279,12 +289,42 @@ FAILING = {"log_loss": 0.9, "brier": 0.3, "calibration_error": 0.2, "calibration
         (report_of(policy={"mode": "disabled"}), ""),
     ],
     ids=[
-        *("promote", "other data", "first", "failed", "slice", "few", "many failed", "disabled"),
+        *(
+            "promote",
+            "other data",
+            "other threshold",
+            "first",
+            "failed",
+            "slice",
+            "few",
+            "many failed",
+            "disabled",
+        ),
     ],
 )
 def test_five_checks_are_looked_at_first(report, names):
     """Those that failed, then those that decide."""
     assert "; ".join(check.name for check in leading_checks(report)) == names
+
+
+def test_a_challenger_that_is_not_the_best_family_says_so():
+    """It has the champion's own recipe, and the best family does not win."""
+    own = Comparison(**WON, same_recipe=True, same_data=False)
+    lost = Comparison(**won_but(brier=between(0.1, 0.2)))
+    report = report_of(FIT, WON)
+    others = dict.fromkeys(report.comparisons, lost)
+    better = report.challenger.model_copy(
+        update={"metrics": {**FIT.metrics, "roc_auc": gate_cases.around(0.95)}}
+    )
+    changed = report.model_copy(
+        update={
+            "comparisons": {**others, "random_forest": own},
+            "evaluations": {**report.evaluations, "svm": better},
+        }
+    )
+
+    assert "- Challenger: SVM, the best of the four families." in markdown(report)
+    assert "- Challenger: Random forest, as the champion is." in markdown(changed)
 
 
 def test_a_slice_that_is_too_small_says_so():
@@ -305,7 +345,7 @@ def test_details_are_folded_away():
     titles = re.findall(r"<details><summary>(.*)</summary>", text)
     assert titles == [
         "Cross-validation",
-        "All 20 checks",
+        "All 34 checks",
         "By sex and age",
         "With fields left out",
         "At hospitals that no model was trained on",
@@ -377,7 +417,7 @@ def test_the_page_has_headings_and_loads_nothing():
     assert outline.headings == [
         "Model report: promote",
         "Cross-validation",
-        "All 20 checks",
+        "All 34 checks",
         "By sex and age",
         "With fields left out",
         "At hospitals that no model was trained on",
