@@ -86,7 +86,7 @@ def _incomplete(versions: Iterable[VersionState]) -> Iterator[Finding]:
             yield Finding(
                 subject=version.title,
                 problem="is not of this project: somebody else registered it under this name",
-                advice="it is never compared or served; delete it if nobody needs it",
+                advice="it is never compared or served; delete it if it is not needed",
                 harmless=True,
             )
         elif not version.faults:

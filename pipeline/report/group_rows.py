@@ -56,7 +56,7 @@ def _rows(
     report: ModelReport, part: str, limits: Mapping[str, float], others: Mapping[str, str]
 ) -> list[GroupRow]:
     challenger: Sequence[Group] = getattr(report.challenger, part)
-    # What is not known has no groups.
+    # A champion that is not known, or not compared, has no groups.
     champion = {group.name: group for group in getattr(report.champion.evaluation, part, ())}
     differences = {group.name: group for group in getattr(report.comparison, part, ())}
 
